@@ -1,0 +1,1 @@
+"""A few synthetic images out to an annotator, masks back in."""

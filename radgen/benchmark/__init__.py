@@ -1,0 +1,1 @@
+"""Does it help: arms, ancestry, downstream networks, scores and intervals."""

@@ -1,0 +1,1 @@
+"""The domain encoder (the coach), the judge, and features of image sets."""

@@ -1,0 +1,332 @@
+"""Image set: uncompressed Arrow IPC shards of uint8 images (and masks), and a Parquet index of one row per image.
+
+Files of an image set, all named by the folder that holds `index.parquet`::
+
+    index.parquet                      one row per image (columns of INDEX_SCHEMA)
+    <shard>.images.arrow               columns image_id, image: fixed_shape_tensor uint8 [C, H, W]
+    <shard>.masks.arrow                columns image_id, mask: fixed_shape_tensor uint8 [H, W]; only where masks exist
+    <shard>.index.parquet              the shard's own rows of the index
+
+`<shard>` is a path relative to the index, such as `shard-000` or `main/shard-000`; row r of the index part is row r of both
+Arrow files. Readers map files into memory and view one record batch at a time: nothing is copied until rows are gathered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from radgen.errors import InputError
+from radgen.provenance import atomic_path
+
+ROWS_PER_BATCH = 256
+
+INDEX_SCHEMA = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("shard", pa.string(), nullable=False),  # path stem relative to the index file
+        pa.field("row", pa.int32(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),  # "real", or the name of the generator's section
+        pa.field("split", pa.string()),  # train | val | test | annotator | generator; "synthetic" for samples
+        pa.field("patient", pa.string()),  # keyed hash; null for synthetic images
+        pa.field("series", pa.string()),  # keyed hash; null for synthetic images
+        pa.field("slice_index", pa.int32()),  # along canonical axis 0, feet to head, on the source grid
+        pa.field("modality", pa.string()),
+        pa.field("anatomy", pa.string()),
+        pa.field("class_name", pa.string()),
+        pa.field("class_id", pa.int32()),
+        pa.field("spacing_row_mm", pa.float64()),  # of the stored image
+        pa.field("spacing_col_mm", pa.float64()),
+        pa.field("window_low", pa.float64()),  # source intensity shown as grey 0
+        pa.field("window_high", pa.float64()),  # source intensity shown as grey 255
+        pa.field("clipped_fraction", pa.float64()),  # share of body pixels outside the window
+        # Stored pixel centre (i, j) lies at source row offset_row + i * step_row, source column offset_col + j * step_col.
+        pa.field("source_rows", pa.int32()),
+        pa.field("source_cols", pa.int32()),
+        pa.field("offset_row", pa.float64()),
+        pa.field("step_row", pa.float64()),
+        pa.field("offset_col", pa.float64()),
+        pa.field("step_col", pa.float64()),
+        pa.field("seed", pa.int64()),  # of a synthetic image
+        pa.field("checkpoint", pa.string()),  # digest of the generator's weights
+    ]
+)
+COLUMNS = tuple(INDEX_SCHEMA.names)
+
+
+class ShardWriter:
+    """Write one shard atomically, row by row, holding at most one record batch in memory.
+
+    Parameters
+    ----------
+    folder
+        The image set's folder.
+    shard
+        Path stem relative to the folder, such as "shard-000".
+    image_shape
+        (C, H, W) of every image.
+    with_masks
+        Whether every row brings a mask (H, W).
+
+    Notes
+    -----
+    Nothing appears under the final names until the block ends without an error.
+    """
+
+    def __init__(self, folder: Path, shard: str, image_shape: tuple[int, int, int], *, with_masks: bool) -> None:
+        self._base = folder / shard
+        self._shard = shard
+        self._shape = image_shape
+        self._with_masks = with_masks
+        self._rows: list[dict[str, Any]] = []
+        self._ids: list[str] = []
+        self._images: list[NDArray[np.uint8]] = []
+        self._masks: list[NDArray[np.uint8]] = []
+
+    def __enter__(self) -> Self:
+        self._base.parent.mkdir(parents=True, exist_ok=True)
+        self._image_context = atomic_path(images_path(self._base))
+        self._image_sink = _TensorSink(self._image_context.__enter__(), "image", self._shape)
+        if self._with_masks:
+            self._mask_context = atomic_path(masks_path(self._base))
+            self._mask_sink = _TensorSink(self._mask_context.__enter__(), "mask", self._shape[1:])
+        return self
+
+    def append(self, row: Mapping[str, Any], image: NDArray[np.uint8], mask: NDArray[np.uint8] | None = None) -> None:
+        """Add one image with its index row; `shard` and `row` are filled in here.
+
+        Raises
+        ------
+        InputError
+            The image's shape or type differs from the shard's, a mask is missing, or the row has an unknown column.
+        """
+        unknown = set(row) - set(COLUMNS)
+        if unknown:
+            msg = f"{self._shard}: unknown index column {sorted(unknown)[0]!r}; columns are {', '.join(COLUMNS)}"
+            raise InputError(msg)
+        self._check(row, image, self._shape, "image")
+        if self._with_masks:
+            if mask is None:
+                msg = f"{self._shard}: image {row['image_id']} has no mask, but this shard stores masks; write an empty mask"
+                raise InputError(msg)
+            self._check(row, mask, self._shape[1:], "mask")
+            self._masks.append(mask)
+        self._ids.append(str(row["image_id"]))
+        self._images.append(image)
+        self._rows.append(dict(row) | {"shard": self._shard, "row": len(self._rows)})
+        if len(self._images) == ROWS_PER_BATCH:
+            self._flush()
+
+    def _check(self, row: Mapping[str, Any], array: NDArray[np.uint8], shape: tuple[int, ...], kind: str) -> None:
+        if array.shape != shape or array.dtype != np.uint8:
+            msg = (
+                f"{self._shard}: {kind} of {row['image_id']} is {array.dtype} {array.shape}, "
+                f"but this shard holds uint8 {shape}; convert it before writing"
+            )
+            raise InputError(msg)
+
+    def _flush(self) -> None:
+        if not self._images:
+            return
+        self._image_sink.write(self._ids, np.stack(self._images))
+        if self._with_masks:
+            self._mask_sink.write(self._ids, np.stack(self._masks))
+        self._ids, self._images, self._masks = [], [], []
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._flush()
+        self._image_sink.close()
+        if self._with_masks:
+            self._mask_sink.close()
+            self._mask_context.__exit__(kind, error, trace)
+        self._image_context.__exit__(kind, error, trace)
+        if error is None:
+            write_index(self._base.parent / f"{self._base.name}.index.parquet", self._rows)
+
+
+class _TensorSink:
+    """One Arrow IPC file of an id column and a fixed-shape tensor column."""
+
+    def __init__(self, path: Path, column: str, shape: tuple[int, ...]) -> None:
+        self._type = pa.fixed_shape_tensor(pa.uint8(), shape)
+        self._schema = pa.schema([pa.field("image_id", pa.string()), pa.field(column, self._type)])
+        self._sink = pa.OSFile(str(path), "wb")
+        self._writer = pa.ipc.new_file(self._sink, self._schema)
+
+    def write(self, ids: list[str], stack: NDArray[np.uint8]) -> None:
+        flat = pa.array(np.ascontiguousarray(stack).reshape(-1))
+        storage = pa.FixedSizeListArray.from_arrays(flat, int(np.prod(stack.shape[1:])))
+        tensor = pa.ExtensionArray.from_storage(self._type, storage)
+        self._writer.write_batch(pa.record_batch([pa.array(ids), tensor], schema=self._schema))
+
+    def close(self) -> None:
+        self._writer.close()
+        self._sink.close()
+
+
+def images_path(base: Path) -> Path:
+    """Return the image file of a shard, given folder / shard."""
+    return base.parent / f"{base.name}.images.arrow"
+
+
+def masks_path(base: Path) -> Path:
+    """Return the mask file of a shard, given folder / shard."""
+    return base.parent / f"{base.name}.masks.arrow"
+
+
+def write_index(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write index rows (missing columns become null) as Parquet, atomically."""
+    table = pa.Table.from_pylist([{name: row.get(name) for name in COLUMNS} for row in rows], schema=INDEX_SCHEMA)
+    write_table(path, table)
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write any table as Parquet, atomically and with the same bytes for the same rows."""
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def read_index(path: Path) -> pa.Table:
+    """Read an index.
+
+    Raises
+    ------
+    InputError
+        The file is missing or lacks a column of INDEX_SCHEMA.
+    """
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        msg = f"{path}: not a readable image-set index ({error}); run the stage that writes it"
+        raise InputError(msg) from error
+    missing = [name for name in COLUMNS if name not in table.column_names]
+    if missing:
+        msg = f"{path}: the index lacks column {missing[0]!r}; it was not written by this version of radgen"
+        raise InputError(msg)
+    return table
+
+
+def gather_index(parts: Sequence[Path], index: Path) -> pa.Table:
+    """Join index parts into one index, rewriting shard stems relative to the new index's folder."""
+    tables = []
+    for part in parts:
+        table = read_index(part)
+        prefix = part.parent.relative_to(index.parent).as_posix()
+        if prefix != ".":
+            stems = [f"{prefix}/{stem}" for stem in table.column("shard").to_pylist()]
+            table = table.set_column(table.column_names.index("shard"), INDEX_SCHEMA.field("shard"), pa.array(stems))
+        tables.append(table.select(list(COLUMNS)).cast(INDEX_SCHEMA))
+    joined = pa.concat_tables(tables) if tables else INDEX_SCHEMA.empty_table()
+    write_table(index, joined)
+    return joined
+
+
+class ImageSet:
+    """Read an image set: its index as a table, its pixels as memory-mapped views.
+
+    Open it after a worker process has started: memory maps do not travel between processes.
+
+    Parameters
+    ----------
+    index
+        Path of `index.parquet`, or of any index part.
+    """
+
+    def __init__(self, index: Path) -> None:
+        self.folder = index.parent
+        self.table = read_index(index)
+        self._shard_names = sorted(set(self.table.column("shard").to_pylist()))
+        shard_of = {name: number for number, name in enumerate(self._shard_names)}
+        self._shard = np.array([shard_of[name] for name in self.table.column("shard").to_pylist()], dtype=np.int32)
+        self._row = self.table.column("row").to_numpy().astype(np.int64)
+        self._views: dict[tuple[int, str], list[NDArray[np.uint8]]] = {}
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def column(self, name: str) -> NDArray[Any]:
+        """Return one index column as a NumPy array in index order (object dtype for text; null is None)."""
+        column = self.table.column(name)
+        if pa.types.is_string(column.type):
+            return np.array(column.to_pylist(), dtype=object)
+        return np.asarray(column.to_numpy())
+
+    def rows_where(self, **equals: str | int | Iterable[Any]) -> NDArray[np.int64]:
+        """Return positions of rows whose columns equal the given values; a list, tuple or set means any of its members."""
+        keep = np.ones(len(self), dtype=bool)
+        for name, wanted in equals.items():
+            values = self.column(name)
+            if isinstance(wanted, str | int):
+                keep &= values == wanted
+            else:
+                keep &= np.isin(values.astype(str), [str(item) for item in wanted])
+        return np.flatnonzero(keep)
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether every shard has its mask file."""
+        return all(masks_path(self.folder / name).is_file() for name in self._shard_names) and len(self) > 0
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of the images."""
+        channels, height, width = self._batches(0, "image")[0].shape[1:]
+        return int(channels), int(height), int(width)
+
+    def images(self, positions: NDArray[np.integer] | Sequence[int]) -> NDArray[np.uint8]:
+        """Gather images by position in the index: uint8 [n, C, H, W], a copy."""
+        return self._gather(np.asarray(positions, dtype=np.int64), "image")
+
+    def masks(self, positions: NDArray[np.integer] | Sequence[int]) -> NDArray[np.uint8]:
+        """Gather masks by position in the index: uint8 [n, H, W] of label ids, a copy.
+
+        Raises
+        ------
+        InputError
+            The set has no masks.
+        """
+        return self._gather(np.asarray(positions, dtype=np.int64), "mask")
+
+    def _gather(self, positions: NDArray[np.int64], kind: str) -> NDArray[np.uint8]:
+        if len(self) == 0:
+            msg = f"{self.folder}: the image set is empty; see the rejects table of the stage that wrote it"
+            raise InputError(msg)
+        shards, rows = self._shard[positions], self._row[positions]
+        first = self._batches(int(shards[0]) if len(shards) else 0, kind)[0]
+        out = np.empty((len(positions), *first.shape[1:]), dtype=np.uint8)
+        for place, (shard, row) in enumerate(zip(shards.tolist(), rows.tolist(), strict=True)):
+            out[place] = self._batches(shard, kind)[row // ROWS_PER_BATCH][row % ROWS_PER_BATCH]
+        return out
+
+    def _batches(self, shard: int, kind: str) -> list[NDArray[np.uint8]]:
+        found = self._views.get((shard, kind))
+        if found is None:
+            base = self.folder / self._shard_names[shard]
+            found = _map_batches(images_path(base) if kind == "image" else masks_path(base), kind)
+            self._views[shard, kind] = found
+        return found
+
+
+def _map_batches(path: Path, column: str) -> list[NDArray[np.uint8]]:
+    if not path.is_file():
+        msg = f"{path}: no such file; the image set has no {column}s here"
+        raise InputError(msg)
+    try:
+        reader = pa.ipc.open_file(pa.memory_map(str(path), "r"))
+        return [
+            np.asarray(reader.get_batch(number).column(column).to_numpy_ndarray())
+            for number in range(reader.num_record_batches)
+        ]
+    except (pa.ArrowInvalid, KeyError, OSError) as error:
+        msg = f"{path}: not a whole Arrow file ({error}); delete it and run its stage again"
+        raise InputError(msg) from error

@@ -1,0 +1,1 @@
+"""From volumes to slices: orientation, window, background removal, resizing, quality."""

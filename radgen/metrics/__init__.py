@@ -1,0 +1,1 @@
+"""Distances between image sets, coverage, and the nearest training images."""

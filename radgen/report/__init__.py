@@ -1,0 +1,1 @@
+"""Figures and the page, drawn from tables and image sets alone."""

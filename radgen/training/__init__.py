@@ -1,0 +1,1 @@
+"""Steps, time, state and devices of training; knows no network by name."""
