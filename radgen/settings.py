@@ -27,7 +27,7 @@ def setting(default: Any, text: str) -> Any:  # noqa: ANN401 - stands in for a v
     return dataclasses.field(default=default, metadata={"help": text})
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(setting, dataclasses.field))
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(dataclasses.field,))
 def section(cls: type[T]) -> type[T]:
     """Make a class a section of settings: frozen, keyword-only, unknown keys refused by pydantic."""
     cls.__pydantic_config__ = {"extra": "forbid"}  # type: ignore[attr-defined]

@@ -1,0 +1,162 @@
+"""Settings of the generator, of the sources a study trains, and of sampling."""
+
+from __future__ import annotations
+
+from radgen.settings import section, setting
+
+LOSSES = ("relativistic", "nonsaturating")
+PRECISIONS = ("bf16", "fp32")
+PUBLISH = ("best", "last")
+TRAIN_ON = ("train", "low", "generator")
+SOURCE_KINDS = ("shared", "scarce-labels", "scarce", "disjoint", "external")
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        msg = f"{name} must be one of {', '.join(allowed)}, not {value!r}"
+        raise ValueError(msg)
+
+
+def _positive(**values: float) -> None:
+    for name, value in values.items():
+        if not value > 0:
+            msg = f"{name} must be above 0, not {value}"
+            raise ValueError(msg)
+
+
+def _probability(**values: float) -> None:
+    for name, value in values.items():
+        if not 0 <= value <= 1:
+            msg = f"{name} must lie between 0 and 1, not {value}"
+            raise ValueError(msg)
+
+
+@section
+class AugmentSettings:
+    """What discriminator sees of real and generated images alike, so that few images do not get learnt by heart."""
+
+    probability: float = setting(
+        0.4, "Chance that each kind of change is applied to an image. Well below 1, or it leaks."
+    )
+    translate: float = setting(0.08, "Largest shift, as a share of the image's width.")
+    brightness: float = setting(0.1, "Largest shift of the grey level, as a share of the full range.")
+    contrast: float = setting(0.15, "Largest change of contrast, as a share.")
+    cutout: float = setting(0.3, "Width of the square that is blanked, as a share of the image's width.")
+
+    def __post_init__(self) -> None:
+        """Refuse values outside [0, 1], and a probability of one, which leaks into samples."""
+        _probability(
+            probability=self.probability,
+            translate=self.translate,
+            brightness=self.brightness,
+            contrast=self.contrast,
+            cutout=self.cutout,
+        )
+        if self.probability > 0.8:
+            msg = f"probability must be at most 0.8, not {self.probability}: above, samples show the changes themselves"
+            raise ValueError(msg)
+
+
+@section
+class GanSettings:
+    """The class-conditional generator, its discriminator, and how they are trained."""
+
+    images: int = setting(
+        45_000, "Budget: real images shown in training. Raising it later goes on from the saved state."
+    )
+    seed: int = setting(1, "Seed of initial weights, of the order of images, of latents and of augmentation.")
+    threads: int = setting(2, "CPU threads; another number gives slightly different weights.")
+    precision: str = setting("bf16", "Arithmetic of convolutions: bf16 (faster where the processor has it) or fp32.")
+    batch_size: int = setting(16, "Images per step.")
+    z_dim: int = setting(64, "Length of the latent z.")
+    w_dim: int = setting(128, "Length of the style vector w, and of the class embedding beside z.")
+    mapping_layers: int = setting(2, "Layers of the mapping network from z and class to w.")
+    generator_channels: tuple[int, ...] = setting(
+        (96, 96, 64, 48, 32), "Channels at 4, 8, 16, ... pixels; the last number serves all larger scales."
+    )
+    discriminator_channels: tuple[int, ...] = setting((96, 96, 64, 48, 32), "The same for the discriminator.")
+    noise: bool = setting(
+        True, "Feed noise per pixel, so that w need not describe grain; it is fixed by the image's seed."
+    )
+    loss: str = setting("nonsaturating", "nonsaturating (logistic, R1 on real images) or relativistic (R1 and R2).")
+    gamma: float = setting(0.08, "Weight of the gradient penalties.")
+    penalty_every: int = setting(8, "Steps between gradient penalties, which are weighted to make up for it.")
+    learning_rate: float = setting(2.5e-3, "Adam's rate for both networks; layers are scaled to equalise it.")
+    beta2: float = setting(0.99, "Adam's second momentum; the first is 0.")
+    ema_half_life_images: int = setting(5_000, "Images in which the weights' running average forgets half.")
+    ema_rampup: float = setting(0.1, "Early on the half-life is at most this share of the images seen so far.")
+    mirror: bool = setting(False, "Show images also mirrored left to right: only where both sides occur in nature.")
+    balance_classes: bool = setting(True, "Show every class equally often, however rare it is.")
+    augment: AugmentSettings = setting(AugmentSettings(), "Changes shown to the discriminator.")
+    tick_images: int = setting(5_000, "Images between progress lines, sample grids and scores.")
+    evaluate_images: int = setting(1_000, "Samples per score: the domain FID against real validation images.")
+    save_every_images: int = setting(5_000, "Images between saved states.")
+    publish: str = setting("best", "best (by that score, over the last half of the budget) or last weights.")
+
+    def __post_init__(self) -> None:
+        """Refuse values with which no training is possible."""
+        _one_of("loss", self.loss, LOSSES)
+        _one_of("precision", self.precision, PRECISIONS)
+        _one_of("publish", self.publish, PUBLISH)
+        _probability(beta2=self.beta2)
+        _positive(
+            images=self.images,
+            threads=self.threads,
+            batch_size=self.batch_size,
+            z_dim=self.z_dim,
+            w_dim=self.w_dim,
+            mapping_layers=self.mapping_layers,
+            penalty_every=self.penalty_every,
+            learning_rate=self.learning_rate,
+            ema_half_life_images=self.ema_half_life_images,
+            ema_rampup=self.ema_rampup,
+            tick_images=self.tick_images,
+            evaluate_images=self.evaluate_images,
+            save_every_images=self.save_every_images,
+        )
+        for name in ("generator_channels", "discriminator_channels"):
+            channels = getattr(self, name)
+            if not channels or min(channels) < 1:
+                msg = f"{name} needs at least one number above 0, not {channels}"
+                raise ValueError(msg)
+
+
+@section
+class SourceSettings:
+    """One named generator of a study: which real images it learns from, and what its samples may claim."""
+
+    train_on: str = setting("train", "train (all training rows), low (the low fraction's patients) or generator rows.")
+    setting: str = setting("shared", "external, disjoint, scarce-labels, scarce or shared; a test asks the ancestry.")
+
+    def __post_init__(self) -> None:
+        """Refuse unknown words."""
+        _one_of("train_on", self.train_on, TRAIN_ON)
+        _one_of("setting", self.setting, SOURCE_KINDS)
+
+
+@section
+class SampleSettings:
+    """How many images of each class are made, and how."""
+
+    counts: dict[str, int] | None = setting(None, "Images per class, such as {normal: 500}; null with `match`.")
+    match: str | None = setting("train", "train: fill the low fraction up to the full training set, class by class.")
+    truncation: float = setting(1.0, "1 = full variety; smaller draws w towards its class's average.")
+    seed: int = setting(1, "Seed of the latents.")
+    rows_per_shard: int = setting(1_024, "Images per shard.")
+    threads: int = setting(2, "CPU threads; another number may change the lowest bits.")
+
+    def __post_init__(self) -> None:
+        """Refuse both or neither of counts and match, and impossible numbers."""
+        if (self.counts is None) == (self.match is None):
+            msg = "give either counts or match: train, not both and not neither"
+            raise ValueError(msg)
+        if self.match is not None:
+            _one_of("match", self.match, ("train",))
+        for name, count in (self.counts or {}).items():
+            if count < 0:
+                msg = f"counts.{name} must be 0 or more, not {count}"
+                raise ValueError(msg)
+        if not 0 <= self.truncation <= 1.5:
+            msg = f"truncation must lie between 0 and 1.5, not {self.truncation}"
+            raise ValueError(msg)
+        _positive(rows_per_shard=self.rows_per_shard, threads=self.threads)

@@ -1,0 +1,60 @@
+"""Which device a training job uses, and why; CPU threads and precision as settings, never taken from the machine."""
+
+from __future__ import annotations
+
+import contextlib
+
+import torch
+
+from radgen.errors import ConfigError
+
+DEVICES = ("auto", "cpu", "cuda")
+
+
+def choose_device(device: str) -> tuple[torch.device, str]:
+    """Choose the device and say why.
+
+    Parameters
+    ----------
+    device
+        "auto" takes a CUDA device where torch sees one, else the CPU; "cpu" and "cuda" are obeyed.
+
+    Returns
+    -------
+    device, reason
+        The reason is a phrase for one printed line.
+
+    Raises
+    ------
+    ConfigError
+        The word is unknown, or "cuda" was asked for and there is none.
+
+    Examples
+    --------
+    >>> choose_device("cpu")
+    (device(type='cpu'), 'asked for')
+    """
+    if device not in DEVICES:
+        msg = f"device must be one of {', '.join(DEVICES)}, not {device!r}"
+        raise ConfigError(msg)
+    if device == "cpu":
+        return torch.device("cpu"), "asked for"
+    if torch.cuda.is_available():
+        reason = "asked for" if device == "cuda" else f"auto: found {torch.cuda.get_device_name()}"
+        return torch.device("cuda"), reason
+    if device == "cuda":
+        msg = f"device is cuda, but torch {torch.__version__} sees no CUDA device here; set device: auto or cpu"
+        raise ConfigError(msg)
+    return torch.device("cpu"), "auto: torch sees no CUDA device"
+
+
+def set_threads(threads: int) -> None:
+    """Fix the number of CPU threads of torch: sums depend on it, so it is a setting and not the core count."""
+    torch.set_num_threads(threads)
+
+
+def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[object]:
+    """Return the context in which convolutions run in bf16, or one that does nothing for fp32."""
+    if precision == "bf16":
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+    return contextlib.nullcontext()
