@@ -19,6 +19,18 @@ LOW_ARM = "real_low"
 BUDGET_ARM = "real_low_budget"
 
 
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        msg = f"{name} must be one of {', '.join(allowed)}, not {value!r}"
+        raise ValueError(msg)
+
+
+def _above_zero(name: str, value: float) -> None:
+    if not value > 0:
+        msg = f"{name} must be above 0, not {value}"
+        raise ValueError(msg)
+
+
 @section
 class ArmSettings:
     """One row of the benchmark: what its network is trained on."""
@@ -32,8 +44,9 @@ class ArmSettings:
         "More real images: generator (those the generator learnt from) or annotator (as many further training "
         "patients as the simulated annotator learnt from).",
     )
-    setting: str | None = setting(None, "What the arm claims about its ancestry; null takes the source's setting.")
     tasks: tuple[str, ...] = setting((), "Tasks in which the arm runs; empty means all of the benchmark.")
+    # Last, because inside the class body the field hides the function of the same name.
+    setting: str | None = setting(None, "What the arm claims about its ancestry; null takes the source's setting.")
 
     def __post_init__(self) -> None:
         """Refuse an arm without images, and unknown words."""
@@ -66,7 +79,7 @@ class ArmTrainingSettings:
     seed: int = setting(1, "First seed: of initial weights, of batches and of augmentation.")
     threads: int = setting(1, "CPU threads; another number gives slightly different weights.")
     max_steps: int = setting(
-        400, "Steps in every arm; enough for real 100 % to reach its plateau (the history shows it)."
+        400, "Steps in every arm; enough for real 100 % to reach its plateau, as the history shows."
     )
     eval_every: int = setting(50, "Steps between scores on the arm's own validation patients.")
     batch_size: int = setting(16, "Images per step.")
@@ -88,9 +101,7 @@ class ArmTrainingSettings:
         for name in ("threads", "max_steps", "eval_every", "batch_size", "learning_rate"):
             _above_zero(name, getattr(self, name))
         if not 0 < self.synthetic_share < 1:
-            msg = (
-                f"synthetic_share must lie between 0 and 1, not {self.synthetic_share}; for none, leave synthetic null"
-            )
+            msg = f"synthetic_share must lie between 0 and 1, not {self.synthetic_share}; for none, name no source"
             raise ValueError(msg)
         for name in ("shift", "scale", "intensity"):
             if not 0 <= getattr(self, name) < 0.5:
@@ -177,15 +188,3 @@ def arm_table(
         table[BUDGET_ARM] = ArmSettings(real_fraction=LOW, extra_real="annotator")
     own = {name: arm for name, arm in arms.items() if not arm.tasks or task in arm.tasks}
     return table | own
-
-
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        msg = f"{name} must be one of {', '.join(allowed)}, not {value!r}"
-        raise ValueError(msg)
-
-
-def _above_zero(name: str, value: float) -> None:
-    if not value > 0:
-        msg = f"{name} must be above 0, not {value}"
-        raise ValueError(msg)
