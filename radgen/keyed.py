@@ -114,6 +114,12 @@ class KeyedJob:
 
     # ------------------------------------------------------------ lease
 
+    @staticmethod
+    def is_held(folder: Path) -> bool:
+        """Tell whether a live process holds a work folder."""
+        holder = _read_holder(folder / "lease.json")
+        return holder is not None and _alive(holder)
+
     @property
     def _lease_path(self) -> Path:
         return self.folder / "lease.json"
@@ -125,11 +131,12 @@ class KeyedJob:
                 with self._lease_path.open("x") as file:
                     json.dump(mine, file)
             except FileExistsError:
-                holder = self._holder()
+                holder = _read_holder(self._lease_path)
                 if holder is not None and _alive(holder):
                     msg = (
-                        f"{self.folder.parent.name}/{self.folder.name}: process {holder['pid']} on {holder['host']} is already "
-                        f"writing here (this is process {mine['pid']} on {mine['host']}); wait for it or end it, then run again"
+                        f"{self.folder.parent.name}/{self.folder.name}: process {holder['pid']} on {holder['host']} is "
+                        f"already writing here (this is process {mine['pid']} on {mine['host']}); "
+                        "wait for it or end it, then run again"
                     )
                     raise LeaseError(msg) from None
                 self._lease_path.unlink(missing_ok=True)
@@ -138,19 +145,20 @@ class KeyedJob:
         msg = f"{self.folder.name}: the lease changes hands while it is being taken; run again"
         raise LeaseError(msg)
 
-    def _holder(self) -> dict[str, Any] | None:
-        with contextlib.suppress(FileNotFoundError, ValueError):
-            holder = json.loads(self._lease_path.read_text())
-            if isinstance(holder, dict) and {"host", "pid", "heartbeat"} <= holder.keys():
-                return holder
-        return None
-
     def _keep_alive(self) -> None:
         while not self._stop.wait(HEARTBEAT_SECONDS):
             with contextlib.suppress(OSError):
                 write_json(
                     self._lease_path, {"host": socket.gethostname(), "pid": os.getpid(), "heartbeat": time.time()}
                 )
+
+
+def _read_holder(lease: Path) -> dict[str, Any] | None:
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        holder = json.loads(lease.read_text())
+        if isinstance(holder, dict) and {"host", "pid", "heartbeat"} <= holder.keys():
+            return holder
+    return None
 
 
 def _alive(holder: Mapping[str, Any]) -> bool:

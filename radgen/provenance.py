@@ -167,7 +167,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as error:
-        msg = f"{path.name}: cannot be written ({error.strerror}); free space or rights under {path.parent}, then run again"
+        msg = f"{path.name}: cannot be written ({error.strerror}); mend space or rights in {path.parent}, then run again"
         raise StorageError(msg) from error
     finally:
         temporary.unlink(missing_ok=True)

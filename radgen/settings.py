@@ -1,7 +1,7 @@
 """How a section of settings is declared: a frozen dataclass whose fields carry their own help text.
 
 Standard library only, because training code runs where pydantic is not installed.
-`radgen.config` validates user files with pydantic; `build` rebuilds a section from the JSON that a rule hands to a stage.
+`radgen.config` validates user files with pydantic; `build` rebuilds a section from the JSON a rule hands to a stage.
 """
 
 from __future__ import annotations

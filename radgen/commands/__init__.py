@@ -1,0 +1,1 @@
+"""Commands around the workflow that are not stages: first config, check, clean, running it."""

@@ -1,0 +1,42 @@
+"""Free resumable state that no result refers to: work folders of settings that are no longer in use."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from pathlib import Path
+
+from radgen.keyed import KeyedJob
+from radgen.provenance import digest_json
+
+
+def main(words: list[str]) -> int:
+    """List (or with `--yes` delete) the keyed work folders that no manifest of the study was published from."""
+    parser = argparse.ArgumentParser("radgen clean", description=__doc__)
+    parser.add_argument("results", type=Path, help="results folder of the study, such as results/demo")
+    parser.add_argument("work", type=Path, help="work folder of the study, such as work/demo")
+    parser.add_argument("--yes", action="store_true", help="delete; without it the folders are only listed")
+    options = parser.parse_args(words)
+    used = used_keys(options.results)
+    total = 0
+    for folder in sorted(path for path in options.work.glob("*/*") if path.is_dir()):
+        if folder.name in used or KeyedJob.is_held(folder):
+            continue
+        size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        total += size
+        sys.stdout.write(f"{'deleted' if options.yes else 'unused'}  {size / 2**20:8.1f} MiB  {folder}\n")
+        if options.yes:
+            shutil.rmtree(folder)
+    sys.stdout.write(f"{total / 2**20:.1f} MiB {'freed' if options.yes else 'could be freed; add --yes to delete'}\n")
+    return 0
+
+
+def used_keys(results: Path) -> frozenset[str]:
+    """Return the keys of all long jobs that the study's manifests were published from."""
+    keys = set()
+    for manifest in results.rglob("*manifest.json"):
+        what = json.loads(manifest.read_text(encoding="utf-8"))["what"]
+        keys.add(digest_json({name: what.get(name) for name in ("stage", "version", "settings", "inputs", "seed")})[:16])
+    return frozenset(keys)

@@ -1,0 +1,128 @@
+"""One study's configuration: read, validated, and cut into the sections each stage is given.
+
+This module alone knows pydantic. Rules read the validated object; stages get plain JSON of their own sections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from radgen.annotation.settings import AnnotationSettings
+from radgen.benchmark.settings import ArmSettings, BenchmarkSettings
+from radgen.cohort.phantom.settings import PhantomSettings
+from radgen.cohort.settings import (
+    ClassSettings,
+    CohortSettings,
+    InventorySettings,
+    LimitSettings,
+    LowSettings,
+    PatientKeySettings,
+    StructureSettings,
+)
+from radgen.errors import ConfigError
+from radgen.features.settings import EncoderSettings, JudgeSettings
+from radgen.gan.settings import GanSettings, SampleSettings, SourceSettings
+from radgen.imaging.settings import SlicesSettings
+from radgen.labels.settings import AnnotatorSettings, LabelHeadSettings, PairsSettings
+from radgen.metrics.settings import MetricsSettings
+from radgen.report.settings import ReportSettings
+from radgen.settings import section, setting
+
+
+@section
+class StudyConfig:
+    """Everything a study's YAML file may say."""
+
+    study: str = setting("demo", "Name of the study: results go to <results>/<study>.")
+    title: str = setting("", "Heading of the report; the study's name if empty.")
+    archive: str = setting("results/demo/archive", "Folder of the images, read only; the demo's phantom writes it itself.")
+    results: str = setting("results", "Folder under which results go.")
+    work: str = setting("work", "Folder for resumable state of long jobs; safe to delete when nothing runs.")
+    device: str = setting("auto", "Where networks run: auto, cpu or cuda. Never changes what is asked for, only where.")
+    phantom: PhantomSettings | None = setting(None, "The demo's embedded archive; leave out for real archives.")
+    patient_key: PatientKeySettings = setting(PatientKeySettings(), "The key that turns patient ids into pseudonyms.")
+    key_file: str | None = setting(None, "File that holds a private study's key; never put that key in this file.")
+    patient_table: str | None = setting(None, "CSV that says which file belongs to which patient.")
+    labels_table: str | None = setting(None, "CSV of class labels, keyed by patient, study, series or file.")
+    split_file: str | None = setting(None, "CSV of a given split, obeyed as it is.")
+    limit: LimitSettings = setting(LimitSettings(), "A trial on a few patients; the report is marked TRIAL.")
+    inventory: InventorySettings = setting(InventorySettings(), "What files are there.")
+    cohort: CohortSettings = setting(CohortSettings(), "Who is in, and in which split.")
+    classes: ClassSettings = setting(ClassSettings(), "Image classes and where they come from.")
+    structures: StructureSettings = setting(StructureSettings(), "Labels of the masks; empty where a study has none.")
+    low: LowSettings = setting(LowSettings(), "The low fraction of labelled patients.")
+    slices: SlicesSettings = setting(SlicesSettings(), "From volumes to 2-D slices.")
+    encoder: EncoderSettings = setting(EncoderSettings(), "The domain encoder: it may guide, embed and select.")
+    judge: JudgeSettings = setting(JudgeSettings(), "The judge: every published score uses it, no training does.")
+    sources: dict[str, SourceSettings] = setting({}, "Named generators: which patients each may see.")
+    gan: GanSettings = setting(GanSettings(), "Generator training.")
+    sample: SampleSettings = setting(SampleSettings(), "How many synthetic images, and how varied.")
+    annotator: AnnotatorSettings = setting(AnnotatorSettings(), "The simulated annotator.")
+    annotation: AnnotationSettings = setting(AnnotationSettings(), "The few images that go out for annotation.")
+    labels: LabelHeadSettings = setting(LabelHeadSettings(), "The label head on the generator's features.")
+    pairs: PairsSettings = setting(PairsSettings(), "Image and mask pairs.")
+    metrics: MetricsSettings = setting(MetricsSettings(), "Distances to real images and the nearest-image audit.")
+    benchmark: BenchmarkSettings = setting(BenchmarkSettings(), "The downstream tasks.")
+    arms: dict[str, ArmSettings] = setting({}, "What each arm of the benchmark trains on.")
+    report: ReportSettings = setting(ReportSettings(), "The page and its figures.")
+
+    def __post_init__(self) -> None:
+        if self.device not in {"auto", "cpu", "cuda"}:
+            msg = f"device is {self.device!r}; choose auto, cpu or cuda"
+            raise ValueError(msg)
+        for name, arm in self.arms.items():
+            if arm.synthetic is not None and arm.synthetic not in self.sources:
+                msg = f"arm {name!r} names source {arm.synthetic!r}; sources are {', '.join(self.sources) or 'none'}"
+                raise ValueError(msg)
+
+
+ADAPTER = TypeAdapter(StudyConfig)
+
+
+def load_config(data: Mapping[str, Any], where: str = "config") -> StudyConfig:
+    """Validate a study's configuration.
+
+    Raises
+    ------
+    ConfigError
+        A key is unknown, a value has the wrong type, or a section refuses it; the message names the key and the value.
+    """
+    try:
+        return ADAPTER.validate_python(dict(data))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        if first["type"] == "unexpected_keyword_argument":
+            msg = f"{where}: unknown key {place}; `radgen config` prints every known key with its meaning"
+        elif first["type"] == "value_error":
+            msg = f"{where}: {place}: {first['ctx']['error']}"
+        else:
+            msg = f"{where}: {place} is {first['input']!r}: {first['msg']}"
+        raise ConfigError(msg) from error
+
+
+def read_config(path: Path, overrides: Mapping[str, Any] | None = None) -> StudyConfig:
+    """Read and validate a YAML file.
+
+    Raises
+    ------
+    ConfigError
+        The file is missing, not YAML, or refused by `load_config`.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        msg = f"{path}: no such configuration; `radgen init ARCHIVE` writes one from an archive"
+        raise ConfigError(msg) from error
+    except yaml.YAMLError as error:
+        msg = f"{path}: not YAML ({' '.join(str(error).split())})"
+        raise ConfigError(msg) from error
+    if not isinstance(data, dict):
+        msg = f"{path}: a mapping of sections is expected, {type(data).__name__} found"
+        raise ConfigError(msg)
+    return load_config(data | dict(overrides or {}), path.name)

@@ -1,0 +1,110 @@
+"""The one table of result paths: where each output of each stage lies below `results/<study>/`.
+
+Names are `<stage>.<output>`; `{shard}`, `{source}`, `{task}` and `{arm}` are the wildcards, each constrained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+# What a wildcard may look like, as regular expressions for the workflow.
+WILDCARDS: Mapping[str, str] = {
+    "shard": r"\d{3}",
+    "source": r"[a-z][a-z0-9_]*",
+    "task": "classification|segmentation",
+    "arm": r"[a-z][a-z0-9_]*",
+}
+
+TABLE: Mapping[str, str] = {
+    "phantom.manifest": "archive/phantom.manifest.json",
+    "inventory.index": "inventory/index.parquet",
+    "inventory.rejects": "inventory/rejects.parquet",
+    "inventory.files": "private/files.parquet",
+    "inventory.manifest": "inventory/manifest.json",
+    "cohort.series": "cohort/series.parquet",
+    "cohort.rejects": "cohort/rejects.parquet",
+    "cohort.counts": "cohort/counts.parquet",
+    "cohort.page": "cohort/index.html",
+    "cohort.shard": "cohort/shard-{shard}.parquet",
+    "cohort.manifest": "cohort/manifest.json",
+    "slices.part_images": "slices/shard-{shard}.images.arrow",
+    "slices.part_masks": "slices/shard-{shard}.masks.arrow",
+    "slices.part_index": "slices/shard-{shard}.index.parquet",
+    "slices.part_rejects": "slices/shard-{shard}.rejects.parquet",
+    "slices.part_volumes": "slices/shard-{shard}.volumes.parquet",
+    "slices.part_manifest": "slices/shard-{shard}.manifest.json",
+    "slices.index": "slices/index.parquet",
+    "slices.rejects": "slices/rejects.parquet",
+    "slices.manifest": "slices/manifest.json",
+    "encoder.weights": "encoder/{source}/encoder.safetensors",
+    "encoder.history": "encoder/{source}/history.parquet",
+    "encoder.manifest": "encoder/{source}/manifest.json",
+    "judge.weights": "judge/judge.safetensors",
+    "judge.history": "judge/history.parquet",
+    "judge.checks": "judge/checks.parquet",
+    "judge.manifest": "judge/manifest.json",
+    "gan.weights": "gan/{source}/generator.safetensors",
+    "gan.last": "gan/{source}/last.safetensors",
+    "gan.history": "gan/{source}/history.parquet",
+    "gan.grid": "gan/{source}/samples.png",
+    "gan.manifest": "gan/{source}/manifest.json",
+    "sample.part_index": "samples/{source}/index.parquet",
+    "sample.part_manifest": "samples/{source}/manifest.json",
+    "sample.index": "samples/index.parquet",
+    "sample.manifest": "samples/manifest.json",
+    "annotator.weights": "annotator/annotator.safetensors",
+    "annotator.scores": "annotator/scores.parquet",
+    "annotator.manifest": "annotator/manifest.json",
+    "annotate.folder": "annotation/{source}/pack",
+    "annotate.pack": "annotation/{source}/pack/pack.parquet",
+    "annotate.pack_manifest": "annotation/{source}/pack/manifest.json",
+    "annotate.index": "annotation/{source}/index.parquet",
+    "annotate.manifest": "annotation/{source}/manifest.json",
+    "labels.head": "labels/{source}/head.safetensors",
+    "labels.validation": "labels/{source}/validation.parquet",
+    "labels.manifest": "labels/{source}/manifest.json",
+    "pairs.part_index": "pairs/{source}/index.parquet",
+    "pairs.uncertainty": "pairs/{source}/uncertainty.parquet",
+    "pairs.part_manifest": "pairs/{source}/manifest.json",
+    "pairs.index": "pairs/index.parquet",
+    "pairs.manifest": "pairs/manifest.json",
+    "benchmark.arm_scores": "benchmark/{task}/{arm}.scores.parquet",
+    "benchmark.arm_history": "benchmark/{task}/{arm}.history.parquet",
+    "benchmark.arm_manifest": "benchmark/{task}/{arm}.manifest.json",
+    "benchmark.scores": "benchmark/scores.parquet",
+    "benchmark.summary": "benchmark/summary.parquet",
+    "benchmark.curve": "benchmark/curve.parquet",
+    "benchmark.manifest": "benchmark/manifest.json",
+    "real_curve.scores": "benchmark/real_curve/scores.parquet",
+    "real_curve.summary": "benchmark/real_curve/summary.parquet",
+    "real_curve.curve": "benchmark/real_curve/curve.parquet",
+    "real_curve.manifest": "benchmark/real_curve/manifest.json",
+    "metrics.quality": "metrics/{source}.quality.parquet",
+    "metrics.nearest": "metrics/{source}.nearest.parquet",
+    "metrics.part_manifest": "metrics/{source}.manifest.json",
+    "figures.folder": "report/figures",
+    "figures.list": "report/figures/figures.json",
+    "figures.manifest": "report/figures/manifest.json",
+    "report.page": "report/index.html",
+    "report.manifest": "report/manifest.json",
+}
+
+
+class StudyPaths:
+    """Result paths of one study.
+
+    >>> StudyPaths("results/demo")("gan.weights", source="main")
+    'results/demo/gan/main/generator.safetensors'
+    >>> StudyPaths("results/demo")("cohort.shard")
+    'results/demo/cohort/shard-{shard}.parquet'
+    """
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+
+    def __call__(self, key: str, **wildcards: str) -> str:
+        """Return a path; wildcards that are not given stay in braces, as a workflow's rules want them."""
+        path = f"{self.root}/{TABLE[key]}"
+        for name, value in wildcards.items():
+            path = path.replace("{" + name + "}", value)
+        return path

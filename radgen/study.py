@@ -1,0 +1,209 @@
+"""What one study consists of: its sources, tasks and arms, what is absent and why, and what each stage is given.
+
+All of it is decided from the configuration before anything runs, and nothing here reads an image.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from radgen.annotation.waiting import masks_present
+from radgen.benchmark.settings import LOW_ARM, ArmSettings, arm_table
+from radgen.cohort.keys import key_fingerprint
+from radgen.cohort.settings import PatientKeySettings
+from radgen.config import StudyConfig
+from radgen.paths import StudyPaths
+from radgen.report.settings import StudyFacts
+from radgen.settings import as_plain
+from radgen.trial import trial_of
+
+# Which sections of the configuration each stage is given, under the names of its `run` parameters.
+STAGE_SECTIONS: Mapping[str, tuple[str, ...]] = {
+    "phantom": ("phantom",),
+    "inventory": ("inventory", "patient_key", "structures"),
+    "cohort": ("cohort", "classes", "structures", "limit", "low"),
+    "slices": ("slices", "classes", "structures"),
+    "gather": (),
+    "encoder": ("encoder", "source_settings", "low", "classes"),
+    "judge": ("judge", "classes"),
+    "gan": ("gan", "source_settings", "low", "classes"),
+    "sample": ("sample", "source_settings", "low", "classes"),
+    "annotator": ("annotator", "structures", "classes"),
+    "annotate_pack": ("annotation", "structures", "classes", "sample"),
+    "annotate_import": ("annotation", "structures", "classes"),
+    "annotate_simulated": ("annotation", "structures", "classes"),
+    "labels": ("labels", "structures", "classes"),
+    "pairs": ("pairs", "sample", "source_settings", "low", "structures", "classes"),
+    "benchmark": ("benchmark", "arm_settings", "low", "classes", "structures"),
+    "benchmark_summary": ("benchmark", "arms", "low"),
+    "metrics": ("metrics", "source_settings", "low", "classes"),
+    "figures": ("report", "facts"),
+    "report": ("report", "facts"),
+}
+
+
+
+@dataclass(frozen=True)
+class Study:
+    """One study, as the workflow and the commands see it."""
+
+    config: StudyConfig
+
+    @classmethod
+    def of(cls, config: StudyConfig) -> Study:
+        """Prepare a study; a limit on patients turns it into a trial with small budgets."""
+        return cls(config if config.limit.patients is None else trial_of(config))
+
+    @cached_property
+    def path(self) -> StudyPaths:
+        """Where results lie."""
+        return StudyPaths(f"{self.config.results}/{self.config.study}")
+
+    # ------------------------------------------------------------ what is in this study
+
+    @property
+    def shards(self) -> list[str]:
+        """Shard numbers as they stand in file names."""
+        return [f"{number:03d}" for number in range(self.config.inventory.shards)]
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether the study has label masks."""
+        return bool(self.config.structures.names)
+
+    @property
+    def sources(self) -> list[str]:
+        """Names of the generators."""
+        return list(self.config.sources)
+
+    @property
+    def tasks(self) -> list[str]:
+        """Downstream tasks this study can do: no masks, no segmentation; one class, no classification."""
+        possible = {"segmentation": self.has_masks, "classification": len(self.config.classes.names) > 1}
+        return [task for task in self.config.benchmark.tasks if possible[task]]
+
+    @property
+    def simulated_annotator(self) -> bool:
+        """Whether a trained segmenter stands in for the person who annotates."""
+        return self.has_masks and bool(self.sources) and self.config.annotation.source == "simulated"
+
+    def awaited_folder(self, source: str) -> Path | None:
+        """Return the folder whose masks are still awaited, or None."""
+        folder = Path(self.path("annotate.folder", source=source))
+        waits = self.has_masks and not self.simulated_annotator and not masks_present(folder)
+        return folder if waits else None
+
+    @property
+    def annotated_sources(self) -> list[str]:
+        """Sources whose masks are there, or are simulated."""
+        return [name for name in self.sources if self.has_masks and self.awaited_folder(name) is None]
+
+    @property
+    def awaiting(self) -> list[Path]:
+        """All folders in which masks are awaited."""
+        return [folder for name in self.sources if (folder := self.awaited_folder(name)) is not None]
+
+    def arms(self, task: str) -> dict[str, ArmSettings]:
+        """Return the arms of one task that can run now, the real-only curve first."""
+        ready = self.annotated_sources if task == "segmentation" else self.sources
+        table = arm_table(
+            self.config.benchmark,
+            self.config.arms,
+            task=task,
+            low_fraction=self.config.low.fraction,
+            simulated_annotator=self.simulated_annotator,
+        )
+        return {name: arm for name, arm in table.items() if arm.synthetic is None or arm.synthetic in ready}
+
+    def curve_arms(self, task: str) -> list[str]:
+        """Return the arms of the real-only curve."""
+        return [name for name, arm in self.arms(task).items() if arm.on_curve]
+
+    def absent(self) -> dict[str, str]:
+        """Return the stages that are not in this study, each with its reason in words."""
+        reasons: dict[str, str] = {}
+        if not self.has_masks:
+            reasons["annotation, label head, pairs and segmentation"] = "the study names no mask structures"
+        if len(self.config.classes.names) < 2:
+            reasons["classification"] = "the study has a single image class"
+        if not self.sources:
+            reasons["generator and everything synthetic"] = "the study names no source"
+        for task in ("classification", "segmentation"):
+            if task not in self.config.benchmark.tasks:
+                reasons.setdefault(task, "the configuration leaves this task out")
+        return reasons
+
+    # ------------------------------------------------------------ what a stage is given
+
+    def settings(
+        self, stage: str, *, source: str | None = None, task: str | None = None, arm: str | None = None
+    ) -> dict[str, Any]:
+        """Return the sections of one stage as plain data, under the names of its `run` parameters."""
+        special: dict[str, Any] = {"patient_key": self._patient_key, "facts": self._facts, "arms": self._all_arms}
+        values: dict[str, Any] = {}
+        for name in STAGE_SECTIONS[stage]:
+            if name == "source_settings":
+                values[name] = self.config.sources[str(source)]
+            elif name == "arm_settings":
+                values[name] = self._resolved(self.arms(str(task))[str(arm)])
+            else:
+                values[name] = special[name]() if name in special else getattr(self.config, name)
+        return {name: as_plain(value) for name, value in values.items()}
+
+    def _resolved(self, arm: ArmSettings) -> ArmSettings:
+        """Fill in the setting an arm takes from its source."""
+        if arm.synthetic is None or arm.setting is not None:
+            return arm
+        return dataclasses.replace(arm, setting=self.config.sources[arm.synthetic].setting)
+
+    def _all_arms(self) -> dict[str, ArmSettings]:
+        return {name: self._resolved(arm) for task in self.tasks for name, arm in self.arms(task).items()}
+
+    def _patient_key(self) -> PatientKeySettings:
+        config = self.config
+        key_file = Path(config.key_file) if config.key_file else None
+        return dataclasses.replace(config.patient_key, fingerprint=key_fingerprint(config.patient_key, key_file))
+
+    def _facts(self) -> StudyFacts:
+        config = self.config
+        awaiting = ", ".join(str(folder) for folder in self.awaiting)
+        return StudyFacts(
+            study=config.study,
+            title=config.title,
+            is_phantom=config.phantom is not None,
+            trial=config.limit.patients,
+            patient_claim=config.inventory.patient_from != "none",
+            patients_from=config.inventory.patient_from,
+            simulated_annotator=self.simulated_annotator,
+            sources={name: source.setting for name, source in config.sources.items()},
+            arms={name: arm_in_words(arm) for name, arm in self._all_arms().items()},
+            low_arm=LOW_ARM,
+            structures=config.structures.names,
+            awaiting=awaiting or None,
+            absent=self.absent(),
+        )
+
+
+def arm_in_words(arm: ArmSettings) -> str:
+    """Say in words what an arm trains on.
+
+    >>> arm_in_words(ArmSettings(real_fraction=1.0))
+    'real 100 %'
+    """
+    parts = []
+    if arm.real_fraction == "low":
+        parts.append("real low")
+    elif arm.real_fraction:
+        parts.append(f"real {100 * float(arm.real_fraction):g} %")
+    if arm.extra_real == "generator":
+        parts.append("the generator's own real images")
+    if arm.extra_real == "annotator":
+        parts.append("as many more real patients as the annotator had")
+    if arm.synthetic is not None:
+        parts.append(f"synthetic ({arm.synthetic}, {arm.setting})")
+    return " + ".join(parts) + (" only" if arm.synthetic is not None and len(parts) == 1 else "")

@@ -1,0 +1,215 @@
+"""What the rules of the workflow ask for: paths, settings, code digests and resources, all known before anything runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from radgen.config import load_config
+from radgen.errors import ConfigError
+from radgen.paths import WILDCARDS, StudyPaths
+from radgen.provenance import code_digest
+from radgen.study import Study
+
+
+class RulePaths(StudyPaths):
+    """Result paths, and the places of logs and benchmark files of jobs."""
+
+    def log(self, job: str) -> str:
+        """Return the log of a job."""
+        return f"{self.root}/logs/{job}.log"
+
+    def benchmark(self, job: str) -> str:
+        """Return where Snakemake notes time and memory of a job."""
+        return f"{self.root}/logs/{job}.benchmark.tsv"
+
+
+class Plan:
+    """One study in the words of Snakemake's rules.
+
+    Settings that change no bytes (device, work folder, place of the archive, key file) travel as resources, because a
+    change of a resource reruns nothing.
+    """
+
+    wildcards: Mapping[str, str] = WILDCARDS
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        self.path = RulePaths(study.path.root)
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Plan:
+        """Validate Snakemake's configuration and check that the archive is there.
+
+        Raises
+        ------
+        ConfigError
+            The configuration is refused, or the archive or a named table does not exist.
+        """
+        plan = cls(Study.of(load_config(config)))
+        plan._check_inputs()
+        return plan
+
+    def _check_inputs(self) -> None:
+        config = self.study.config
+        if config.phantom is None and not Path(config.archive).is_dir():
+            msg = f"archive {config.archive}: no such folder; set `archive:` (or ARCHIVE=...) to the folder of the images"
+            raise ConfigError(msg)
+        for name in ("patient_table", "labels_table", "split_file", "key_file"):
+            value = getattr(config, name)
+            if value and self.optional(name) and not Path(self._located(value)).is_file():
+                msg = f"{name} {value}: no such file, neither here nor in the archive; correct the path or leave it out"
+                raise ConfigError(msg)
+
+    def _located(self, value: str) -> str:
+        """Return a table's path: as given, or inside the archive when it stands there."""
+        inside = Path(self.archive) / value
+        return value if Path(value).is_file() or not inside.is_file() else str(inside)
+
+    # ------------------------------------------------------------ what is in the DAG
+
+    @property
+    def has_phantom(self) -> bool:
+        """Whether the study makes its own phantom archive."""
+        return self.study.config.phantom is not None
+
+    @property
+    def archive(self) -> str:
+        """Folder of the images."""
+        return f"{self.path.root}/archive" if self.has_phantom else self.study.config.archive
+
+    @property
+    def archive_input(self) -> str:
+        """What the inventory waits for: the phantom's manifest, or the archive folder itself."""
+        return self.path("phantom.manifest") if self.has_phantom else self.archive
+
+    @property
+    def shards(self) -> list[str]:
+        """Shard numbers as they stand in file names."""
+        return self.study.shards
+
+    @property
+    def sources(self) -> list[str]:
+        """Names of the generators."""
+        return self.study.sources
+
+    def optional(self, name: str) -> list[str]:
+        """Return an optional input file as a list of one or none."""
+        value = getattr(self.study.config, name)
+        return [self._located(value)] if value else []
+
+    def mask_outputs(self) -> dict[str, str]:
+        """Return the outputs of slices that exist only where a study has masks."""
+        if not self.study.has_masks:
+            return {}
+        return {"masks": self.path("slices.part_masks"), "volumes": self.path("slices.part_volumes")}
+
+    def mask_options(self, wildcards: Any) -> str:  # noqa: ANN401 - Snakemake's own type
+        """Return the options that name those outputs."""
+        parts = (f"--{name} {path.replace('{shard}', wildcards.shard)}" for name, path in self.mask_outputs().items())
+        return " ".join(parts)
+
+    @property
+    def volumes(self) -> list[str]:
+        """Return the tables of source-space masks, on which segmentation is scored."""
+        return [self.path("slices.part_volumes", shard=shard) for shard in self.shards] if self.study.has_masks else []
+
+    def returned_masks(self, wildcards: Any) -> list[str]:  # noqa: ANN401 - Snakemake's own type
+        """Return the mask files that came back from a person."""
+        folder = Path(self.path("annotate.folder", source=wildcards.source)) / "masks"
+        return sorted(str(path) for path in folder.glob("*") if path.is_file())
+
+    def synthetic_part(self, task: str) -> str:
+        """Return the stage whose image sets a task's synthetic arms read."""
+        return "pairs" if task == "segmentation" else "sample"
+
+    def synthetic_inputs(self, output: str) -> Callable[[Any], list[str]]:
+        """Return a function of wildcards that lists the synthetic sets (or manifests) of one arm."""
+
+        def inputs(wildcards: Any) -> list[str]:  # noqa: ANN401
+            arm = self.study.arms(wildcards.task)[wildcards.arm]
+            stage = self.synthetic_part(wildcards.task)
+            return [] if arm.synthetic is None else [self.path(f"{stage}.{output}", source=arm.synthetic)]
+
+        return inputs
+
+    def arm_files(self, output: str, *, curve: bool = False) -> list[str]:
+        """Return one file of every (task, arm) job, or of the real-only curve alone."""
+        names = self.study.curve_arms if curve else self.study.arms
+        return [self.path(f"benchmark.{output}", task=task, arm=arm) for task in self.study.tasks for arm in names(task)]
+
+    # ------------------------------------------------------------ params
+
+    def settings(self, stage: str) -> Callable[[Any], str]:
+        """Return a function of wildcards that gives a stage's settings as JSON."""
+
+        def text(wildcards: Any) -> str:  # noqa: ANN401
+            names = {name: wildcards.get(name) for name in ("source", "task", "arm")}
+            return json.dumps(self.study.settings(stage, **names), sort_keys=True)
+
+        return text
+
+    def code(self, stage: str) -> str:
+        """Return the digest of the code a stage rests on."""
+        return code_digest(f"radgen.stages.{stage}")
+
+    # ------------------------------------------------------------ resources
+
+    @property
+    def device(self) -> str:
+        """Where networks run."""
+        return self.study.config.device
+
+    @property
+    def gpu(self) -> dict[str, int]:
+        """Ask a cluster for one GPU only when the study names cuda."""
+        return {"gpu": 1} if self.device == "cuda" else {}
+
+    @property
+    def work(self) -> str:
+        """Folder of resumable state."""
+        return f"{self.study.config.work}/{self.study.config.study}"
+
+    @property
+    def key_file(self) -> str:
+        """File of a private study's key, or nothing."""
+        return self.study.config.key_file or ""
+
+    def threads(self, stage: str) -> int:
+        """Return the threads a stage's settings fix."""
+        section = {"gan": "gan", "sample": "sample", "pairs": "sample"}.get(stage, stage)
+        settings = getattr(self.study.config, section)
+        return int(getattr(settings, "threads", 1))
+
+    @property
+    def arm_threads(self) -> int:
+        """Return the threads of every benchmark arm."""
+        return int(self.study.config.benchmark.training.threads)
+
+    @cached_property
+    def report_inputs(self) -> list[str]:
+        """Return every table and image set the figures are drawn from."""
+        study, path = self.study, self.path
+        files = [path(f"cohort.{name}") for name in ("series", "rejects", "counts")]
+        files += [path("slices.index"), path("slices.rejects"), path("slices.manifest")]
+        if study.sources:
+            files += [path(f"judge.{name}") for name in ("history", "checks", "manifest")]
+        for source in study.sources:
+            files += [path(f"encoder.{name}", source=source) for name in ("history", "manifest")]
+            files += [path(f"gan.{name}", source=source) for name in ("history", "grid", "manifest")]
+            files += [path(f"metrics.{name}", source=source) for name in ("quality", "nearest", "part_manifest")]
+            if study.has_masks:
+                files.append(path("annotate.pack", source=source))
+        files += [path("sample.index")] if study.sources else []
+        if study.simulated_annotator:
+            files += [path("annotator.scores"), path("annotator.manifest")]
+        for source in study.annotated_sources:
+            files += [path(f"labels.{name}", source=source) for name in ("validation", "manifest")]
+            files += [path(f"pairs.{name}", source=source) for name in ("uncertainty", "part_manifest")]
+        files += [path("pairs.index")] if study.annotated_sources else []
+        if study.tasks:
+            files += [path(f"benchmark.{name}") for name in ("scores", "summary", "curve", "manifest")]
+        return files

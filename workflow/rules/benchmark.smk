@@ -1,0 +1,126 @@
+# Does it help, and is it close to anyone: benchmark arms, the real-only curve, metrics by the judge.
+
+
+rule benchmark_arm:
+    input:
+        slices=P("slices.index"),
+        slices_manifest=P("slices.manifest"),
+        synthetic=PLAN.synthetic_inputs("part_index"),
+        synthetic_manifests=PLAN.synthetic_inputs("part_manifest"),
+        volumes=PLAN.volumes,
+    output:
+        scores=P("benchmark.arm_scores"),
+        history=P("benchmark.arm_history"),
+        manifest=P("benchmark.arm_manifest"),
+    log:
+        P.log("benchmark_arm_{task}_{arm}"),
+    benchmark:
+        P.benchmark("benchmark_arm_{task}_{arm}")
+    conda:
+        f"../{ENVIRONMENT}"
+    threads: PLAN.arm_threads
+    resources:
+        mem_mb=5000,
+        runtime=480,
+        device=PLAN.device,
+        work=PLAN.work,
+        **PLAN.gpu,
+    params:
+        settings=PLAN.settings("benchmark"),
+        code=PLAN.code("benchmark"),
+    shell:
+        "exec radgen benchmark --slices {input.slices:q} --slices-manifest {input.slices_manifest:q}"
+        " --synthetic {input.synthetic:q} --synthetic-manifests {input.synthetic_manifests:q} --volumes {input.volumes:q}"
+        " --task {wildcards.task} --arm {wildcards.arm} --scores {output.scores:q} --history {output.history:q}"
+        " --manifest {output.manifest:q} --settings {params.settings:q} --work {resources.work:q}"
+        " --device {resources.device} > {log:q} 2>&1"
+
+
+rule benchmark_summary:
+    input:
+        scores=PLAN.arm_files("arm_scores"),
+        manifests=PLAN.arm_files("arm_manifest"),
+    output:
+        table=P("benchmark.scores"),
+        summary=P("benchmark.summary"),
+        curve=P("benchmark.curve"),
+        manifest=P("benchmark.manifest"),
+    log:
+        P.log("benchmark_summary"),
+    benchmark:
+        P.benchmark("benchmark_summary")
+    conda:
+        f"../{ENVIRONMENT}"
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        settings=PLAN.settings("benchmark_summary"),
+        code=PLAN.code("benchmark_summary"),
+    shell:
+        "exec radgen benchmark-summary --scores {input.scores:q} --manifests {input.manifests:q} --table {output.table:q}"
+        " --summary {output.summary:q} --curve {output.curve:q} --manifest {output.manifest:q}"
+        " --settings {params.settings:q} > {log:q} 2>&1"
+
+
+rule benchmark:
+    input:
+        [P("benchmark.summary")] if PLAN.study.tasks else [],
+
+
+use rule benchmark_summary as real_curve_summary with:
+    input:
+        scores=PLAN.arm_files("arm_scores", curve=True),
+        manifests=PLAN.arm_files("arm_manifest", curve=True),
+    output:
+        table=P("real_curve.scores"),
+        summary=P("real_curve.summary"),
+        curve=P("real_curve.curve"),
+        manifest=P("real_curve.manifest"),
+    log:
+        P.log("real_curve_summary"),
+    benchmark:
+        P.benchmark("real_curve_summary")
+
+
+rule real_curve:
+    input:
+        [P("real_curve.curve")] if PLAN.study.tasks else [],
+
+
+rule metrics_source:
+    input:
+        slices=P("slices.index"),
+        slices_manifest=P("slices.manifest"),
+        judge=P("judge.weights"),
+        judge_manifest=P("judge.manifest"),
+        samples=P("sample.part_index"),
+        samples_manifest=P("sample.part_manifest"),
+    output:
+        quality=P("metrics.quality"),
+        nearest=P("metrics.nearest"),
+        manifest=P("metrics.part_manifest"),
+    log:
+        P.log("metrics_source_{source}"),
+    benchmark:
+        P.benchmark("metrics_source_{source}")
+    conda:
+        f"../{ENVIRONMENT}"
+    resources:
+        mem_mb=4000,
+        runtime=120,
+        device=PLAN.device,
+    params:
+        settings=PLAN.settings("metrics"),
+        code=PLAN.code("metrics"),
+    shell:
+        "exec radgen metrics --slices {input.slices:q} --slices-manifest {input.slices_manifest:q}"
+        " --judge-weights {input.judge:q} --judge-manifest {input.judge_manifest:q} --samples {input.samples:q}"
+        " --samples-manifest {input.samples_manifest:q} --source {wildcards.source} --quality {output.quality:q}"
+        " --nearest {output.nearest:q} --manifest {output.manifest:q} --settings {params.settings:q}"
+        " --device {resources.device} > {log:q} 2>&1"
+
+
+rule metrics:
+    input:
+        expand(P("metrics.quality"), source=PLAN.sources),

@@ -1,0 +1,169 @@
+# From the real image set to synthetic images: encoder, judge, gan, sample.
+
+
+rule encoder_train:
+    input:
+        slices=P("slices.index"),
+        slices_manifest=P("slices.manifest"),
+    output:
+        weights=P("encoder.weights"),
+        history=P("encoder.history"),
+        manifest=P("encoder.manifest"),
+    log:
+        P.log("encoder_train_{source}"),
+    benchmark:
+        P.benchmark("encoder_train_{source}")
+    conda:
+        f"../{ENVIRONMENT}"
+    threads: PLAN.threads("encoder")
+    resources:
+        mem_mb=4000,
+        runtime=240,
+        device=PLAN.device,
+        work=PLAN.work,
+        **PLAN.gpu,
+    params:
+        settings=PLAN.settings("encoder"),
+        code=PLAN.code("encoder"),
+    shell:
+        "exec radgen encoder --slices {input.slices:q} --slices-manifest {input.slices_manifest:q}"
+        " --source {wildcards.source} --weights {output.weights:q} --history {output.history:q}"
+        " --manifest {output.manifest:q} --settings {params.settings:q} --work {resources.work:q}"
+        " --device {resources.device} > {log:q} 2>&1"
+
+
+rule encoder:
+    input:
+        expand(P("encoder.weights"), source=PLAN.sources),
+
+
+rule judge:
+    input:
+        slices=P("slices.index"),
+        slices_manifest=P("slices.manifest"),
+    output:
+        weights=P("judge.weights"),
+        history=P("judge.history"),
+        checks=P("judge.checks"),
+        manifest=P("judge.manifest"),
+    log:
+        P.log("judge"),
+    benchmark:
+        P.benchmark("judge")
+    conda:
+        f"../{ENVIRONMENT}"
+    threads: PLAN.threads("judge")
+    resources:
+        mem_mb=4000,
+        runtime=240,
+        device=PLAN.device,
+        work=PLAN.work,
+        **PLAN.gpu,
+    params:
+        settings=PLAN.settings("judge"),
+        code=PLAN.code("judge"),
+    shell:
+        "exec radgen judge --slices {input.slices:q} --slices-manifest {input.slices_manifest:q}"
+        " --weights {output.weights:q} --history {output.history:q} --checks {output.checks:q}"
+        " --manifest {output.manifest:q} --settings {params.settings:q} --work {resources.work:q}"
+        " --device {resources.device} > {log:q} 2>&1"
+
+
+rule gan_train:
+    input:
+        slices=P("slices.index"),
+        slices_manifest=P("slices.manifest"),
+        encoder=P("encoder.weights"),
+        encoder_manifest=P("encoder.manifest"),
+    output:
+        weights=P("gan.weights"),
+        last=P("gan.last"),
+        history=P("gan.history"),
+        grid=P("gan.grid"),
+        manifest=P("gan.manifest"),
+    log:
+        P.log("gan_train_{source}"),
+    benchmark:
+        P.benchmark("gan_train_{source}")
+    conda:
+        f"../{ENVIRONMENT}"
+    threads: PLAN.threads("gan")
+    retries: 3
+    resources:
+        mem_mb=6000,
+        runtime=1440,
+        device=PLAN.device,
+        work=PLAN.work,
+        **PLAN.gpu,
+    params:
+        settings=PLAN.settings("gan"),
+        code=PLAN.code("gan"),
+    shell:
+        "exec radgen gan --slices {input.slices:q} --slices-manifest {input.slices_manifest:q}"
+        " --encoder {input.encoder:q} --encoder-manifest {input.encoder_manifest:q} --source {wildcards.source}"
+        " --weights {output.weights:q} --last {output.last:q} --history {output.history:q} --grid {output.grid:q}"
+        " --manifest {output.manifest:q} --settings {params.settings:q} --work {resources.work:q}"
+        " --device {resources.device} > {log:q} 2>&1"
+
+
+rule gan:
+    input:
+        expand(P("gan.weights"), source=PLAN.sources),
+
+
+rule sample_source:
+    input:
+        weights=P("gan.weights"),
+        gan_manifest=P("gan.manifest"),
+        slices=P("slices.index"),
+        slices_manifest=P("slices.manifest"),
+    output:
+        index=P("sample.part_index"),
+        manifest=P("sample.part_manifest"),
+    log:
+        P.log("sample_source_{source}"),
+    benchmark:
+        P.benchmark("sample_source_{source}")
+    conda:
+        f"../{ENVIRONMENT}"
+    resources:
+        mem_mb=4000,
+        runtime=240,
+        device=PLAN.device,
+        **PLAN.gpu,
+    params:
+        settings=PLAN.settings("sample"),
+        code=PLAN.code("sample"),
+    shell:
+        "exec radgen sample --weights {input.weights:q} --gan-manifest {input.gan_manifest:q}"
+        " --slices {input.slices:q} --slices-manifest {input.slices_manifest:q} --source {wildcards.source}"
+        " --index {output.index:q} --manifest {output.manifest:q} --settings {params.settings:q}"
+        " --device {resources.device} > {log:q} 2>&1"
+
+
+rule sample_gather:
+    input:
+        parts=expand(P("sample.part_index"), source=PLAN.sources),
+        manifests=expand(P("sample.part_manifest"), source=PLAN.sources),
+    output:
+        index=P("sample.index"),
+        manifest=P("sample.manifest"),
+    log:
+        P.log("sample_gather"),
+    benchmark:
+        P.benchmark("sample_gather")
+    conda:
+        f"../{ENVIRONMENT}"
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        code=PLAN.code("gather"),
+    shell:
+        "exec radgen gather --parts {input.parts:q} --part-manifests {input.manifests:q} --index {output.index:q}"
+        " --manifest {output.manifest:q} > {log:q} 2>&1"
+
+
+rule sample:
+    input:
+        P("sample.index"),

@@ -1,0 +1,226 @@
+# From synthetic images to image and mask pairs: annotator (simulated only), annotate, labels, pairs.
+
+
+rule annotator:
+    input:
+        slices=P("slices.index"),
+        slices_manifest=P("slices.manifest"),
+    output:
+        weights=P("annotator.weights"),
+        scores=P("annotator.scores"),
+        manifest=P("annotator.manifest"),
+    log:
+        P.log("annotator"),
+    benchmark:
+        P.benchmark("annotator")
+    conda:
+        f"../{ENVIRONMENT}"
+    threads: PLAN.threads("annotator")
+    resources:
+        mem_mb=4000,
+        runtime=240,
+        device=PLAN.device,
+        work=PLAN.work,
+        **PLAN.gpu,
+    params:
+        settings=PLAN.settings("annotator"),
+        code=PLAN.code("annotator"),
+    shell:
+        "exec radgen annotator --slices {input.slices:q} --slices-manifest {input.slices_manifest:q}"
+        " --weights {output.weights:q} --scores {output.scores:q} --manifest {output.manifest:q}"
+        " --settings {params.settings:q} --work {resources.work:q} --device {resources.device} > {log:q} 2>&1"
+
+
+rule annotate_pack:
+    input:
+        weights=P("gan.weights"),
+        gan_manifest=P("gan.manifest"),
+        encoder=P("encoder.weights"),
+        encoder_manifest=P("encoder.manifest"),
+    output:
+        pack=P("annotate.pack"),
+        manifest=P("annotate.pack_manifest"),
+    log:
+        P.log("annotate_pack_{source}"),
+    benchmark:
+        P.benchmark("annotate_pack_{source}")
+    conda:
+        f"../{ENVIRONMENT}"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+        device=PLAN.device,
+    params:
+        settings=PLAN.settings("annotate_pack"),
+        code=PLAN.code("annotate_pack"),
+        folder=P("annotate.folder"),
+    shell:
+        "exec radgen annotate-pack --weights {input.weights:q} --gan-manifest {input.gan_manifest:q}"
+        " --encoder {input.encoder:q} --encoder-manifest {input.encoder_manifest:q} --source {wildcards.source}"
+        " --folder {params.folder:q} --pack {output.pack:q} --manifest {output.manifest:q}"
+        " --settings {params.settings:q} --device {resources.device} > {log:q} 2>&1"
+
+
+if PLAN.study.simulated_annotator:
+
+    rule annotate_simulated:
+        input:
+            pack=P("annotate.pack"),
+            pack_manifest=P("annotate.pack_manifest"),
+            annotator=P("annotator.weights"),
+            annotator_manifest=P("annotator.manifest"),
+        output:
+            index=P("annotate.index"),
+            manifest=P("annotate.manifest"),
+        log:
+            P.log("annotate_simulated_{source}"),
+        benchmark:
+            P.benchmark("annotate_simulated_{source}")
+        conda:
+            f"../{ENVIRONMENT}"
+        resources:
+            mem_mb=3000,
+            runtime=30,
+        params:
+            settings=PLAN.settings("annotate_simulated"),
+            code=PLAN.code("annotate_simulated"),
+        shell:
+            "exec radgen annotate-simulated --pack {input.pack:q} --pack-manifest {input.pack_manifest:q}"
+            " --annotator {input.annotator:q} --annotator-manifest {input.annotator_manifest:q}"
+            " --index {output.index:q} --manifest {output.manifest:q} --settings {params.settings:q} > {log:q} 2>&1"
+
+else:
+
+    rule annotate_import:
+        input:
+            pack=P("annotate.pack"),
+            pack_manifest=P("annotate.pack_manifest"),
+            masks=PLAN.returned_masks,
+        output:
+            index=P("annotate.index"),
+            manifest=P("annotate.manifest"),
+        log:
+            P.log("annotate_import_{source}"),
+        benchmark:
+            P.benchmark("annotate_import_{source}")
+        conda:
+            f"../{ENVIRONMENT}"
+        resources:
+            mem_mb=3000,
+            runtime=30,
+        params:
+            settings=PLAN.settings("annotate_import"),
+            code=PLAN.code("annotate_import"),
+            folder=P("annotate.folder"),
+        shell:
+            "exec radgen annotate-import --pack {input.pack:q} --pack-manifest {input.pack_manifest:q}"
+            " --folder {params.folder:q} --index {output.index:q} --manifest {output.manifest:q}"
+            " --settings {params.settings:q} > {log:q} 2>&1"
+
+
+rule annotate:
+    input:
+        expand(P("annotate.pack"), source=PLAN.sources if PLAN.study.has_masks else []),
+        expand(P("annotate.index"), source=PLAN.study.annotated_sources),
+
+
+rule labels_head:
+    input:
+        weights=P("gan.weights"),
+        gan_manifest=P("gan.manifest"),
+        annotation=P("annotate.index"),
+        annotation_manifest=P("annotate.manifest"),
+        pack=P("annotate.pack"),
+    output:
+        head=P("labels.head"),
+        validation=P("labels.validation"),
+        manifest=P("labels.manifest"),
+    log:
+        P.log("labels_head_{source}"),
+    benchmark:
+        P.benchmark("labels_head_{source}")
+    conda:
+        f"../{ENVIRONMENT}"
+    threads: PLAN.threads("labels")
+    resources:
+        mem_mb=6000,
+        runtime=240,
+        device=PLAN.device,
+        work=PLAN.work,
+        **PLAN.gpu,
+    params:
+        settings=PLAN.settings("labels"),
+        code=PLAN.code("labels"),
+    shell:
+        "exec radgen labels --weights {input.weights:q} --gan-manifest {input.gan_manifest:q}"
+        " --annotation {input.annotation:q} --annotation-manifest {input.annotation_manifest:q} --pack {input.pack:q}"
+        " --source {wildcards.source} --head {output.head:q} --validation {output.validation:q}"
+        " --manifest {output.manifest:q} --settings {params.settings:q} --work {resources.work:q}"
+        " --device {resources.device} > {log:q} 2>&1"
+
+
+rule labels:
+    input:
+        expand(P("labels.head"), source=PLAN.study.annotated_sources),
+
+
+rule pairs_source:
+    input:
+        weights=P("gan.weights"),
+        gan_manifest=P("gan.manifest"),
+        head=P("labels.head"),
+        labels_manifest=P("labels.manifest"),
+        slices=P("slices.index"),
+        slices_manifest=P("slices.manifest"),
+    output:
+        index=P("pairs.part_index"),
+        uncertainty=P("pairs.uncertainty"),
+        manifest=P("pairs.part_manifest"),
+    log:
+        P.log("pairs_source_{source}"),
+    benchmark:
+        P.benchmark("pairs_source_{source}")
+    conda:
+        f"../{ENVIRONMENT}"
+    threads: PLAN.threads("pairs")
+    resources:
+        mem_mb=5000,
+        runtime=240,
+        device=PLAN.device,
+        **PLAN.gpu,
+    params:
+        settings=PLAN.settings("pairs"),
+        code=PLAN.code("pairs"),
+    shell:
+        "exec radgen pairs --weights {input.weights:q} --gan-manifest {input.gan_manifest:q} --head {input.head:q}"
+        " --labels-manifest {input.labels_manifest:q} --slices {input.slices:q} --slices-manifest {input.slices_manifest:q}"
+        " --source {wildcards.source} --index {output.index:q} --uncertainty {output.uncertainty:q}"
+        " --manifest {output.manifest:q} --settings {params.settings:q} --device {resources.device} > {log:q} 2>&1"
+
+
+rule pairs_gather:
+    input:
+        parts=expand(P("pairs.part_index"), source=PLAN.study.annotated_sources),
+        manifests=expand(P("pairs.part_manifest"), source=PLAN.study.annotated_sources),
+    output:
+        index=P("pairs.index"),
+        manifest=P("pairs.manifest"),
+    log:
+        P.log("pairs_gather"),
+    benchmark:
+        P.benchmark("pairs_gather")
+    conda:
+        f"../{ENVIRONMENT}"
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        code=PLAN.code("gather"),
+    shell:
+        "exec radgen gather --parts {input.parts:q} --part-manifests {input.manifests:q} --index {output.index:q}"
+        " --manifest {output.manifest:q} > {log:q} 2>&1"
+
+
+rule pairs:
+    input:
+        [P("pairs.index")] if PLAN.study.annotated_sources else [],

@@ -1,0 +1,56 @@
+# Figures from tables and image sets alone, and the page that holds them.
+
+
+rule figures_draw:
+    input:
+        PLAN.report_inputs,
+    output:
+        list=P("figures.list"),
+        manifest=P("figures.manifest"),
+    log:
+        P.log("figures_draw"),
+    benchmark:
+        P.benchmark("figures_draw")
+    conda:
+        f"../{ENVIRONMENT}"
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        settings=PLAN.settings("figures"),
+        code=PLAN.code("figures"),
+        results=PLAN.path.root,
+        folder=P("figures.folder"),
+    shell:
+        "exec radgen figures --results {params.results:q} --tables {input:q} --folder {params.folder:q}"
+        " --manifest {output.manifest:q} --settings {params.settings:q} > {log:q} 2>&1"
+
+
+rule figures:
+    input:
+        P("figures.list"),
+
+
+rule report:
+    input:
+        tables=PLAN.report_inputs,
+        figures=P("figures.list"),
+    output:
+        page=report(P("report.page"), category="Report"),
+        manifest=P("report.manifest"),
+    log:
+        P.log("report"),
+    benchmark:
+        P.benchmark("report")
+    conda:
+        f"../{ENVIRONMENT}"
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        settings=PLAN.settings("report"),
+        code=PLAN.code("report"),
+        results=PLAN.path.root,
+    shell:
+        "exec radgen report --results {params.results:q} --figures {input.figures:q} --page {output.page:q}"
+        " --manifest {output.manifest:q} --settings {params.settings:q} > {log:q} 2>&1"
