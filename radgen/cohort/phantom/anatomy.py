@@ -1,0 +1,69 @@
+"""One patient who does not exist: tissue values and labels on the scanner's grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from radgen.cohort.phantom.body import draw_body, paint_body
+from radgen.cohort.phantom.canvas import Canvas, Floats
+from radgen.cohort.phantom.organs import paint_lesions, paint_organs
+from radgen.cohort.phantom.settings import PhantomSettings
+from radgen.cohort.phantom.surroundings import paint_arms, paint_blanket, paint_couch
+from radgen.seeds import random_generator, stable_unit
+
+ARMS_FOV = 1.19
+"""How much wider the reconstructed square is when the arms are in it."""
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """The true patient, before any scanner.
+
+    Attributes
+    ----------
+    hu
+        float32 [S, H, W], HU; slices from feet to head, rows from front to back, columns from the patient's right to left.
+    labels
+        uint8 [S, H, W], ids of `settings.STRUCTURES` plus one.
+    pixel_mm
+        Width of a pixel.
+    lesions
+        How many lesions were painted.
+    """
+
+    hu: Floats
+    labels: npt.NDArray[np.uint8]
+    pixel_mm: float
+    lesions: int
+
+
+def draw_patient(settings: PhantomSettings, number: int) -> Anatomy:
+    """Draw patient `number` of an archive: the same for the same settings, whoever else is drawn."""
+
+    def rng(part: str) -> np.random.Generator:
+        return random_generator("phantom", settings.seed, number, part)
+
+    def chance(part: str) -> float:
+        return stable_unit("phantom", settings.seed, number, part)
+
+    body = draw_body(rng("body"))
+    arms = chance("arms") < settings.arms_fraction
+    fov_mm = settings.fov_mm * (ARMS_FOV if arms else 1.0)
+    canvas = Canvas(
+        settings.slices_per_patient, settings.size_px, round(fov_mm / settings.size_px, 4), settings.slice_mm
+    )
+    paint_couch(canvas, body, rng("couch"))
+    if chance("blanket") < settings.blanket_fraction:
+        paint_blanket(canvas, body, rng("blanket"))
+    if arms:
+        paint_arms(canvas, body, rng("arms"))
+    cavity = paint_body(canvas, body, rng("wall"))
+    liver, liver_hu = paint_organs(canvas, body, cavity, rng("organs"))
+    lesions = 0
+    if chance("lesion") < settings.lesion_patient_fraction:
+        lesions = 1 + int(chance("second lesion") < settings.second_lesion_fraction)
+    paint_lesions(canvas, liver, liver_hu, settings, lesions, rng("lesions"))
+    return Anatomy(canvas.hu, canvas.labels, canvas.pixel_mm, lesions)

@@ -1,0 +1,127 @@
+"""Writes the whole phantom archive: patients in parallel, an index with the digest of every file, files broken on purpose."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from radgen.cohort.phantom.anatomy import draw_patient
+from radgen.cohort.phantom.dicom_writer import (
+    MARK,
+    ct_datasets,
+    make_series,
+    stored_values,
+    write_dicom,
+    write_nifti_labels,
+)
+from radgen.cohort.phantom.scanner import scanner
+from radgen.cohort.phantom.seg_writer import segmentation
+from radgen.cohort.phantom.settings import STRUCTURES, PhantomSettings
+from radgen.provenance import digest_file
+from radgen.seeds import random_generator, stable_unit
+
+INDEX = "index.txt"
+README = f"""{MARK}
+{MARK} archive: computed abdominal CT. No patient is behind any image in this folder.
+
+{MARK}-0001/CT/IM0001.dcm ...   one axial CT series, DICOM
+{MARK}-0001/SEG/seg.dcm         its masks as DICOM Segmentation (segment label = structure), for most patients
+{MARK}-0001/labels.nii.gz       its masks as a NIfTI label volume on the same grid, for the others
+BROKEN/                         files that cannot be read, on purpose
+index.txt                       digest and size of every file
+
+Label ids: {", ".join(f"{number} {name}" for number, name in enumerate(STRUCTURES, start=1))}.
+"""
+
+
+def write_patient(folder: Path, settings: PhantomSettings, number: int) -> str:
+    """Draw, scan and write patient `number`; return the patient id.
+
+    The bytes depend on the settings and the number alone, so any worker may do any patient.
+    """
+    anatomy = draw_patient(settings, number)
+    rng = random_generator("phantom", settings.seed, number, "scan")
+    photons, roll_off = float(rng.choice(settings.doses)), float(rng.choice(settings.roll_offs))
+    machine = scanner(settings.size_px, settings.views)
+    hu = machine.scan(anatomy.hu, anatomy.pixel_mm, photons, roll_off, rng)
+    kernel = f"{MARK} {round(100 * roll_off)}"
+    series = make_series(settings.seed, number, anatomy.pixel_mm, settings.slice_mm, settings.size_px, kernel)
+    images = ct_datasets(series, stored_values(hu, machine.inside, series.storage))
+    home = folder / series.patient
+    for image in images:
+        write_dicom(home / "CT" / f"IM{image.InstanceNumber:04d}.dcm", image)
+    if stable_unit("phantom", settings.seed, number, "masks") < settings.seg_fraction:
+        write_dicom(home / "SEG" / "seg.dcm", segmentation(series, images, anatomy.labels))
+    else:
+        write_nifti_labels(home / "labels.nii.gz", series, anatomy.labels)
+    return series.patient
+
+
+def write_archive(folder: Path, settings: PhantomSettings, workers: int, said: Callable[[str], None]) -> None:
+    """Write every patient, the broken files, the README and the index into an empty folder.
+
+    Parameters
+    ----------
+    folder
+        Exists and is empty.
+    settings
+        See `PhantomSettings`.
+    workers
+        Processes; the bytes do not depend on it.
+    said
+        Gets a line of progress now and then.
+    """
+    every = max(1, settings.patients // 10)
+    for done, _ in enumerate(_patients(folder, settings, workers), start=1):
+        if done % every == 0 or done == settings.patients:
+            said(f"phantom: {done} of {settings.patients} patients written")
+    write_broken(folder, settings)
+    (folder / "README.txt").write_text(README, encoding="utf-8")
+
+
+def _patients(folder: Path, settings: PhantomSettings, workers: int) -> Iterator[str]:
+    numbers = range(1, settings.patients + 1)
+    job = partial(write_patient, folder, settings)
+    if workers <= 1:
+        yield from map(job, numbers)
+        return
+    # Fresh processes: a fork would copy whatever threads and locks this process holds.
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(job, numbers)
+
+
+def write_broken(folder: Path, settings: PhantomSettings) -> None:
+    """Write files that no reader can use: truncated DICOM images and text files named .dcm, in turn."""
+    for number in range(1, settings.broken_files + 1):
+        path = folder / "BROKEN" / f"IM{number:04d}.dcm"
+        path.parent.mkdir(exist_ok=True)
+        if number % 2 == 0:
+            path.write_text(f"{MARK}: not a DICOM file\n", encoding="utf-8")
+            continue
+        # A patient of its own (number 0 is never drawn), so that the damage touches nobody's series.
+        series = make_series(settings.seed, 0, 1.0, settings.slice_mm, settings.size_px, MARK)
+        blank = np.zeros((number, settings.size_px, settings.size_px), dtype=np.int16)
+        write_dicom(path, ct_datasets(series, blank)[-1])
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def index_text(folder: Path, key: str) -> str:
+    """Return the index of an archive: the key that made it, then digest, size and path of every file, sorted."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != INDEX)
+    lines = [f"{digest_file(path)} {path.stat().st_size} {path.relative_to(folder).as_posix()}" for path in files]
+    return "\n".join([f"{MARK} {key}", *lines]) + "\n"
+
+
+def is_complete(folder: Path, key: str) -> bool:
+    """Tell whether a folder holds the whole archive of a key: every file of its index, in its size."""
+    try:
+        head, *lines = (folder / INDEX).read_text(encoding="utf-8").splitlines()
+        entries = [line.split(" ", 2) for line in lines]
+        return head == f"{MARK} {key}" and all((folder / name).stat().st_size == int(size) for _, size, name in entries)
+    except (OSError, ValueError):
+        return False
