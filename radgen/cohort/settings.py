@@ -20,7 +20,7 @@ class ClassSettings:
     by: str = setting(
         "mask",
         "Where an image's class comes from: folder (a folder of its path) | tag (a DICOM tag) | table (a CSV of "
-        "labels) | mask (a structure is seen in the slice) | position (equal parts of the slices of a series, feet to head).",
+        "labels) | mask (a structure is seen in the slice) | position (equal parts of a series' slices, feet to head).",
     )
     names: tuple[str, ...] = setting(
         ("normal", "liver_lesion"), "Class names; a class's number is its place in this list."
@@ -80,7 +80,7 @@ class StructureSettings:
     map: dict[str, tuple[int | str, ...]] = setting(
         {},
         "The source labels that make up each structure: numbers in NIfTI masks, segment labels in DICOM SEG. A "
-        "structure not named here is its own number in the list and its own name. Where sources overlap, the later structure wins.",
+        "structure not named here is its own number in the list and its own name. The later structure wins an overlap.",
     )
     others: str = setting(
         "refuse", "What labels that no structure names become: refuse (the mask is an error) | background."

@@ -1,0 +1,140 @@
+"""The one door to pixels: a row of the series table in, a Volume and its mask out, whatever the format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from radgen.cohort import dicom_volumes, nifti, pictures
+from radgen.cohort.grids import on_grid
+from radgen.cohort.label_ids import map_numbers
+from radgen.cohort.refusal import Reason, RefusalError
+from radgen.cohort.segmentations import read_segmentation
+from radgen.cohort.settings import StructureSettings
+from radgen.errors import InputError
+from radgen.imaging.volume import Volume
+
+
+def file_paths(files: Path, archive: Path, ids: Iterable[str] | None = None) -> dict[str, Path]:
+    """Read the private table and return where each file lies.
+
+    Parameters
+    ----------
+    files
+        private/files.parquet.
+    archive
+        The archive's folder.
+    ids
+        Only these file ids; all of them by default.
+    """
+    table = pq.read_table(files, columns=["file_id", "path"])
+    wanted = None if ids is None else set(ids)
+    pairs = zip(table.column("file_id").to_pylist(), table.column("path").to_pylist(), strict=True)
+    return {file_id: archive / path for file_id, path in pairs if wanted is None or file_id in wanted}
+
+
+def read_series(series_row: Mapping[str, Any], files: Mapping[str, Path]) -> Volume:
+    """Read the image of one series in modality units (HU for CT), axes as stored; see `canonical` to turn it.
+
+    Parameters
+    ----------
+    series_row
+        A row of series.parquet: format, file_ids and repeat are used.
+    files
+        From `file_paths`.
+
+    Raises
+    ------
+    RefusalError
+        A file is gone or damaged; `reason` and `sentence` make a row of a rejects table.
+    """
+    paths = _paths(series_row["file_ids"], files)
+    repeat = int(series_row["repeat"])
+    if series_row["format"] == "dicom":
+        return dicom_volumes.read_volume(paths, repeat)
+    if series_row["format"] == "nifti":
+        return nifti.read_volume(paths[0], repeat)
+    return pictures.read_volume(paths[0])
+
+
+def read_mask(
+    series_row: Mapping[str, Any],
+    files: Mapping[str, Path],
+    structures: StructureSettings,
+    image: Volume | None = None,
+) -> Volume | None:
+    """Read the mask of one series on the grid and in the axes of its image.
+
+    Parameters
+    ----------
+    series_row
+        A row of series.parquet: format, file_ids, repeat, mask_ids and mask_kind are used.
+    files
+        From `file_paths`.
+    structures
+        Which source labels make up the study's structures.
+    image
+        What `read_series` gave; without it, the image's headers are read again.
+
+    Returns
+    -------
+    Volume or None
+        uint8 ids, 0 = background and 1..K = the structures in order; None for a series without a mask. Where several
+        mask files overlap, the later structure wins.
+
+    Raises
+    ------
+    RefusalError
+        A mask file is damaged or lies on another grid than its image.
+    InputError
+        A label is named by no structure; the message names labels and hashed file.
+    """
+    if not series_row["mask_ids"]:
+        return None
+    shape, affine = _grid(series_row, files) if image is None else (image.array.shape, image.affine)
+    merged = np.zeros(shape, dtype=np.uint8)
+    for mask_id, path in zip(series_row["mask_ids"], _paths(series_row["mask_ids"], files), strict=True):
+        try:
+            labels = _read_labels(
+                str(series_row["mask_kind"]), path, (shape[0], shape[1], shape[2]), affine, structures
+            )
+        except RefusalError:
+            raise
+        except InputError as error:
+            msg = f"mask {mask_id}: {error}"
+            raise InputError(msg) from error
+        merged = labels if len(series_row["mask_ids"]) == 1 else np.maximum(merged, labels)
+    return Volume(merged, affine)
+
+
+def _read_labels(
+    kind: str, path: Path, shape: tuple[int, int, int], affine: NDArray[np.float64], structures: StructureSettings
+) -> NDArray[np.uint8]:
+    if kind == "seg":
+        return read_segmentation(path, shape, affine, structures)
+    stored = nifti.read_volume(path)
+    return map_numbers(on_grid(stored, shape, affine), structures)
+
+
+def _grid(series_row: Mapping[str, Any], files: Mapping[str, Path]) -> tuple[tuple[int, ...], NDArray[np.float64]]:
+    paths = _paths(series_row["file_ids"], files)
+    if series_row["format"] == "dicom":
+        return dicom_volumes.read_grid(paths, int(series_row["repeat"]))
+    if series_row["format"] == "nifti":
+        header = nifti.read_header(paths[0])
+        return header.shape, header.affine
+    volume = pictures.read_volume(paths[0])
+    return volume.array.shape, volume.affine
+
+
+def _paths(ids: Iterable[str], files: Mapping[str, Path]) -> list[Path]:
+    paths = [files[file_id] for file_id in ids]
+    gone = sum(not path.is_file() for path in paths)
+    if gone:
+        raise RefusalError(Reason.UNREADABLE, f"{gone} of {len(paths)} files are gone since the inventory")
+    return paths

@@ -1,0 +1,61 @@
+"""Why a file or a series is refused: a reason for counting and a sentence without identifiers."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from radgen.errors import InputError
+
+
+class Reason(StrEnum):
+    """The kinds of refusal."""
+
+    # Files that are damaged or of another world.
+    TRUNCATED = "truncated"
+    FOREIGN = "foreign"
+    UNDECODABLE = "undecodable"
+    UNREADABLE = "unreadable"
+    # Images that radgen does not read.
+    COLOUR = "colour"
+    MOSAIC = "mosaic"
+    # Series whose planes make no volume.
+    BAD_GEOMETRY = "bad-geometry"
+    MIXED_SIZE = "mixed-size"
+    MIXED_ORIENTATION = "mixed-orientation"
+    MIXED_SPACING = "mixed-spacing"
+    UNEVEN_GAPS = "uneven-gaps"
+    UNEVEN_REPEATS = "uneven-repeats"
+    TILTED = "tilted"
+    # Masks that fit no image.
+    MASK_WITHOUT_IMAGE = "mask-without-image"
+    MASK_OTHER_GRID = "mask-on-another-grid"
+    MASK_UNKNOWN_LABEL = "mask-with-unknown-label"
+    # Images that nobody can be found for.
+    NO_PATIENT = "no-patient"
+    NO_CLASS = "no-class"
+    # Set aside on purpose: these do not count as refused.
+    SIDE_FILE = "side-file"
+    NOT_AN_IMAGE = "not-an-image"
+    LOCALIZER = "localizer"
+    DUPLICATE = "duplicate"
+    GUARD = "guard"
+
+
+SET_ASIDE = frozenset({Reason.SIDE_FILE, Reason.NOT_AN_IMAGE, Reason.LOCALIZER, Reason.DUPLICATE, Reason.GUARD})
+
+
+class RefusalError(InputError):
+    """A file or series cannot be used; it becomes a row of the rejects table and the run goes on.
+
+    Parameters
+    ----------
+    reason
+        The kind of refusal.
+    sentence
+        What is wrong, with the values that show it and without names, paths or identifiers.
+    """
+
+    def __init__(self, reason: Reason, sentence: str) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+        self.sentence = sentence
