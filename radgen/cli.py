@@ -53,7 +53,7 @@ COMMANDS = ("init", "check", "workflow", "config", "clean", "failed_logs")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 done, 2 a clear refusal, 75 stopped by a signal with its state saved."""
+    """Run one command; return 0 done, 2 a clear refusal, 75 stopped by a signal with its state saved."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] in {"-h", "--help"}:
         _print_help()
@@ -82,7 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _print_help() -> None:
     print("radgen: from an archive of medical images to a labelled synthetic data set, and proof whether it helps.\n")
-    print("Most users run the whole workflow: `make demo`, or `snakemake --cores 2 all`. Every stage is a command too.\n")
+    print(
+        "Most users run the whole workflow: `make demo`, or `snakemake --cores 2 all`. Every stage is a command too.\n"
+    )
     for title, names, package in (("stages", STAGES, "stages"), ("commands", COMMANDS, "commands")):
         print(f"{title}:")
         for name in names:
@@ -133,7 +135,9 @@ def parse_options(
             _add_option(parser, key, hint, defaults[key])
     if sections:
         keys = ", ".join(sections)
-        parser.add_argument("--settings", default="{}", help=f"JSON object of the sections {keys}; missing ones take defaults")
+        parser.add_argument(
+            "--settings", default="{}", help=f"JSON object of the sections {keys}; missing ones take defaults"
+        )
     options = vars(parser.parse_args(words))
     given = _read_json(options.pop("settings", "{}"))
     unknown = sorted(set(given) - set(sections))

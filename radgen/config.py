@@ -40,7 +40,9 @@ class StudyConfig:
 
     study: str = setting("demo", "Name of the study: results go to <results>/<study>.")
     title: str = setting("", "Heading of the report; the study's name if empty.")
-    archive: str = setting("results/demo/archive", "Folder of the images, read only; the demo's phantom writes it itself.")
+    archive: str = setting(
+        "results/demo/archive", "Folder of the images, read only; the demo's phantom writes it itself."
+    )
     results: str = setting("results", "Folder under which results go.")
     work: str = setting("work", "Folder for resumable state of long jobs; safe to delete when nothing runs.")
     device: str = setting("auto", "Where networks run: auto, cpu or cuda. Never changes what is asked for, only where.")

@@ -1,6 +1,6 @@
 """The long-job contract: resumable state under a key, one live writer, finished results republished in seconds.
 
-Snakemake deletes a failed job's declared outputs, so state that must survive lives in `work/<stage>/<key>/`, where the
+Snakemake deletes a failed job's declared outputs, so state that must survive lives in `work/<stage>/<key>/`. The
 key is the digest of everything that decides the bytes. A job whose key is finished copies its outputs again and is done.
 """
 

@@ -1,4 +1,4 @@
-"""What the rules of the workflow ask for: paths, settings, code digests and resources, all known before anything runs."""
+"""What the workflow's rules ask for: paths, settings, code digests, resources, all known before anything runs."""
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ class Plan:
     def _check_inputs(self) -> None:
         config = self.study.config
         if config.phantom is None and not Path(config.archive).is_dir():
-            msg = f"archive {config.archive}: no such folder; set `archive:` (or ARCHIVE=...) to the folder of the images"
+            msg = (
+                f"archive {config.archive}: no such folder; set `archive:` (or ARCHIVE=...) to the folder of the images"
+            )
             raise ConfigError(msg)
         for name in ("patient_table", "labels_table", "split_file", "key_file"):
             value = getattr(config, name)
@@ -139,7 +141,9 @@ class Plan:
     def arm_files(self, output: str, *, curve: bool = False) -> list[str]:
         """Return one file of every (task, arm) job, or of the real-only curve alone."""
         names = self.study.curve_arms if curve else self.study.arms
-        return [self.path(f"benchmark.{output}", task=task, arm=arm) for task in self.study.tasks for arm in names(task)]
+        return [
+            self.path(f"benchmark.{output}", task=task, arm=arm) for task in self.study.tasks for arm in names(task)
+        ]
 
     # ------------------------------------------------------------ params
 

@@ -38,5 +38,7 @@ def used_keys(results: Path) -> frozenset[str]:
     keys = set()
     for manifest in results.rglob("*manifest.json"):
         what = json.loads(manifest.read_text(encoding="utf-8"))["what"]
-        keys.add(digest_json({name: what.get(name) for name in ("stage", "version", "settings", "inputs", "seed")})[:16])
+        keys.add(
+            digest_json({name: what.get(name) for name in ("stage", "version", "settings", "inputs", "seed")})[:16]
+        )
     return frozenset(keys)

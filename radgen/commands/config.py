@@ -10,7 +10,7 @@ from radgen.provenance import PACKAGE_ROOT, write_text
 
 
 def main(words: list[str]) -> int:
-    """Print the configuration of the demo with every key's meaning; `--write` updates the repository's generated files."""
+    """Print the demo's configuration with every key's meaning; `--write` updates the generated files."""
     parser = argparse.ArgumentParser("radgen config", description=__doc__)
     parser.add_argument("--write", action="store_true", help="write config/config.yaml and the JSON schema again")
     parser.add_argument("--root", type=Path, default=PACKAGE_ROOT.parent, help="the repository")

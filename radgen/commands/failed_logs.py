@@ -17,7 +17,9 @@ def main(words: list[str]) -> int:
     parser = argparse.ArgumentParser("radgen failed-logs", description=__doc__)
     parser.add_argument("snakemake_log", type=Path)
     options = parser.parse_args(words)
-    text = options.snakemake_log.read_text(encoding="utf-8", errors="replace") if options.snakemake_log.is_file() else ""
+    text = (
+        options.snakemake_log.read_text(encoding="utf-8", errors="replace") if options.snakemake_log.is_file() else ""
+    )
     failed = dict.fromkeys(path for group in FAILED_LOG.findall(text) for path in group.split(", "))
     for path in map(Path, failed):
         if path.is_file():

@@ -63,7 +63,9 @@ def refuse_live_runner() -> None:
         )
         raise LeaseError(msg) from None
     if host != socket.gethostname():
-        msg = f"{LOCKS}: locked by process {pid} on {host}, this is {socket.gethostname()}; end it there, then run again"
+        msg = (
+            f"{LOCKS}: locked by process {pid} on {host}, this is {socket.gethostname()}; end it there, then run again"
+        )
         raise LeaseError(msg)
     if Path("/proc").is_dir() and not Path(f"/proc/{pid}").exists():
         return

@@ -67,10 +67,14 @@ def test_generators_never_import_their_judges(module: str) -> None:
 
 @pytest.mark.parametrize("module", modules("training"))
 def test_training_knows_no_network_by_name(module: str) -> None:
-    assert not {name for name in direct_imports(module) if name.startswith(("radgen.gan", "radgen.labels", "radgen.features"))}
+    assert not {
+        name for name in direct_imports(module) if name.startswith(("radgen.gan", "radgen.labels", "radgen.features"))
+    }
 
 
-@pytest.mark.parametrize("module", [name for name in modules(".") if not name.startswith(("radgen.commands", "radgen.cli"))])
+@pytest.mark.parametrize(
+    "module", [name for name in modules(".") if not name.startswith(("radgen.commands", "radgen.cli"))]
+)
 def test_nobody_but_the_workflow_imports_snakemake_or_the_configuration(module: str) -> None:
     light = {"radgen.config", "radgen.config_files", "radgen.demo", "radgen.study", "radgen.trial", "radgen.workflow"}
     names = direct_imports(module)
@@ -80,12 +84,26 @@ def test_nobody_but_the_workflow_imports_snakemake_or_the_configuration(module: 
 
 
 def test_the_dag_is_parsed_without_heavy_packages() -> None:
-    everything = {name for part in code_closure("radgen.workflow") | NOT_IN_CODE_DIGEST for name in direct_imports_of(part)}
+    everything = {
+        name for part in code_closure("radgen.workflow") | NOT_IN_CODE_DIGEST for name in direct_imports_of(part)
+    }
     assert outside(everything) <= LIGHT
 
 
 def test_training_code_imports_in_a_process_where_other_packages_are_blocked() -> None:
-    blocked = ("pandas", "pydantic", "monai", "scipy", "matplotlib", "pydicom", "nibabel", "SimpleITK", "skimage", "PIL", "yaml")
+    blocked = (
+        "pandas",
+        "pydantic",
+        "monai",
+        "scipy",
+        "matplotlib",
+        "pydicom",
+        "nibabel",
+        "SimpleITK",
+        "skimage",
+        "PIL",
+        "yaml",
+    )
     names = [*modules(*TORCH_ROOMS), "radgen.imageset.torch"]
     names = [name.removesuffix(".__init__") for name in names]
     program = (
@@ -105,5 +123,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_no_file_is_a_maze() -> None:
-    long = {path.name: n for path in PACKAGE_ROOT.rglob("*.py") if (n := len(Path(path).read_text().splitlines())) > 420}
+    long = {
+        path.name: n for path in PACKAGE_ROOT.rglob("*.py") if (n := len(Path(path).read_text().splitlines())) > 420
+    }
     assert not long

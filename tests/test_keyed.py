@@ -1,0 +1,84 @@
+"""The long-job contract: keys, leases, republishing."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from radgen.errors import LeaseError
+from radgen.keyed import KeyedJob, run_keyed
+
+WHAT = {"stage": "toy", "version": 1, "settings": {"size": 3}, "inputs": {}, "seed": 1}
+
+
+def finish_once(work: Path, output: Path, text: str = "made") -> bool:
+    """Run a toy job; return whether it was republished."""
+    with run_keyed(work, WHAT, {"out": output}) as (job, done):
+        if done is None:
+            job.path("out.txt").write_text(text)
+            job.publish(job.finish({"out": job.path("out.txt")}), {"out": output})
+        return done is not None
+
+
+def test_a_finished_key_is_republished_not_computed(tmp_path: Path) -> None:
+    assert not finish_once(tmp_path / "work", tmp_path / "out.txt")
+    (tmp_path / "out.txt").unlink()
+    assert finish_once(tmp_path / "work", tmp_path / "out.txt", "made differently")
+    assert (tmp_path / "out.txt").read_text() == "made"
+
+
+def test_a_damaged_result_is_computed_again(tmp_path: Path) -> None:
+    finish_once(tmp_path / "work", tmp_path / "out.txt")
+    next((tmp_path / "work").rglob("out.txt")).write_text("damaged")
+    assert not finish_once(tmp_path / "work", tmp_path / "out.txt", "made again")
+    assert (tmp_path / "out.txt").read_text() == "made again"
+
+
+def test_another_setting_is_another_key(tmp_path: Path) -> None:
+    other = WHAT | {"settings": {"size": 4}}
+    assert KeyedJob(tmp_path, "toy", WHAT).key != KeyedJob(tmp_path, "toy", other).key
+
+
+def test_budgets_are_told_apart_by_tag(tmp_path: Path) -> None:
+    with KeyedJob(tmp_path, "toy", WHAT) as job:
+        job.path("w").write_text("1")
+        job.finish({"w": job.path("w")}, tag="images-10")
+        assert job.finished("images-10") is not None
+        assert job.finished("images-20") is None
+
+
+def test_a_second_live_writer_is_refused_by_name(tmp_path: Path) -> None:
+    program = (
+        "import sys, time; from pathlib import Path; from radgen.keyed import KeyedJob\n"
+        f"with KeyedJob(Path({str(tmp_path)!r}), 'toy', {WHAT!r}): print('held', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with (
+            pytest.raises(LeaseError, match=f"process {other.pid} on .* already writing"),
+            KeyedJob(tmp_path, "toy", WHAT),
+        ):
+            pass
+        other.kill()
+    with KeyedJob(tmp_path, "toy", WHAT) as job:  # its process is gone, so its lease is void
+        assert json.loads((job.folder / "lease.json").read_text())["pid"] == os.getpid()
+
+
+def test_a_silent_writer_on_another_host_is_believed_dead(tmp_path: Path) -> None:
+    job = KeyedJob(tmp_path, "toy", WHAT)
+    job.folder.mkdir(parents=True)
+    lease = {"host": "elsewhere", "pid": 1, "heartbeat": time.time()}
+    (job.folder / "lease.json").write_text(json.dumps(lease))
+    with pytest.raises(LeaseError, match="process 1 on elsewhere"), job:
+        pass
+    (job.folder / "lease.json").write_text(json.dumps(lease | {"heartbeat": time.time() - 1000}))
+    with job:
+        assert socket.gethostname() in (job.folder / "lease.json").read_text()
