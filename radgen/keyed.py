@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from radgen.errors import LeaseError
-from radgen.provenance import atomic_path, digest_file, digest_json, write_json
+from radgen.provenance import atomic_path, code_digest, digest_file, digest_json, write_json
 
 HEARTBEAT_SECONDS = 10.0
 # A writer on another host is believed dead after this silence; on this host its process is looked up instead.
@@ -29,10 +29,11 @@ STALE_SECONDS = 120.0
 
 @dataclass(frozen=True)
 class Finished:
-    """What a finished job left: file names with digests, and its notes."""
+    """What a finished job left: its files' paths in the work folder, its notes, and the digest of the code that ran."""
 
     files: Mapping[str, str]
     notes: Mapping[str, Any]
+    code: str = ""
 
 
 class KeyedJob:
@@ -49,6 +50,7 @@ class KeyedJob:
     def __init__(self, work: Path, stage: str, what: Mapping[str, Any]) -> None:
         self.key = digest_json(dict(what))[:16]
         self.folder = work / stage / self.key
+        self.code = code_digest(f"radgen.stages.{stage}")
         self._what = dict(what)
         self._stop = threading.Event()
         self._beat: threading.Thread | None = None
@@ -86,6 +88,7 @@ class KeyedJob:
         record = {
             "files": {name: {"path": relative[name], "digest": digest_file(path)} for name, path in files.items()},
             "notes": dict(notes or {}),
+            "code": self.code,
         }
         write_json(self.path(f"{tag}.finished.json"), record)
         found = self.finished(tag)
@@ -104,7 +107,9 @@ class KeyedJob:
             path = self.folder / entry["path"]
             if not path.is_file() or digest_file(path) != entry["digest"]:
                 return None
-        return Finished({name: entry["path"] for name, entry in record["files"].items()}, record["notes"])
+        return Finished(
+            {name: entry["path"] for name, entry in record["files"].items()}, record["notes"], record["code"]
+        )
 
     def publish(self, result: Finished, outputs: Mapping[str, Path]) -> None:
         """Copy the finished files to the declared outputs, each atomically."""
@@ -177,7 +182,10 @@ def _alive(holder: Mapping[str, Any]) -> bool:
 def run_keyed(
     work: Path, what: Mapping[str, Any], outputs: Mapping[str, Path]
 ) -> Iterator[tuple[KeyedJob, Finished | None]]:
-    """Open a keyed job; when its key is finished, its outputs are already republished on entry.
+    """Open a keyed job; when its key is finished by the same code, its outputs are already republished on entry.
+
+    For jobs of minutes: after a real edit of their code they are computed again. A job of days uses `KeyedJob` itself and
+    decides by its stage's version.
 
     Yields
     ------
@@ -186,7 +194,7 @@ def run_keyed(
     """
     with KeyedJob(work, str(what["stage"]), what) as job:
         done = job.finished()
-        if done is not None and set(outputs) <= set(done.files):
+        if done is not None and done.code == job.code and set(outputs) <= set(done.files):
             job.publish(done, outputs)
         else:
             done = None

@@ -167,7 +167,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as error:
-        msg = f"{path.name}: cannot be written ({error.strerror}); mend space or rights in {path.parent}, then run again"
+        msg = (
+            f"{path.name}: cannot be written ({error.strerror}); mend space or rights in {path.parent}, then run again"
+        )
         raise StorageError(msg) from error
     finally:
         temporary.unlink(missing_ok=True)
@@ -278,6 +280,7 @@ def write_manifest(
     device: str = "cpu",
     notes: Mapping[str, Any] | None = None,
     reused: bool = False,
+    code: str | None = None,
 ) -> None:
     """Write a manifest: `what` decides the bytes and is compared in tests, `run` tells how it went and is not.
 
@@ -297,10 +300,12 @@ def write_manifest(
         Facts worth keeping that do not decide bytes: rates, choices and their reasons.
     reused
         The outputs were republished from a finished long job.
+    code
+        Digest of the code that made the outputs, where it is not the code that runs now.
     """
     outputs_by_name = {os.path.relpath(p, path.parent): digest_file(p) for p in outputs.values() if p.is_file()}
     full = dict(what) | {
-        "code": code_digest(f"radgen.stages.{what['stage']}"),
+        "code": code or code_digest(f"radgen.stages.{what['stage']}"),
         "outputs": outputs_by_name,
         "saw_patients": saw_patients.to_json(),
     }

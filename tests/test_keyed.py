@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from radgen import keyed
 from radgen.errors import LeaseError
 from radgen.keyed import KeyedJob, run_keyed
 
-WHAT = {"stage": "toy", "version": 1, "settings": {"size": 3}, "inputs": {}, "seed": 1}
+WHAT = {"stage": "phantom", "version": 1, "settings": {"size": 3}, "inputs": {}, "seed": 1}
 
 
 def finish_once(work: Path, output: Path, text: str = "made") -> bool:
@@ -41,13 +42,22 @@ def test_a_damaged_result_is_computed_again(tmp_path: Path) -> None:
     assert (tmp_path / "out.txt").read_text() == "made again"
 
 
+def test_after_an_edit_of_the_code_a_short_job_is_computed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish_once(tmp_path / "work", tmp_path / "out.txt")
+    monkeypatch.setattr(keyed, "code_digest", lambda module: f"other code of {module}")
+    assert not finish_once(tmp_path / "work", tmp_path / "out.txt", "made by other code")
+    assert (tmp_path / "out.txt").read_text() == "made by other code"
+
+
 def test_another_setting_is_another_key(tmp_path: Path) -> None:
     other = WHAT | {"settings": {"size": 4}}
-    assert KeyedJob(tmp_path, "toy", WHAT).key != KeyedJob(tmp_path, "toy", other).key
+    assert KeyedJob(tmp_path, "phantom", WHAT).key != KeyedJob(tmp_path, "phantom", other).key
 
 
 def test_budgets_are_told_apart_by_tag(tmp_path: Path) -> None:
-    with KeyedJob(tmp_path, "toy", WHAT) as job:
+    with KeyedJob(tmp_path, "phantom", WHAT) as job:
         job.path("w").write_text("1")
         job.finish({"w": job.path("w")}, tag="images-10")
         assert job.finished("images-10") is not None
@@ -57,23 +67,23 @@ def test_budgets_are_told_apart_by_tag(tmp_path: Path) -> None:
 def test_a_second_live_writer_is_refused_by_name(tmp_path: Path) -> None:
     program = (
         "import sys, time; from pathlib import Path; from radgen.keyed import KeyedJob\n"
-        f"with KeyedJob(Path({str(tmp_path)!r}), 'toy', {WHAT!r}): print('held', flush=True); time.sleep(60)"
+        f"with KeyedJob(Path({str(tmp_path)!r}), 'phantom', {WHAT!r}): print('held', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
         with (
             pytest.raises(LeaseError, match=f"process {other.pid} on .* already writing"),
-            KeyedJob(tmp_path, "toy", WHAT),
+            KeyedJob(tmp_path, "phantom", WHAT),
         ):
             pass
         other.kill()
-    with KeyedJob(tmp_path, "toy", WHAT) as job:  # its process is gone, so its lease is void
+    with KeyedJob(tmp_path, "phantom", WHAT) as job:  # its process is gone, so its lease is void
         assert json.loads((job.folder / "lease.json").read_text())["pid"] == os.getpid()
 
 
 def test_a_silent_writer_on_another_host_is_believed_dead(tmp_path: Path) -> None:
-    job = KeyedJob(tmp_path, "toy", WHAT)
+    job = KeyedJob(tmp_path, "phantom", WHAT)
     job.folder.mkdir(parents=True)
     lease = {"host": "elsewhere", "pid": 1, "heartbeat": time.time()}
     (job.folder / "lease.json").write_text(json.dumps(lease))
