@@ -1,7 +1,7 @@
 """The long-job contract: resumable state under a key, one live writer, finished results republished in seconds.
 
-Snakemake deletes a failed job's declared outputs, so state that must survive lives in `work/<stage>/<key>/`. The
-key is the digest of everything that decides the bytes. A job whose key is finished copies its outputs again and is done.
+Snakemake deletes a failed job's declared outputs, so state that must survive lives in `work/<stage>/<key>/`. The key
+is the digest of what decides the bytes. A job whose key is finished copies its outputs again and is done.
 """
 
 from __future__ import annotations
@@ -184,8 +184,8 @@ def run_keyed(
 ) -> Iterator[tuple[KeyedJob, Finished | None]]:
     """Open a keyed job; when its key is finished by the same code, its outputs are already republished on entry.
 
-    For jobs of minutes: after a real edit of their code they are computed again. A job of days uses `KeyedJob` itself and
-    decides by its stage's version.
+    For jobs of minutes: after a real edit of their code they are computed again. A job of days uses `KeyedJob` itself
+    and decides by its stage's version.
 
     Yields
     ------
