@@ -1,0 +1,135 @@
+"""One shard of slices: series in; image set, rejects and source masks out; one volume in memory per worker."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from radgen.cohort.readers import read_mask, read_series
+from radgen.cohort.refusal import Reason as FileReason
+from radgen.cohort.refusal import RefusalError
+from radgen.imageset.core import ShardWriter, write_table
+from radgen.imaging.refusal import REJECTS_SCHEMA, reject_row
+from radgen.imaging.slices import Recipe, SeriesFacts, StoredSlices, slice_series
+from radgen.imaging.source_masks import SourceMaskWriter
+
+Row = Mapping[str, Any]
+Paths = Mapping[str, Path]
+
+
+@dataclass(frozen=True)
+class ShardFiles:
+    """Where the side files of a shard go; `source_masks` is None where the study has no structures."""
+
+    folder: Path
+    shard: str
+    rejects: Path
+    source_masks: Path | None
+
+
+def write_shard(
+    files: ShardFiles,
+    series: Sequence[Row],
+    paths: Paths,
+    recipe: Recipe,
+    *,
+    workers: int = 1,
+    say: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Slice every series of a shard.
+
+    Parameters
+    ----------
+    files
+        Where to write; images, masks and index go to `folder` under the name `shard`.
+    series
+        Rows of the cohort's series table, any number, also none.
+    paths
+        File id to path.
+    recipe
+        Settings.
+    workers
+        Processes; the bytes do not depend on it.
+    say
+        Gets a line of progress now and then.
+
+    Returns
+    -------
+    Counts for the manifest: series, slices and refusals by reason.
+    """
+    size = recipe.slices.size_px
+    rejects: list[dict[str, Any]] = []
+    slices = 0
+    ordered = sorted(series, key=lambda row: str(row["series_key"]))
+    every = max(1, len(ordered) // 10)
+    with ExitStack() as stack:
+        writer = stack.enter_context(
+            ShardWriter(files.folder, files.shard, (1, size, size), with_masks=bool(recipe.structures.names))
+        )
+        truth = None if files.source_masks is None else stack.enter_context(SourceMaskWriter(files.source_masks))
+        for done, stored in enumerate(_all_series(ordered, paths, recipe, workers), start=1):
+            for place, row in enumerate(stored.rows):
+                writer.append(row, stored.images[place], stored.masks[place] if stored.masks else None)
+            if truth is not None and stored.source_mask is not None:
+                truth.append(stored.source_mask)
+            rejects.extend(stored.rejects)
+            slices += len(stored.rows)
+            if done % every == 0 or done == len(ordered):
+                say(f"{files.shard}: {done} of {len(ordered)} series, {slices} slices stored, {len(rejects)} refusals")
+    write_table(files.rejects, pa.Table.from_pylist(rejects, schema=REJECTS_SCHEMA))
+    return {
+        "series": len(ordered),
+        "slices": slices,
+        "refused": dict(sorted(Counter(row["reason"] for row in rejects).items())),
+    }
+
+
+def store_series(row: Row, paths: Paths, recipe: Recipe) -> StoredSlices:
+    """Read and slice one series; a file that cannot be read becomes a row of rejects.
+
+    Raises
+    ------
+    InputError
+        The mask holds a label that no structure names: a mistake of the configuration, not of one file.
+    """
+    facts = SeriesFacts.of_row(row)
+    try:
+        volume = read_series(row, paths)
+        mask = read_mask(row, paths, recipe.structures, volume) if recipe.structures.names else None
+    except RefusalError as refusal:
+        return _unreadable(facts, str(refusal.reason), refusal.sentence)
+    except OSError as error:
+        return _unreadable(facts, str(FileReason.UNREADABLE), f"a file cannot be read ({error.strerror})")
+    return slice_series(volume, mask, facts, recipe)
+
+
+def _unreadable(facts: SeriesFacts, reason: str, sentence: str) -> StoredSlices:
+    return StoredSlices(rejects=[reject_row(facts.series, facts.split, reason, sentence)])
+
+
+def _all_series(series: Sequence[Row], paths: Paths, recipe: Recipe, workers: int) -> Iterator[StoredSlices]:
+    """Yield the slices of each series in order, working ahead by at most one series per worker."""
+    if workers <= 1 or len(series) <= 1:
+        for row in series:
+            yield store_series(row, _paths_of(row, paths), recipe)
+        return
+    waiting: deque[Future[StoredSlices]] = deque()
+    with ProcessPoolExecutor(min(workers, len(series)), multiprocessing.get_context("spawn")) as pool:
+        for row in series:
+            waiting.append(pool.submit(store_series, row, _paths_of(row, paths), recipe))
+            if len(waiting) > workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _paths_of(row: Row, paths: Paths) -> dict[str, Path]:
+    return {file_id: paths[file_id] for file_id in (*row["file_ids"], *(row["mask_ids"] or ()))}
