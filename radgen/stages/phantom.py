@@ -52,7 +52,7 @@ def run(*, archive: Path, manifest: Path, phantom: PhantomSettings, workers: int
             shutil.rmtree(archive, ignore_errors=True)
             fresh.rename(archive)
         except OSError as error:
-            msg = f"{archive}: the archive cannot be written ({error.strerror}); free space or rights there, then run again"
+            msg = f"{archive}: cannot be written ({error.strerror}); free space or rights there, then run again"
             raise StorageError(msg) from error
         finally:
             shutil.rmtree(fresh, ignore_errors=True)

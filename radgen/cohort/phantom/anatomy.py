@@ -14,8 +14,8 @@ from radgen.cohort.phantom.settings import PhantomSettings
 from radgen.cohort.phantom.surroundings import paint_arms, paint_blanket, paint_couch
 from radgen.seeds import random_generator, stable_unit
 
-ARMS_FOV = 1.19
-"""How much wider the reconstructed square is when the arms are in it."""
+ARMS_MM = 82.0
+"""How much farther out the picture reaches on each side when the arms are in it."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Anatomy:
     Attributes
     ----------
     hu
-        float32 [S, H, W], HU; slices from feet to head, rows from front to back, columns from the patient's right to left.
+        float32 [S, H, W], HU; slices run from feet to head, rows from front to back, columns from the right side of the
+        patient to the left.
     labels
         uint8 [S, H, W], ids of `settings.STRUCTURES` plus one.
     pixel_mm
@@ -51,9 +52,9 @@ def draw_patient(settings: PhantomSettings, number: int) -> Anatomy:
 
     body = draw_body(rng("body"))
     arms = chance("arms") < settings.arms_fraction
-    fov_mm = settings.fov_mm * (ARMS_FOV if arms else 1.0)
+    reach_mm = body.rx + ARMS_MM if arms else body.rx / settings.body_fill
     canvas = Canvas(
-        settings.slices_per_patient, settings.size_px, round(fov_mm / settings.size_px, 4), settings.slice_mm
+        settings.slices_per_patient, settings.size_px, round(2 * reach_mm / settings.size_px, 3), settings.slice_mm
     )
     paint_couch(canvas, body, rng("couch"))
     if chance("blanket") < settings.blanket_fraction:
@@ -61,9 +62,9 @@ def draw_patient(settings: PhantomSettings, number: int) -> Anatomy:
     if arms:
         paint_arms(canvas, body, rng("arms"))
     cavity = paint_body(canvas, body, rng("wall"))
-    liver, liver_hu = paint_organs(canvas, body, cavity, rng("organs"))
+    liver = paint_organs(canvas, body, cavity, rng("organs"))
     lesions = 0
     if chance("lesion") < settings.lesion_patient_fraction:
         lesions = 1 + int(chance("second lesion") < settings.second_lesion_fraction)
-    paint_lesions(canvas, liver, liver_hu, settings, lesions, rng("lesions"))
+    paint_lesions(canvas, liver, settings, lesions, rng("lesions"))
     return Anatomy(canvas.hu, canvas.labels, canvas.pixel_mm, lesions)

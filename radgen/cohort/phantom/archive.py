@@ -1,4 +1,4 @@
-"""Writes the whole phantom archive: patients in parallel, an index with the digest of every file, files broken on purpose."""
+"""Writes the whole phantom archive: patients in parallel, an index of all files, and files broken on purpose."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def write_patient(folder: Path, settings: PhantomSettings, number: int) -> str:
     machine = scanner(settings.size_px, settings.views)
     hu = machine.scan(anatomy.hu, anatomy.pixel_mm, photons, roll_off, rng)
     kernel = f"{MARK} {round(100 * roll_off)}"
-    series = make_series(settings.seed, number, anatomy.pixel_mm, settings.slice_mm, settings.size_px, kernel)
+    series = make_series(settings, number, pixel_mm=anatomy.pixel_mm, kernel=kernel)
     images = ct_datasets(series, stored_values(hu, machine.inside, series.storage))
     home = folder / series.patient
     for image in images:
@@ -104,7 +104,7 @@ def write_broken(folder: Path, settings: PhantomSettings) -> None:
             path.write_text(f"{MARK}: not a DICOM file\n", encoding="utf-8")
             continue
         # A patient of its own (number 0 is never drawn), so that the damage touches nobody's series.
-        series = make_series(settings.seed, 0, 1.0, settings.slice_mm, settings.size_px, MARK)
+        series = make_series(settings, 0, pixel_mm=1.0, kernel=MARK)
         blank = np.zeros((number, settings.size_px, settings.size_px), dtype=np.int16)
         write_dicom(path, ct_datasets(series, blank)[-1])
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

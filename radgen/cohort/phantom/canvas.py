@@ -90,9 +90,9 @@ class Canvas:
         q = np.sqrt(u * u + v * v) + np.float32(1e-6)
         slope = np.sqrt((u / rx_safe) ** 2 + (v / ry_safe) ** 2) / q + np.float32(1e-6)
         radius: Floats = np.ones((), dtype=np.float32)
-        if shape.wobble:
-            theta = np.arctan2(v, u)
-            radius = 1 + sum(np.float32(a) * np.cos(k * theta + np.float32(p)) for k, a, p in shape.wobble)
+        theta = np.arctan2(v, u) if shape.wobble else radius
+        for order, amplitude, phase in shape.wobble:
+            radius = radius + np.float32(amplitude) * np.cos(order * theta + np.float32(phase))
         signed: Floats = ((q - radius) / slope).astype(np.float32)
         return np.where(np.minimum(rx, ry) > 0, signed, np.float32(FAR_MM))
 
@@ -142,16 +142,16 @@ def _span(axis: Floats, low: float, high: float) -> slice:
 def smooth_union(one: Floats, two: Floats, blend_mm: float) -> Floats:
     """Return the distance to the union of two shapes whose seam is rounded over `blend_mm`."""
     overlap = np.maximum(blend_mm - np.abs(one - two), 0) / blend_mm
-    return (np.minimum(one, two) - overlap * overlap * np.float32(blend_mm / 4)).astype(np.float32)
+    return np.asarray(np.minimum(one, two) - overlap * overlap * np.float32(blend_mm / 4), dtype=np.float32)
 
 
 def ramp(z: Floats, low: float, high: float) -> Floats:
     """Return a smooth step of z: 0 at `low`, 1 at `high` (which may lie below `low`)."""
     t = np.clip((z - low) / (high - low), 0, 1)
-    return (t * t * (3 - 2 * t)).astype(np.float32)
+    return np.asarray(t * t * (3 - 2 * t), dtype=np.float32)
 
 
 def dome(z: Floats, centre: float, half: float, power: float = 2.0) -> Floats:
     """Return the relative radius of an ellipsoid at height z: 1 at its centre, 0 beyond `half` mm of it."""
     inside = 1 - np.abs((z - centre) / half) ** power
-    return np.sqrt(np.maximum(inside, 0)).astype(np.float32)
+    return np.asarray(np.sqrt(np.maximum(inside, 0)), dtype=np.float32)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
+from radgen.cohort.phantom.settings import PhantomSettings
 from radgen.seeds import derive_seed, stable_unit
 
 Floats: TypeAlias = npt.NDArray[np.float32]
@@ -107,20 +108,20 @@ class Series:
         return f"{second // 3600:02d}{second // 60 % 60:02d}{second % 60:02d}"
 
 
-def make_series(seed: int, number: int, pixel_mm: float, slice_mm: float, size_px: int, kernel: str) -> Series:
+def make_series(settings: PhantomSettings, number: int, *, pixel_mm: float, kernel: str) -> Series:
     """Derive how patient `number` is stored and where the table stood."""
 
     def unit(part: str) -> float:
-        return stable_unit("phantom", seed, number, "series", part)
+        return stable_unit("phantom", settings.seed, number, "series", part)
 
-    half = (size_px - 1) / 2 * pixel_mm
+    half = (settings.size_px - 1) / 2 * pixel_mm
     shift_x, shift_y, table = (round(unit(axis) * reach, 1) for axis, reach in (("x", 20), ("y", 60), ("z", 900)))
     return Series(
         patient=f"{MARK}-{number:04d}",
-        seed=seed,
+        seed=settings.seed,
         number=number,
         pixel_mm=pixel_mm,
-        slice_mm=slice_mm,
+        slice_mm=settings.slice_mm,
         origin_mm=(round(shift_x - 10 - half, 4), round(-shift_y - half, 4), round(table - 1200, 1)),
         storage=STORAGES[int(unit("storage") * len(STORAGES))],
         head_first=unit("order") < 0.5,

@@ -28,6 +28,22 @@ class Jitter:
     wobble: tuple[tuple[int, float, float], ...]
 
 
+@dataclass(frozen=True)
+class Liver:
+    """The liver of one patient.
+
+    Attributes
+    ----------
+    distance
+        float32 [S, H, W], mm to its visible outline, negative inside.
+    hu
+        Its value.
+    """
+
+    distance: Floats
+    hu: float
+
+
 def draw_jitter(rng: np.random.Generator, shift_mm: float, z_mm: float, spread: float, bend: float = 0.02) -> Jitter:
     """Draw a shift (mm, standard deviation), a relative size and a bent outline."""
     dx, dy, dz, grow = np.clip(rng.normal(size=4), -2, 2)
@@ -35,29 +51,23 @@ def draw_jitter(rng: np.random.Generator, shift_mm: float, z_mm: float, spread: 
     return Jitter(float(dx * shift_mm), float(dy * shift_mm), float(dz * z_mm), 1 + float(grow * spread), wobble)
 
 
-def paint_organs(canvas: Canvas, body: Body, cavity: Floats, rng: np.random.Generator) -> tuple[Floats, float]:
-    """Paint all organs and vessels.
-
-    Returns
-    -------
-    liver, liver_hu
-        Distance to the liver over the whole volume (mm, negative inside) and its value in HU.
-    """
+def paint_organs(canvas: Canvas, body: Body, cavity: Floats, rng: np.random.Generator) -> Liver:
+    """Paint all organs and vessels, and return the liver that lesions are painted into."""
     wall = cavity + np.float32(3)
     _paint_bowel(canvas, body, wall, rng)
     _paint_stomach(canvas, body, wall, rng)
     _paint_pancreas(canvas, body, rng)
     _paint_spleen(canvas, body, wall, rng)
-    liver, liver_hu = _paint_liver(canvas, body, wall, rng)
+    liver = _paint_liver(canvas, body, wall, rng)
     for side in (-1, 1):
         _paint_kidney(canvas, body, wall, side, rng)
     _paint_great_vessels(canvas, body, rng)
     # What was painted over the liver is not liver any more.
-    liver = np.where(canvas.labels == LABEL["liver"], liver, np.maximum(liver, np.float32(1)))
-    return liver, liver_hu
+    visible = canvas.labels == LABEL["liver"]
+    return Liver(np.where(visible, liver.distance, np.maximum(liver.distance, np.float32(1))), liver.hu)
 
 
-def _paint_liver(canvas: Canvas, body: Body, wall: Floats, rng: np.random.Generator) -> tuple[Floats, float]:
+def _paint_liver(canvas: Canvas, body: Body, wall: Floats, rng: np.random.Generator) -> Liver:
     s, j, hu = body.scale, draw_jitter(rng, 4, 7, 0.05), float(rng.normal(102, 7))
     z = canvas.z - j.z
     size = s * j.scale * (0.72 + 0.28 * ramp(z, -62, 5))
@@ -75,7 +85,7 @@ def _paint_liver(canvas: Canvas, body: Body, wall: Floats, rng: np.random.Genera
     inside = liver + np.float32(6)
     for _ in range(7):
         _paint_liver_vessel(canvas, right, inside, hu, rng)
-    return liver, hu
+    return Liver(liver, hu)
 
 
 def _paint_liver_vessel(
@@ -168,7 +178,7 @@ def _paint_great_vessels(canvas: Canvas, body: Body, rng: np.random.Generator) -
 
 
 def paint_lesions(
-    canvas: Canvas, liver: Floats, liver_hu: float, settings: PhantomSettings, count: int, rng: np.random.Generator
+    canvas: Canvas, liver: Liver, settings: PhantomSettings, count: int, rng: np.random.Generator
 ) -> None:
     """Paint hypodense lesions into the liver: smooth, and as wide as asked wherever the liver has room for them."""
     for _ in range(count):
@@ -176,17 +186,17 @@ def paint_lesions(
         radius, contrast = float(rng.uniform(low, high)) / 2, float(rng.uniform(*settings.lesion_contrast_hu))
         height, centre_z = float(rng.uniform(26, 42)), float(rng.uniform(-32, 32))
         middle = int(np.argmin(np.abs(canvas.z - centre_z)))
-        radius, row, column = _find_room(liver[middle], radius, low / 2, rng)
+        radius, row, column = _find_room(liver.distance[middle], radius, low / 2, rng)
         # The fourth power keeps a lesion wide nearly to its poles, so that few slices show a mere speck.
         size = radius * dome(canvas.z, centre_z, height, 4.0)
         bend = tuple((k, float(rng.normal(0, 0.04)), float(rng.uniform(0, 2 * np.pi))) for k in (2, 3))
         squash = float(rng.uniform(0.88, 1.0))
         shape = Ellipse(canvas.x[column], canvas.y[row], size, size * squash, float(rng.uniform(0, np.pi)), bend)
-        canvas.paint(shape, liver_hu - contrast, LABEL["lesion"], within=liver + np.float32(2), soft_mm=3.0)
+        canvas.paint(shape, liver.hu - contrast, LABEL["lesion"], within=liver.distance + np.float32(2), soft_mm=3.0)
 
 
 def _find_room(liver: Floats, radius: float, least: float, rng: np.random.Generator) -> tuple[float, int, int]:
-    """Return a radius and the row and column of a centre such that the lesion lies in the liver, shrinking if it must."""
+    """Return a radius, and the row and column of a centre around which it fits into the liver, shrunk if it must be."""
     while radius > least:
         rows, columns = np.nonzero(liver < -(radius + 3))
         if rows.size:

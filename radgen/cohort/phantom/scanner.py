@@ -1,6 +1,6 @@
 """A small CT scanner: projections through one sparse matrix, photon noise, beam hardening, filtered back-projection.
 
-Everything that makes CT noise look like CT noise happens in the projections, so noise, streaks and edges come out of the
+All that makes CT noise look like CT noise happens in the projections, so noise, streaks and edges come out of the
 reconstruction as they do on a real scanner: nothing is added to an image.
 """
 
@@ -52,9 +52,9 @@ class Scanner:
 
     @functools.cached_property
     def inside(self) -> npt.NDArray[np.bool_]:
-        """bool [H, W]: the pixels of the reconstructed circle."""
+        """The pixels of the reconstructed circle, bool [H, W]."""
         centre = np.arange(self.size_px) - (self.size_px - 1) / 2
-        return np.hypot(centre, centre[:, None]) <= (self.size_px - 1) / 2
+        return np.asarray(np.hypot(centre, centre[:, None]) <= (self.size_px - 1) / 2)
 
     @functools.cached_property
     def matrix(self) -> sparse.csr_array:
@@ -181,7 +181,8 @@ def transmission(water: npt.ArrayLike, calcium: npt.ArrayLike) -> npt.NDArray[np
 def water_length(measured: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return the line integral of water at the reference energy that explains a measured -log(transmission).
 
-    The water correction of real scanners: exact for soft tissue, not for bone, so dark streaks stay between dense objects.
+    This is the water correction of real scanners: exact for soft tissue, not for bone, so that dark streaks stay
+    between dense objects.
     """
     table = np.linspace(-0.5, 25, 4096)
     return np.interp(measured, -np.log(transmission(table, 0.0)), table)

@@ -17,7 +17,9 @@ class PhantomSettings:
     slices_per_patient: int = setting(12, "Axial slices of a series")
     slice_mm: float = setting(8.0, "Distance between slices and their thickness, mm; 12 x 8 mm stays within the liver")
     size_px: int = setting(256, "Rows and columns of a slice")
-    fov_mm: float = setting(410.0, "Width of the reconstructed square, mm (wider where the arms are in the picture)")
+    body_fill: float = setting(
+        0.86, "Share of the picture's width that a body fills; the pixel width follows, about 1.5 mm at 256 px"
+    )
     views: int = setting(320, "Projection angles over 180 degrees")
     doses: tuple[float, ...] = setting(
         (4.0e5, 1.6e5), "Photons per detector element before the body; one is drawn for each patient"
@@ -26,7 +28,7 @@ class PhantomSettings:
         (0.8, 1.0),
         "Where the reconstruction filter's roll-off reaches zero, share of Nyquist; one is drawn for each patient",
     )
-    lesion_patient_fraction: float = setting(0.52, "Share of patients with a liver lesion")
+    lesion_patient_fraction: float = setting(0.5, "Share of patients with a liver lesion")
     second_lesion_fraction: float = setting(0.25, "Share of lesion patients with a second lesion")
     lesion_diameter_mm: tuple[float, float] = setting(
         (28.0, 60.0), "Smallest and largest lesion diameter in a slice, mm"
@@ -45,10 +47,12 @@ class PhantomSettings:
             if getattr(self, name) < 1:
                 msg = f"{name} is {getattr(self, name)}, but must be at least 1"
                 raise ValueError(msg)
-        for name in ("slice_mm", "fov_mm"):
-            if getattr(self, name) <= 0:
-                msg = f"{name} is {getattr(self, name)}, but must be above 0"
-                raise ValueError(msg)
+        if self.slice_mm <= 0:
+            msg = f"slice_mm is {self.slice_mm}, but must be above 0"
+            raise ValueError(msg)
+        if not 0.3 <= self.body_fill <= 0.95:
+            msg = f"body_fill is {self.body_fill}, but must lie between 0.3 and 0.95, or the body would be cut"
+            raise ValueError(msg)
         for name in (
             "lesion_patient_fraction",
             "second_lesion_fraction",
