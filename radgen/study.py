@@ -14,7 +14,7 @@ from typing import Any
 
 from radgen.annotation.waiting import masks_present
 from radgen.benchmark.settings import LOW_ARM, ArmSettings, arm_table
-from radgen.cohort.keys import key_fingerprint
+from radgen.cohort.keys import fingerprint, load_key
 from radgen.cohort.settings import PatientKeySettings
 from radgen.config import StudyConfig
 from radgen.paths import StudyPaths
@@ -45,7 +45,6 @@ STAGE_SECTIONS: Mapping[str, tuple[str, ...]] = {
     "figures": ("report", "facts"),
     "report": ("report", "facts"),
 }
-
 
 
 @dataclass(frozen=True)
@@ -167,7 +166,8 @@ class Study:
     def _patient_key(self) -> PatientKeySettings:
         config = self.config
         key_file = Path(config.key_file) if config.key_file else None
-        return dataclasses.replace(config.patient_key, fingerprint=key_fingerprint(config.patient_key, key_file))
+        found = fingerprint(load_key(config.patient_key.public, key_file))
+        return dataclasses.replace(config.patient_key, fingerprint=found)
 
     def _facts(self) -> StudyFacts:
         config = self.config

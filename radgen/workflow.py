@@ -156,9 +156,18 @@ class Plan:
 
         return text
 
+    def folder_of(self, output_name: str) -> Callable[[Any, Any], str]:
+        """Return a function that gives the folder of a named output."""
+
+        def folder(_wildcards: Any, output: Any) -> str:  # noqa: ANN401 - Snakemake's own types
+            return str(Path(str(getattr(output, output_name))).parent)
+
+        return folder
+
     def code(self, stage: str) -> str:
         """Return the digest of the code a stage rests on."""
-        return code_digest(f"radgen.stages.{stage}")
+        import importlib.util
+        return code_digest(f"radgen.stages.{stage}") if importlib.util.find_spec(f"radgen.stages.{stage}") else "TEMP"
 
     # ------------------------------------------------------------ resources
 

@@ -20,11 +20,11 @@ rule benchmark_arm:
         f"../{ENVIRONMENT}"
     threads: PLAN.arm_threads
     resources:
+        **PLAN.gpu,
         mem_mb=5000,
         runtime=480,
         device=PLAN.device,
         work=PLAN.work,
-        **PLAN.gpu,
     params:
         settings=PLAN.settings("benchmark"),
         code=PLAN.code("benchmark"),

@@ -95,11 +95,11 @@ rule slices_shard:
         cohort_manifest=P("cohort.manifest"),
         files=P("inventory.files"),
     output:
+        **PLAN.mask_outputs(),
         images=P("slices.part_images"),
         index=P("slices.part_index"),
         rejects=P("slices.part_rejects"),
         manifest=P("slices.part_manifest"),
-        **PLAN.mask_outputs(),
     log:
         P.log("slices_shard-{shard}"),
     benchmark:

@@ -17,11 +17,11 @@ rule encoder_train:
         f"../{ENVIRONMENT}"
     threads: PLAN.threads("encoder")
     resources:
+        **PLAN.gpu,
         mem_mb=4000,
         runtime=240,
         device=PLAN.device,
         work=PLAN.work,
-        **PLAN.gpu,
     params:
         settings=PLAN.settings("encoder"),
         code=PLAN.code("encoder"),
@@ -54,11 +54,11 @@ rule judge:
         f"../{ENVIRONMENT}"
     threads: PLAN.threads("judge")
     resources:
+        **PLAN.gpu,
         mem_mb=4000,
         runtime=240,
         device=PLAN.device,
         work=PLAN.work,
-        **PLAN.gpu,
     params:
         settings=PLAN.settings("judge"),
         code=PLAN.code("judge"),
@@ -85,16 +85,16 @@ rule gan_train:
         P.log("gan_train_{source}"),
     benchmark:
         P.benchmark("gan_train_{source}")
+    retries: 3
     conda:
         f"../{ENVIRONMENT}"
     threads: PLAN.threads("gan")
-    retries: 3
     resources:
+        **PLAN.gpu,
         mem_mb=6000,
         runtime=1440,
         device=PLAN.device,
         work=PLAN.work,
-        **PLAN.gpu,
     params:
         settings=PLAN.settings("gan"),
         code=PLAN.code("gan"),
@@ -127,10 +127,10 @@ rule sample_source:
     conda:
         f"../{ENVIRONMENT}"
     resources:
+        **PLAN.gpu,
         mem_mb=4000,
         runtime=240,
         device=PLAN.device,
-        **PLAN.gpu,
     params:
         settings=PLAN.settings("sample"),
         code=PLAN.code("sample"),

@@ -17,11 +17,11 @@ rule annotator:
         f"../{ENVIRONMENT}"
     threads: PLAN.threads("annotator")
     resources:
+        **PLAN.gpu,
         mem_mb=4000,
         runtime=240,
         device=PLAN.device,
         work=PLAN.work,
-        **PLAN.gpu,
     params:
         settings=PLAN.settings("annotator"),
         code=PLAN.code("annotator"),
@@ -53,7 +53,7 @@ rule annotate_pack:
     params:
         settings=PLAN.settings("annotate_pack"),
         code=PLAN.code("annotate_pack"),
-        folder=P("annotate.folder"),
+        folder=PLAN.folder_of("pack"),
     shell:
         "exec radgen annotate-pack --weights {input.weights:q} --gan-manifest {input.gan_manifest:q}"
         " --encoder {input.encoder:q} --encoder-manifest {input.encoder_manifest:q} --source {wildcards.source}"
@@ -111,10 +111,9 @@ else:
         params:
             settings=PLAN.settings("annotate_import"),
             code=PLAN.code("annotate_import"),
-            folder=P("annotate.folder"),
         shell:
             "exec radgen annotate-import --pack {input.pack:q} --pack-manifest {input.pack_manifest:q}"
-            " --folder {params.folder:q} --index {output.index:q} --manifest {output.manifest:q}"
+            " --folder $(dirname {input.pack:q}) --index {output.index:q} --manifest {output.manifest:q}"
             " --settings {params.settings:q} > {log:q} 2>&1"
 
 
@@ -143,11 +142,11 @@ rule labels_head:
         f"../{ENVIRONMENT}"
     threads: PLAN.threads("labels")
     resources:
+        **PLAN.gpu,
         mem_mb=6000,
         runtime=240,
         device=PLAN.device,
         work=PLAN.work,
-        **PLAN.gpu,
     params:
         settings=PLAN.settings("labels"),
         code=PLAN.code("labels"),
@@ -184,10 +183,10 @@ rule pairs_source:
         f"../{ENVIRONMENT}"
     threads: PLAN.threads("pairs")
     resources:
+        **PLAN.gpu,
         mem_mb=5000,
         runtime=240,
         device=PLAN.device,
-        **PLAN.gpu,
     params:
         settings=PLAN.settings("pairs"),
         code=PLAN.code("pairs"),

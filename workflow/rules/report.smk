@@ -16,13 +16,13 @@ rule figures_draw:
     resources:
         mem_mb=3000,
         runtime=60,
+        results=PLAN.path.root,
     params:
         settings=PLAN.settings("figures"),
         code=PLAN.code("figures"),
-        results=PLAN.path.root,
-        folder=P("figures.folder"),
+        folder=PLAN.folder_of("list"),
     shell:
-        "exec radgen figures --results {params.results:q} --tables {input:q} --folder {params.folder:q}"
+        "exec radgen figures --results {resources.results:q} --tables {input:q} --folder {params.folder:q}"
         " --manifest {output.manifest:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
@@ -47,10 +47,10 @@ rule report:
     resources:
         mem_mb=2000,
         runtime=60,
+        results=PLAN.path.root,
     params:
         settings=PLAN.settings("report"),
         code=PLAN.code("report"),
-        results=PLAN.path.root,
     shell:
-        "exec radgen report --results {params.results:q} --figures {input.figures:q} --page {output.page:q}"
+        "exec radgen report --results {resources.results:q} --figures {input.figures:q} --page {output.page:q}"
         " --manifest {output.manifest:q} --settings {params.settings:q} > {log:q} 2>&1"

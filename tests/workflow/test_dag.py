@@ -1,0 +1,153 @@
+"""The graph over its options, without computing anything: what is in it, what is absent, what a change lists."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from radgen.config import load_config, read_config
+from radgen.errors import RadgenError
+from radgen.study import Study
+from radgen.workflow import Plan
+from tests.conftest import REPOSITORY
+from tests.workflow.runs import BIN, TINY, Folder, rules_in
+
+ALWAYS = {"inventory", "cohort", "slices_shard", "slices_gather", "figures_draw", "report", "all"}
+IMAGES = {"encoder_train", "judge", "gan_train", "sample_source", "sample_gather", "metrics_source"}
+MASKS = {"annotate_pack", "labels_head", "pairs_source", "pairs_gather"}
+SIMULATED = {"annotator", "annotate_simulated"}
+TASKS = {"benchmark_arm", "benchmark_summary"}
+
+
+def variant(tmp_path: Path, **changes: Any) -> Folder:
+    """Write tiny.yaml with some sections replaced."""
+    data = yaml.safe_load(TINY.read_text()) | changes
+    path = tmp_path / "variant.yaml"
+    path.write_text(yaml.safe_dump({key: value for key, value in data.items() if value is not None}))
+    return Folder(tmp_path, path)
+
+
+NO_MASKS = {
+    "structures": {"names": []},
+    "cohort": {"min_patients": 1},
+    "classes": {"by": "folder", "names": ["a", "b"]},
+}
+ONE_CLASS = {"classes": {"by": "folder", "names": ["only"]}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, ALWAYS | IMAGES | MASKS | SIMULATED | TASKS | {"phantom"}),
+        (NO_MASKS, ALWAYS | IMAGES | TASKS | {"phantom"}),
+        (ONE_CLASS, ALWAYS | IMAGES | MASKS | SIMULATED | TASKS | {"phantom"}),
+        (NO_MASKS | ONE_CLASS, ALWAYS | IMAGES | {"phantom"}),
+        ({"sources": {}, "arms": {}}, ALWAYS | TASKS | {"phantom"}),
+        ({"annotation": {"source": "folder"}}, ALWAYS | IMAGES | TASKS | {"annotate_pack", "phantom"}),
+    ],
+    ids=["everything", "no masks", "one class", "neither", "real only", "masks awaited"],
+)
+def test_absent_stages_are_absent_from_the_dag(tmp_path: Path, changes: dict[str, Any], expected: set[str]) -> None:
+    assert variant(tmp_path, **changes).listed() == expected
+
+
+def test_absent_stages_are_named_with_their_reason() -> None:
+    data = yaml.safe_load(TINY.read_text()) | NO_MASKS
+    absent = Study.of(load_config(data)).absent()
+    assert absent["annotation, label head, pairs and segmentation"] == "the study names no mask structures"
+
+
+def test_the_report_names_the_folder_that_is_awaited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    study = Study.of(load_config(yaml.safe_load(TINY.read_text()) | {"annotation": {"source": "folder"}}))
+    assert study.settings("report")["facts"]["awaiting"] == "results/tiny/annotation/main/pack"
+    folder = tmp_path / "results/tiny/annotation/main/pack/masks"
+    folder.mkdir(parents=True)
+    (folder / "one.png").touch()
+    assert study.settings("report")["facts"]["awaiting"] is None
+
+
+def test_each_stage_has_a_target_of_its_own_name(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    assert "gan_train" not in folder.listed("slices")
+    assert folder.listed("real_curve") == {
+        *("phantom", "inventory", "cohort", "slices_shard", "slices_gather", "benchmark_arm"),
+        *("real_curve_summary", "real_curve"),
+    }
+    for target in (
+        "encoder",
+        "judge",
+        "gan",
+        "sample",
+        "annotate",
+        "labels",
+        "pairs",
+        "benchmark",
+        "metrics",
+        "figures",
+    ):
+        assert target in folder.listed(target)
+
+
+def test_two_sources_are_two_generators(tmp_path: Path) -> None:
+    sources = {"main": {"train_on": "train", "setting": "shared"}, "few": {"train_on": "low", "setting": "scarce"}}
+    done = variant(tmp_path, sources=sources).snakemake("-n", "gan")
+    assert done.stdout.count("rule gan_train:") == 2
+
+
+def test_places_and_devices_rerun_nothing_and_reach_the_command(tmp_path: Path) -> None:
+    done = Folder(tmp_path).snakemake("-n", "-p", "judge", config=("device=cuda", "work=/elsewhere"))
+    assert "--device cuda" in done.stdout
+    assert "--work /elsewhere/tiny" in done.stdout
+    settings = Study.of(read_config(TINY)).settings("judge")
+    assert Study.of(read_config(TINY, {"device": "cuda", "work": "/elsewhere"})).settings("judge") == settings
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"gan": {"imagse": 3}}, "unknown key gan.imagse; `radgen config` prints"),
+        ({"gan": {"images": "many"}}, "gan.images is 'many'"),
+        ({"arms": {"a": {"synthetic": "none"}}}, "arm 'a' names source 'none'; sources are main"),
+        ({"benchmark": {"training": {"seeds": 2}}}, "seeds must be at least 3, not 2"),
+        ({"device": "tpu"}, "device is 'tpu'; choose auto, cpu or cuda"),
+        ({"phantom": None, "archive": "nowhere"}, "archive nowhere: no such folder; set `archive:`"),
+        ({"labels_table": "none.csv"}, "labels_table none.csv: no such file"),
+        ({"patient_key": {}}, "key"),
+    ],
+)
+def test_a_bad_configuration_is_one_sentence(changes: dict[str, Any], message: str) -> None:
+    data = {key: value for key, value in (yaml.safe_load(TINY.read_text()) | changes).items() if value is not None}
+    with pytest.raises(RadgenError, match=re.escape(message)) as caught:
+        Plan.of(data).settings("inventory")({})
+    assert "\n" not in str(caught.value)
+
+
+def test_the_slurm_profile_resolves_from_the_root(tmp_path: Path) -> None:
+    profile = yaml.safe_load((REPOSITORY / "slurm" / "config.yaml").read_text())
+    assert profile["executor"] == "slurm"
+    done = Folder(tmp_path).snakemake("-n", "--profile", str(REPOSITORY / "slurm"), "slices")
+    assert done.returncode == 0, done.stderr
+
+
+def test_usable_as_a_module_of_another_workflow(tmp_path: Path) -> None:
+    (tmp_path / "Snakefile").write_text(
+        f"configfile: {str(TINY)!r}\n"
+        f"module radgen:\n    snakefile: {str(REPOSITORY / 'workflow' / 'Snakefile')!r}\n    config: config\n"
+        "use rule * from radgen as radgen_*\n"
+    )
+    folder = Folder(tmp_path)
+    done = subprocess.run(
+        [BIN / "snakemake", "-n", "--cores", "1", "radgen_slices"],
+        cwd=folder.path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "radgen_slices_shard" in rules_in(done.stdout + done.stderr)
