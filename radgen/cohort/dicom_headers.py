@@ -26,7 +26,7 @@ class DicomHeader:
     kind
         image | segmentation
     patient_id, study_uid, series_uid, frame_of_reference
-        As written in the file: never leave the private tables.
+        As written in the file, empty where an anonymiser emptied them: they never leave the private tables.
     modality, anatomy, tag_value
         Modality, BodyPartExamined, and the value of the class tag (empty when absent).
     localizer
@@ -78,7 +78,7 @@ def read_header(path: Path, class_tag: str = "") -> DicomHeader:
         dataset = read_dataset(file, stop_before_pixels=True)
         _check_kind(dataset)
         _check_whole(file, dataset, size)
-    kind = "segmentation" if str(dataset.SOPClassUID) in SEGMENTATION_CLASSES else "image"
+    kind = "segmentation" if _sop_class(dataset) in SEGMENTATION_CLASSES else "image"
     planes = tuple(planes_of(dataset, 0)) if kind == "image" else ()
     spacing = first_value(dataset, "PixelSpacing", "ImagerPixelSpacing")
     return DicomHeader(
@@ -126,25 +126,28 @@ def _open(path: Path) -> pydicom.Dataset:
         return read_dataset(file, stop_before_pixels=False)
 
 
+def _sop_class(dataset: pydicom.Dataset) -> str:
+    """Return the kind of object, from the file's own header where an anonymiser emptied the data set's element."""
+    return text_value(dataset, "SOPClassUID") or text_value(dataset.file_meta, "MediaStorageSOPClassUID")
+
+
 def _check_kind(dataset: pydicom.Dataset) -> None:
-    missing = [
-        name for name in ("SOPClassUID", "StudyInstanceUID", "SeriesInstanceUID") if not text_value(dataset, name)
-    ]
-    if missing:
-        raise RefusalError(Reason.TRUNCATED, f"the DICOM header lacks {missing[0]}; it ends too early or is damaged")
-    if not dataset.get("Rows", None) or not dataset.get("Columns", None):
+    sop_class = _sop_class(dataset)
+    if not sop_class:
         raise RefusalError(
-            Reason.NOT_AN_IMAGE, f"a DICOM object without pixels ({pydicom.uid.UID(dataset.SOPClassUID).name})"
+            Reason.TRUNCATED, "the DICOM header names no kind of object; it ends too early or is damaged"
         )
-    if str(dataset.SOPClassUID) in SEGMENTATION_CLASSES:
+    if not dataset.get("Rows", None) or not dataset.get("Columns", None):
+        name = pydicom.uid.UID(sop_class).name
+        raise RefusalError(Reason.NOT_AN_IMAGE, f"a DICOM object without rows and columns ({name})")
+    if sop_class in SEGMENTATION_CLASSES:
         return
     photometric = text_value(dataset, "PhotometricInterpretation")
     if photometric not in GREY or int(dataset.get("SamplesPerPixel", None) or 1) != 1:
         raise RefusalError(Reason.COLOUR, f"a colour image ({photometric or 'unknown'}); only grey images are read")
     if "MOSAIC" in [str(item).upper() for item in dataset.get("ImageType", None) or ()]:
-        raise RefusalError(
-            Reason.MOSAIC, "a mosaic of many slices in one image; convert it to single slices or NIfTI first"
-        )
+        text = "a mosaic of many slices in one image; convert it to single slices or NIfTI first"
+        raise RefusalError(Reason.MOSAIC, text)
 
 
 def planes_of(dataset: pydicom.Dataset, file: int) -> list[Plane]:

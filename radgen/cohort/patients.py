@@ -1,0 +1,149 @@
+"""Who is one patient: a DICOM tag, the path, a table, row numbers, or nobody knows (near-duplicates)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pandas as pd
+
+from radgen.cohort.candidates import Candidate
+from radgen.cohort.near_duplicates import cluster
+from radgen.cohort.settings import InventorySettings
+from radgen.errors import CohortError, InputError
+
+
+def name_patients(
+    candidates: Sequence[Candidate], settings: InventorySettings, archive: Path, table: Path | None, workers: int
+) -> tuple[list[Candidate], dict[str, Any]]:
+    """Fill in each candidate's patient as `patient_from` says.
+
+    Parameters
+    ----------
+    candidates
+        Series of the archive.
+    settings
+        How patients are told apart.
+    archive
+        Read only where near-duplicates are looked for.
+    table
+        For `table`: CSV with columns file (path, file name, or a folder of the path) and patient.
+    workers
+        Processes that make thumbnails.
+
+    Returns
+    -------
+    candidates, notes
+        Candidates whose patient stays None were not found; notes hold unmatched counts of both sides.
+
+    Raises
+    ------
+    CohortError
+        No candidate has a patient, or the table contradicts itself.
+    """
+    notes: dict[str, Any] = {"patient_from": settings.patient_from}
+    if settings.patient_from == "none":
+        notes["claim"] = "no patient-level claim: series were grouped by near-duplicates alone"
+        names: list[str | None] = list(cluster(candidates, archive, settings.duplicate_correlation, workers))
+    elif settings.patient_from == "table":
+        names, counts = _from_table(candidates, table)
+        notes["patient_table"] = counts
+    else:
+        names = [_from_path(candidate, settings) for candidate in candidates]
+    if candidates and not any(names):
+        msg = (
+            f"patient_from: {settings.patient_from} finds no patient for any of {len(candidates)} series; "
+            "use another of tag, regex, table, rows, or none"
+        )
+        raise CohortError(msg)
+    return [replace(candidate, patient=name) for candidate, name in zip(candidates, names, strict=True)], notes
+
+
+def row_number(path: str, settings: InventorySettings) -> int | None:
+    """Return the row number in a file's name, None where the pattern finds no number."""
+    found = re.search(settings.row_regex, path)
+    return int(found[1]) if found is not None and found[1].isdecimal() else None
+
+
+def _from_path(candidate: Candidate, settings: InventorySettings) -> str | None:
+    if settings.patient_from == "tag":
+        return candidate.patient
+    if settings.patient_from == "regex":
+        found = re.search(settings.patient_regex, candidate.paths[0])
+        return found[1] or None if found is not None else None
+    row = row_number(candidate.paths[0], settings)
+    return None if row is None else f"rows {row // settings.rows_per_patient}"
+
+
+def _from_table(candidates: Sequence[Candidate], table: Path | None) -> tuple[list[str | None], dict[str, int]]:
+    if table is None:
+        msg = "patient_from: table needs a table; name a CSV with columns file,patient in the config"
+        raise CohortError(msg)
+    patient_of = read_pairs(table, "file", "patient")
+    used: set[str] = set()
+    names = []
+    for candidate in candidates:
+        key = next((name for name in names_of(candidate.paths[0]) if name in patient_of), None)
+        names.append(None if key is None else patient_of[key])
+        used |= set() if key is None else {key}
+    counts = {
+        "rows": len(patient_of),
+        "rows_without_series": len(patient_of) - len(used),
+        "series_without_row": sum(name is None for name in names),
+    }
+    return names, counts
+
+
+def names_of(path: str) -> list[str]:
+    """List what a table may call a file: its path, its name, and the folders it lies in, the nearest first.
+
+    >>> names_of("a/b/c.nii")
+    ['a/b/c.nii', 'c.nii', 'a/b', 'b', 'a', 'a']
+    """
+    pure = PurePosixPath(path)
+    folders = [name for folder in pure.parents[:-1] for name in (str(folder), folder.name)]
+    return [str(pure), pure.name, *folders]
+
+
+def read_pairs(table: Path, key: str, value: str) -> dict[str, str]:
+    """Read two columns of a CSV table as text.
+
+    Raises
+    ------
+    InputError
+        The table is missing, not a CSV, or lacks a column.
+    CohortError
+        One key has two values; line numbers are named, not the key, which may be a patient's.
+    """
+    frame = read_csv(table)
+    missing = [name for name in (key, value) if name not in frame.columns]
+    if missing:
+        msg = f"{table.name}: no column {missing[0]!r} among {', '.join(frame.columns)}; rename or add it"
+        raise InputError(msg)
+    pairs: dict[str, str] = {}
+    lines: dict[str, int] = {}
+    for line, (name, meaning) in enumerate(zip(frame[key], frame[value], strict=True), start=2):
+        if pairs.setdefault(name, meaning) != meaning:
+            msg = f"{table.name}: line {line} gives another {value} than line {lines[name]} to the same {key}; keep one"
+            raise CohortError(msg)
+        lines.setdefault(name, line)
+    return pairs
+
+
+def read_csv(table: Path) -> pd.DataFrame:
+    """Read a CSV table as text, blanks stripped, lines that start with # left out.
+
+    Raises
+    ------
+    InputError
+        The table is missing or not a CSV.
+    """
+    try:
+        frame = pd.read_csv(table, dtype=str, keep_default_na=False, comment="#", skipinitialspace=True)
+    except (OSError, ValueError) as error:
+        msg = f"{table}: not a readable CSV table ({error})"
+        raise InputError(msg) from error
+    return frame.rename(columns=str.strip).map(str.strip)

@@ -1,0 +1,124 @@
+"""The tables of inventory and cohort: columns, types, and how they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from radgen.cohort.refusal import SET_ASIDE, Reason
+from radgen.errors import InputError
+from radgen.imageset.core import write_table
+
+INVENTORY_SCHEMA = pa.schema(
+    [
+        pa.field("series_key", pa.string(), nullable=False),  # keyed hashes: see keys.py
+        pa.field("study_key", pa.string(), nullable=False),
+        pa.field("patient_key", pa.string(), nullable=False),
+        pa.field("shard", pa.int32(), nullable=False),  # a patient's series share one
+        pa.field("format", pa.string(), nullable=False),  # dicom | nifti | picture
+        pa.field("modality", pa.string(), nullable=False),
+        pa.field("anatomy", pa.string(), nullable=False),
+        pa.field("n_slices", pa.int32(), nullable=False),  # size along canonical axes 0, 1, 2
+        pa.field("rows", pa.int32(), nullable=False),
+        pa.field("cols", pa.int32(), nullable=False),
+        pa.field("spacing_slice_mm", pa.float64()),  # along the same axes; null when the file names none
+        pa.field("spacing_row_mm", pa.float64()),
+        pa.field("spacing_col_mm", pa.float64()),
+        pa.field("tag_value", pa.string(), nullable=False),  # of InventorySettings.class_tag; empty when absent
+        pa.field("row_number", pa.int64()),  # of row-numbered files
+        pa.field("repeat", pa.int32(), nullable=False),  # which volume, where files hold several per position
+        pa.field("file_ids", pa.list_(pa.string()), nullable=False),  # slices in order along their normal
+        pa.field("mask_ids", pa.list_(pa.string()), nullable=False),
+        pa.field("mask_kind", pa.string()),  # seg | nifti; null without a mask
+        pa.field("digest", pa.string(), nullable=False),  # of all files, masks included
+    ]
+)
+
+SERIES_SCHEMA = pa.schema(
+    [
+        *INVENTORY_SCHEMA,
+        pa.field("class_name", pa.string()),  # null when the class is decided slice by slice
+        pa.field("split", pa.string(), nullable=False),  # train | val | test | annotator | generator
+    ]
+)
+
+REJECTS_SCHEMA = pa.schema(
+    [
+        pa.field("file_id", pa.string(), nullable=False),
+        pa.field("series_key", pa.string()),  # where the file belongs to a series
+        pa.field("stage", pa.string(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("refused", pa.bool_(), nullable=False),  # false: set aside on purpose, not counted against the limit
+        pa.field("sentence", pa.string(), nullable=False),
+    ]
+)
+
+COUNTS_SCHEMA = pa.schema(
+    [
+        pa.field("split", pa.string(), nullable=False),
+        pa.field("class_name", pa.string()),  # null when classes are decided slice by slice
+        pa.field("patients", pa.int64(), nullable=False),
+        pa.field("series", pa.int64(), nullable=False),
+        pa.field("slices", pa.int64(), nullable=False),
+        pa.field("with_mask", pa.int64(), nullable=False),
+    ]
+)
+
+FILES_SCHEMA = pa.schema(
+    [
+        pa.field("file_id", pa.string(), nullable=False),
+        pa.field("path", pa.string(), nullable=False),  # relative to the archive
+        pa.field("patient", pa.string()),  # as the archive names them: this table stays private
+        pa.field("study", pa.string()),
+        pa.field("series", pa.string()),
+        pa.field("series_key", pa.string()),
+        pa.field("patient_key", pa.string()),
+    ]
+)
+
+
+def write_rows(path: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> None:
+    """Write rows as Parquet in the given order, atomically."""
+    write_table(path, pa.Table.from_pylist([dict(row) for row in rows], schema=schema))
+
+
+def read_rows(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
+    """Read a table that `write_rows` wrote.
+
+    Raises
+    ------
+    InputError
+        The file is missing, damaged or lacks a column.
+    """
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        msg = f"{path}: not a readable table ({error}); run the stage that writes it"
+        raise InputError(msg) from error
+    missing = [name for name in schema.names if name not in table.column_names]
+    if missing:
+        msg = f"{path}: the table lacks column {missing[0]!r}; it was not written by this version of radgen"
+        raise InputError(msg)
+    rows: list[dict[str, Any]] = table.select(schema.names).to_pylist()
+    return rows
+
+
+def reject_row(file_id: str, series_key: str | None, stage: str, reason: Reason, sentence: str) -> dict[str, Any]:
+    """Return one row of a rejects table."""
+    return {
+        "file_id": file_id,
+        "series_key": series_key,
+        "stage": stage,
+        "reason": str(reason),
+        "refused": reason not in SET_ASIDE,
+        "sentence": sentence,
+    }
+
+
+def sort_rejects(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Order rejects so that the same refusals give the same bytes."""
+    return sorted(rows, key=lambda row: (row["stage"], row["reason"], row["file_id"]))

@@ -1,0 +1,77 @@
+"""List every series of an archive with hashed ids, and every file that is refused, without decoding pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from radgen.cohort.settings import InventorySettings, PatientKeySettings
+from radgen.provenance import SawPatients, digest_file, what_part, write_manifest
+from radgen.settings import as_plain
+
+VERSION = 1
+
+
+def run(
+    *,
+    archive: Path,
+    patient_table: Path | None = None,
+    key_file: Path | None = None,
+    index: Path,
+    rejects: Path,
+    files: Path,
+    manifest: Path,
+    inventory: InventorySettings,
+    patient_key: PatientKeySettings,
+    work: Path,
+    workers: int = 1,
+) -> None:
+    """Take the inventory.
+
+    Parameters
+    ----------
+    archive
+        Folder of DICOM trees, NIfTI layouts or picture folders.
+    patient_table
+        CSV with columns file,patient, for `patient_from: table`.
+    key_file
+        The private patient key; public studies name theirs in the config.
+    index, rejects
+        One row per candidate series, one per refused file; hashed ids only.
+    files
+        The private table of paths and raw identifiers; its folder is made accessible to its owner alone.
+    manifest
+        Written last.
+    inventory, patient_key
+        Sections of the config.
+    work
+        The study's work folder; the key's fingerprint is remembered there.
+    workers
+        Processes that read headers.
+    """
+    from radgen.cohort import keys
+    from radgen.cohort.inventory import take_inventory
+    from radgen.cohort.tables import FILES_SCHEMA, INVENTORY_SCHEMA, REJECTS_SCHEMA, write_rows
+
+    key = keys.load_key(patient_key.public, key_file)
+    keys.remember_fingerprint(work, keys.fingerprint(key), patient_key.fingerprint)
+    found = take_inventory(archive, inventory, key, patient_table=patient_table, workers=workers)
+    files.parent.mkdir(parents=True, exist_ok=True)
+    files.parent.chmod(0o700)
+    write_rows(files, found.files, FILES_SCHEMA)
+    files.chmod(0o600)
+    write_rows(index, found.index, INVENTORY_SCHEMA)
+    write_rows(rejects, found.rejects, REJECTS_SCHEMA)
+    settings = {"inventory": as_plain(inventory), "patient_key": {"fingerprint": keys.fingerprint(key)}}
+    tables = {} if patient_table is None else {"patient_table": digest_file(patient_table)}
+    write_manifest(
+        manifest,
+        what=what_part(stage="inventory", version=VERSION, settings=settings, inputs=tables),
+        outputs={"index": index, "rejects": rejects},
+        saw_patients=SawPatients(),
+        notes=found.notes,
+    )
+    counts = found.notes
+    print(  # noqa: T201 - the rule's log
+        f"inventory: {counts['series']} series of {counts['patients']} patients from {counts['files']} files; "
+        f"refused or set aside: {counts['refused'] or 'none'}"
+    )
