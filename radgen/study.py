@@ -25,7 +25,7 @@ from radgen.trial import trial_of
 # Which sections of the configuration each stage is given, under the names of its `run` parameters.
 STAGE_SECTIONS: Mapping[str, tuple[str, ...]] = {
     "phantom": ("phantom",),
-    "inventory": ("inventory", "patient_key", "structures"),
+    "inventory": ("inventory", "patient_key"),
     "cohort": ("cohort", "classes", "structures", "limit", "low"),
     "slices": ("slices", "classes", "structures"),
     "gather": (),
