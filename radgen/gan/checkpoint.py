@@ -1,0 +1,97 @@
+"""Generator weights as safetensors: tensors, and one card that says what they are."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from radgen.errors import CheckpointError, ConfigError
+from radgen.gan.generator import Generator, GeneratorShape
+from radgen.provenance import atomic_path
+from radgen.settings import build
+
+CARD_KEY = "radgen"  # one key only: the order of several would change from run to run
+KIND = "residual generator"
+
+
+@dataclass(frozen=True)
+class GeneratorCard:
+    """What a file of generator weights says of itself.
+
+    Attributes
+    ----------
+    shape
+        Which tensors the generator holds.
+    class_names
+        Names by class id.
+    source
+        The study's name for this generator; part of every image id and latent seed.
+    seen_images
+        Real images shown when these weights were taken.
+    settings
+        Plain settings of the training.
+    """
+
+    shape: GeneratorShape
+    class_names: tuple[str, ...]
+    source: str
+    seen_images: int
+    settings: Mapping[str, Any]
+
+
+def save_generator(path: Path, tensors: Mapping[str, Tensor], card: GeneratorCard) -> None:
+    """Write a generator's state and card atomically; equal content gives equal bytes."""
+    plain = dataclasses.asdict(card) | {"kind": KIND}
+    text = json.dumps(plain, sort_keys=True)
+    ready = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    with atomic_path(path) as temporary:
+        save_file(ready, temporary, metadata={CARD_KEY: text})
+
+
+def load_generator(path: Path, device: torch.device) -> tuple[Generator, GeneratorCard]:
+    """Load a generator in evaluation mode, and its card.
+
+    Raises
+    ------
+    CheckpointError
+        The file is missing, damaged, or holds something else.
+    """
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            card = _read_card(path, (file.metadata() or {}).get(CARD_KEY))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except (OSError, safetensors.SafetensorError) as error:
+        msg = f"{path}: not readable as generator weights ({error}); delete it and run the gan stage again"
+        raise CheckpointError(msg) from error
+    generator = Generator(card.shape)
+    try:
+        generator.load_state_dict(tensors)
+    except RuntimeError as error:
+        msg = f"{path}: its tensors do not fit its own card ({str(error).splitlines()[0]}); run the gan stage again"
+        raise CheckpointError(msg) from error
+    generator = generator.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return generator.eval().requires_grad_(False), card
+
+
+def _read_card(path: Path, text: str | None) -> GeneratorCard:
+    try:
+        plain = json.loads(text or "{}")
+        kind = plain.pop("kind", "nothing")
+        names = tuple(plain.pop("class_names"))
+        card = GeneratorCard(shape=build(GeneratorShape, plain.pop("shape")), class_names=names, **plain)
+    except (AttributeError, ConfigError, KeyError, TypeError, ValueError) as error:
+        msg = f"{path}: holds no card of a {KIND}; give weights that the gan stage wrote"
+        raise CheckpointError(msg) from error
+    if kind != KIND:
+        msg = f"{path}: holds a {kind}, not a {KIND}; give weights that the gan stage wrote"
+        raise CheckpointError(msg)
+    return card

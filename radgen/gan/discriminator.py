@@ -1,0 +1,88 @@
+"""The residual discriminator: tells real from generated images of a stated class."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import torch
+from torch import Tensor, nn
+
+from radgen.gan.generator import RESIDUAL_GAIN, channels_at, scales_of
+from radgen.gan.layers import ACTIVATION_GAIN, EqualConv, EqualLinear, activate, downsample
+
+GROUP_SIZE = 4
+VARIANCE_FLOOR = 1e-6
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions, one before and one after halving the scale, beside a 1 x 1 shortcut."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.first = EqualConv(inputs, inputs, gain=ACTIVATION_GAIN)
+        # Activation gain times residual gain is one.
+        self.second = EqualConv(inputs, outputs, gain=1.0)
+        self.shortcut = EqualConv(inputs, outputs, size=1, gain=RESIDUAL_GAIN)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [n, inputs, h, w] to [n, outputs, h/2, w/2]."""
+        shortcut = self.shortcut(downsample(x))
+        x = downsample(activate(self.first(x)))
+        out: Tensor = activate(self.second(x)) + shortcut
+        return out
+
+
+class Discriminator(nn.Module):
+    """Residual discriminator with minibatch standard deviation and class projection.
+
+    Source: Karras et al. 2018 (minibatch standard deviation); Miyato and Koyama 2018, "cGANs with projection
+    discriminator", equation 3.
+
+    Parameters
+    ----------
+    resolution
+        Height and width of images in pixels.
+    image_channels
+        Channels of images.
+    classes
+        Number of classes.
+    channels
+        Channels at 4, 8, 16, ... pixels; the last number serves all larger scales.
+    """
+
+    def __init__(self, resolution: int, image_channels: int, classes: int, channels: tuple[int, ...]) -> None:
+        super().__init__()
+        scales = scales_of(resolution)
+        counts = channels_at(channels, scales)[::-1]
+        self.from_image = EqualConv(image_channels, counts[0], gain=ACTIVATION_GAIN)
+        self.blocks = nn.ModuleList(ResidualBlock(inputs, outputs) for inputs, outputs in itertools.pairwise(counts))
+        self.last = EqualConv(counts[-1] + 1, counts[-1], gain=ACTIVATION_GAIN)
+        self.flat = EqualLinear(counts[-1] * scales[0] ** 2, counts[-1], gain=ACTIVATION_GAIN)
+        self.verdict = EqualLinear(counts[-1], 1)
+        self.embedding = nn.Parameter(torch.randn(classes, counts[-1]))
+
+    def forward(self, images: Tensor, class_ids: Tensor) -> Tensor:
+        """Judge images [n, C, H, W] of stated classes [n]: float32 logits [n], above 0 for real."""
+        x = activate(self.from_image(images.contiguous(memory_format=torch.channels_last)))
+        for block in self.blocks:
+            x = block(x)
+        x = activate(self.last(torch.cat([x, minibatch_deviation(x)], dim=1)))
+        with torch.autocast(images.device.type, enabled=False):
+            features = activate(self.flat(x.float().flatten(1)))
+            projection = (features * self.embedding[class_ids]).sum(dim=1) / math.sqrt(features.shape[1])
+            logits: Tensor = self.verdict(features)[:, 0] + projection
+        return logits
+
+
+def minibatch_deviation(x: Tensor) -> Tensor:
+    """Return one map [n, 1, h, w]: how much images of a group differ from each other, a number per group.
+
+    Groups interleave the batch, so that each holds several classes when the batch does. A batch that groups do not
+    divide is one group.
+    """
+    count, channels, height, width = x.shape
+    size = GROUP_SIZE if count % GROUP_SIZE == 0 else count
+    grouped = x.float().reshape(size, count // size, channels, height, width)
+    deviation = (grouped.var(dim=0, unbiased=False) + VARIANCE_FLOOR).sqrt().mean(dim=(1, 2, 3))
+    return deviation.repeat(size)[:, None, None, None].expand(-1, 1, height, width).to(x.dtype)
