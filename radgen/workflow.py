@@ -50,10 +50,11 @@ class Plan:
             The configuration is refused, or the archive or a named table does not exist.
         """
         plan = cls(Study.of(load_config(config)))
-        plan._check_inputs()
+        plan.check_inputs()
         return plan
 
-    def _check_inputs(self) -> None:
+    def check_inputs(self) -> None:
+        """Refuse a missing archive or table (ConfigError)."""
         config = self.study.config
         if config.phantom is None and not Path(config.archive).is_dir():
             msg = (
@@ -167,6 +168,7 @@ class Plan:
     def code(self, stage: str) -> str:
         """Return the digest of the code a stage rests on."""
         import importlib.util
+
         return code_digest(f"radgen.stages.{stage}") if importlib.util.find_spec(f"radgen.stages.{stage}") else "TEMP"
 
     # ------------------------------------------------------------ resources

@@ -1,0 +1,241 @@
+"""Write a commented configuration from what an archive holds."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from radgen.errors import ConfigError
+from radgen.provenance import write_text
+
+MASKS_LOOKED_AT = 8
+
+
+@dataclass(frozen=True)
+class Found:
+    """What an archive holds, as far as a configuration needs to know."""
+
+    files: int
+    refused: int
+    series: int
+    formats: Counter[str]
+    modalities: Counter[str]
+    folders: Counter[str]
+    structures: dict[str, int | str]
+    tables: tuple[str, ...]
+
+    @property
+    def format(self) -> str:
+        """The most frequent format: dicom, nifti or picture."""
+        return self.formats.most_common(1)[0][0]
+
+
+def main(words: list[str]) -> int:
+    """Look through the archive, write the configuration, and say what to check by eye."""
+    parser = argparse.ArgumentParser("radgen init", description=__doc__)
+    parser.add_argument("archive", type=Path, help="folder of DICOM, NIfTI or pictures")
+    parser.add_argument("--out", type=Path, help="file to write; default config/<study>.yaml")
+    parser.add_argument("--study", help="name of the study; default the archive's folder name")
+    parser.add_argument("--workers", type=int, default=2, help="processes that read headers")
+    options = parser.parse_args(words)
+    if not options.archive.is_dir():
+        msg = f"archive {options.archive}: no such folder; give the folder of the images"
+        raise ConfigError(msg)
+    study = options.study or study_name(options.archive)
+    out = options.out or Path("config") / f"{study}.yaml"
+    if out.exists():
+        msg = f"{out}: exists already; name another file with --out, or delete it"
+        raise ConfigError(msg)
+    found = look_through(options.archive, options.workers)
+    key_file = out.with_suffix(".key")
+    write_text(out, configuration(study, options.archive, key_file, found))
+    if not key_file.exists():
+        write_text(key_file, secrets.token_hex(32) + "\n")
+        key_file.chmod(0o600)
+    sys.stdout.write(
+        f"{found.series} series ({', '.join(f'{n} {kind}' for kind, n in found.formats.most_common())}), "
+        f"{found.refused} of {found.files} files refused\n"
+        f"wrote {out}: read its lines marked CHECK, then `radgen check {out}`\n"
+        f"wrote {key_file}: the key of the patient pseudonyms; keep it secret, keep a copy, never commit it\n"
+    )
+    return 0
+
+
+def study_name(archive: Path) -> str:
+    """Make a study name of a folder name: lower-case letters, digits and hyphens."""
+    name = "".join(letter if letter.isalnum() else "-" for letter in archive.resolve().name.lower())
+    return "-".join(part for part in name.split("-") if part) or "study"
+
+
+def look_through(archive: Path, workers: int) -> Found:
+    """Read the headers of an archive and a few of its masks.
+
+    Raises
+    ------
+    ConfigError
+        Nothing readable is there.
+    """
+    from radgen.cohort.candidates import find_candidates
+    from radgen.cohort.mask_layout import attach_masks
+    from radgen.cohort.scan import scan_archive
+    from radgen.cohort.settings import InventorySettings
+
+    files = scan_archive(archive, "", workers)
+    candidates, refused, masks = find_candidates(files, InventorySettings())
+    candidates, misfits = attach_masks(candidates, masks)
+    if not candidates:
+        msg = f"archive {archive}: no readable series among {len(files)} files; check the path and the format"
+        raise ConfigError(msg)
+    pictures = [PurePosixPath(item.paths[0]) for item in candidates if item.format == "picture"]
+    mask_paths = [(archive / path, item.mask_kind) for item in candidates for path in item.masks]
+    return Found(
+        files=len(files),
+        refused=len(refused) + len(misfits),
+        series=len(candidates),
+        formats=Counter(item.format for item in candidates),
+        modalities=Counter(item.modality for item in candidates if item.modality),
+        folders=Counter(path.parts[0] for path in pictures if len(path.parts) > 1),
+        structures=_structures(mask_paths[:MASKS_LOOKED_AT]),
+        tables=tuple(sorted(path.name for path in archive.glob("*.csv"))),
+    )
+
+
+def _structures(masks: list[tuple[Path, str | None]]) -> dict[str, int | str]:
+    """Name the structures of a few masks: segment labels of DICOM SEG, numbers of NIfTI masks."""
+    import nibabel
+    import numpy as np
+    import pydicom
+
+    found: dict[str, int | str] = {}
+    for path, kind in masks:
+        if kind == "seg":
+            for segment in pydicom.dcmread(path, stop_before_pixels=True).SegmentSequence:
+                label = str(segment.SegmentLabel)
+                found.setdefault(_word(label), label)
+        else:
+            for value in np.unique(np.asanyarray(nibabel.load(path).dataobj)):
+                if value > 0:
+                    found.setdefault(f"structure_{int(value)}", int(value))
+    # Where some masks name their labels, the numbers of the others are taken to be in the same order.
+    named = {name: source for name, source in found.items() if isinstance(source, str)}
+    return named or found
+
+
+def _word(text: str) -> str:
+    return "_".join("".join(letter if letter.isalnum() else " " for letter in text.lower()).split()) or "structure"
+
+
+# ---------------------------------------------------------------- the file
+
+
+def configuration(study: str, archive: Path, key_file: Path, found: Found) -> str:
+    """Return the configuration's text; what cannot be known from the files is marked CHECK."""
+    lines = [
+        f"# Study {study}: written by `radgen init` from {found.series} series.",
+        "# Lines marked CHECK are assumptions. `radgen config` prints every other key with its default and meaning.",
+        f"study: {study}",
+        f"archive: {archive}",
+        "# The key that turns patient ids into pseudonyms. Keep it: another key is refused.",
+        f"key_file: {key_file}",
+        *_inventory_lines(found),
+        *_class_lines(found),
+        *_structure_lines(found),
+        *_slice_lines(found),
+        *_benchmark_lines(found),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _inventory_lines(found: Found) -> list[str]:
+    lines: list[str] = []
+    if found.format == "dicom":
+        patient = ["  # CHECK: the DICOM tag PatientID tells patients apart.", "  patient_from: tag"]
+    elif found.tables:
+        lines = [f"# CHECK: a CSV with the columns file,patient. Found here: {', '.join(found.tables)}"]
+        lines += [f"patient_table: {found.tables[0]}"]
+        patient = ["  patient_from: table"]
+    elif found.format == "nifti":
+        patient = [
+            "  # CHECK: each file name is one patient here. Repeat scans of one person need a table (file,patient).",
+            "  patient_from: regex",
+            r"  patient_regex: '([^/]+?)(?:_\d{4})?\.nii'",
+        ]
+    else:
+        patient = [
+            "  # CHECK: pictures name no patient: near-duplicates stay together, and no claim by patient is made.",
+            "  # Better: patient_from: regex, table or rows.",
+            "  patient_from: none",
+        ]
+    modality = [] if found.modalities else ["  # CHECK: the files name no modality: CT, MR, US ...", "  modality: CT"]
+    return [*lines, "inventory:", *patient, *modality]
+
+
+def _class_lines(found: Found) -> list[str]:
+    if len(found.folders) > 1:
+        names = ", ".join(sorted(found.folders))
+        return ["classes:", "  # One folder per class.", "  by: folder", f"  names: [{names}]"]
+    if found.structures:
+        name = list(found.structures)[-1]
+        return [
+            "classes:",
+            "  # CHECK: a slice is of the second class where this structure is seen; or by folder, tag, table, position.",
+            "  by: mask",
+            f"  names: [without_{name}, with_{name}]",
+            f"  structure: {name}",
+        ]
+    comment = "  # CHECK: thirds of each volume, for want of labels."
+    return ["classes:", comment, "  by: position", "  names: [lower, middle, upper]"]
+
+
+def _structure_lines(found: Found) -> list[str]:
+    if not found.structures:
+        return ["# No masks were found: annotation, label head, pairs and segmentation are left out."]
+    sources = [
+        f"    {name}: [{_quoted(source)}]" if isinstance(source, int) else f"    {name}: [{number}, {_quoted(source)}]"
+        for number, (name, source) in enumerate(found.structures.items(), start=1)
+    ]
+    return [
+        "structures:",
+        f"  # CHECK: seen in the first {MASKS_LOOKED_AT} masks, with their numbers in NIfTI masks and labels in SEG.",
+        f"  names: [{', '.join(found.structures)}]",
+        "  map:",
+        *sources,
+    ]
+
+
+def _quoted(source: int | str) -> str:
+    return str(source) if isinstance(source, int) else '"' + source.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _slice_lines(found: Found) -> list[str]:
+    crops = found.format == "picture"
+    reason = "pictures are taken as they are" if crops else "couch and blankets are removed; none for crops"
+    return [
+        "slices:",
+        "  size_px: 64",
+        f"  # CHECK: {reason}.",
+        f"  background: {'none' if crops else 'body'}",
+    ]
+
+
+def _benchmark_lines(found: Found) -> list[str]:
+    # Classes by position need no label, so a generator may see all training images and still be scarce in labels.
+    by_position = not found.structures and len(found.folders) < 2
+    source = "{train_on: train, setting: scarce-labels}" if by_position else "{train_on: low, setting: scarce}"
+    annotator = ["cohort:", "  # Patients set apart for the simulated annotator.", "  annotator: 0.1"]
+    return [
+        *(annotator if found.structures else []),
+        "sources:",
+        "  # CHECK: which patients the generator may see, and what its images may claim (docs/ancestry.md).",
+        f"  main: {source}",
+        "benchmark:",
+        "  # Run `snakemake real_curve` first: its table chooses low.fraction.",
+        "  curve_fractions: [0.1, 0.03]",
+        "arms:",
+        "  low_plus_synthetic: {real_fraction: low, synthetic: main}",
+        "  synthetic_only: {real_fraction: 0, synthetic: main}",
+    ]
