@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from radgen.benchmark.ancestry import Study
-from radgen.benchmark.settings import HEADLINES, SEGMENTATION, ArmSettings
+from radgen.benchmark.settings import HEADLINES, SEGMENTATION, ArmSettings, ArmTrainingSettings
 from radgen.cohort.fractions import low_patients
 from radgen.cohort.settings import LowSettings
 from radgen.errors import CohortError
@@ -28,9 +30,9 @@ class Arm:
     name, task
         What the scores are filed under.
     setting
-        What the arm claims about its ancestry; null without synthetic images.
+        What the arm claims about its ancestry; None without synthetic images.
     synthetic
-        Name of its source, or null.
+        Name of its source, or None.
     real_fraction
         Share of the training patients, low resolved to its number.
     train, val, test
@@ -51,6 +53,17 @@ class Arm:
         """Whether the arm may head a report: it has synthetic images, and their ancestry makes the test a fair one."""
         return self.synthetic is not None and self.setting in HEADLINES
 
+    def facts(self) -> dict[str, Any]:
+        """Return what every table row tells about the arm, by column name."""
+        return {
+            "task": self.task,
+            "arm": self.name,
+            "setting": self.setting,
+            "synthetic": self.synthetic,
+            "headline": self.headline,
+            "real_fraction": self.real_fraction,
+        }
+
 
 def study_of(real: ImageSet, low: LowSettings, *, free_labels: bool) -> Study:
     """Return the patients of a real image set by split, and those of the low fraction."""
@@ -64,17 +77,13 @@ def subset(splits: Mapping[str, frozenset[str]], split: str, fraction: float, se
     return low_patients(splits.get(split, frozenset()), fraction, seed) if fraction > 0 else frozenset()
 
 
-def resolve_arm(
-    name: str, task: str, settings: ArmSettings, source_setting: str, real: ImageSet, study: Study, low: LowSettings
-) -> Arm:
+def resolve_arm(*, name: str, task: str, settings: ArmSettings, real: ImageSet, study: Study, low: LowSettings) -> Arm:
     """Choose the images of an arm.
 
     Parameters
     ----------
     name, task, settings
         The arm.
-    source_setting
-        What its source claims; used where the arm claims nothing itself.
     real
         The real image set of the study.
     study
@@ -102,7 +111,7 @@ def resolve_arm(
         if len(found) == 0 and (what != "training" or settings.synthetic is None):
             msg = f"arm {name} of {task}: no {what} image with a label; raise its fraction or the cohort's shares"
             raise CohortError(msg)
-    setting = (settings.setting or source_setting) if settings.synthetic is not None else None
+    setting = (settings.setting or "shared") if settings.synthetic is not None else None  # the claim of least worth
     return Arm(name, task, setting, settings.synthetic, fraction, *places.values())
 
 
@@ -162,3 +171,31 @@ def patients_used(arm: Arm, real: ImageSet) -> SawPatients:
     seen = by_split(zip(real.column("split")[positions], real.column("patient")[positions], strict=True))
     masks = seen if arm.task == SEGMENTATION else {}
     return SawPatients(pixels=seen, labels=seen, masks=masks)
+
+
+@dataclass(frozen=True)
+class ArmInputs:
+    """Everything an arm is made of.
+
+    Attributes
+    ----------
+    arm, budget
+        Which images, and what they cost.
+    real, synthetic
+        Image sets; synthetic is None for real arms.
+    volumes
+        Reference volumes of the test series; segmentation only.
+    class_names, structures
+        In the order of class ids, and of mask labels from 1.
+    settings
+        How networks are trained.
+    """
+
+    arm: Arm
+    budget: LabelBudget
+    real: ImageSet
+    synthetic: ImageSet | None
+    volumes: Sequence[Path]
+    class_names: tuple[str, ...]
+    structures: tuple[str, ...]
+    settings: ArmTrainingSettings

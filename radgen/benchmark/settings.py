@@ -46,7 +46,7 @@ class ArmSettings:
     )
     tasks: tuple[str, ...] = setting((), "Tasks in which the arm runs; empty means all of the benchmark.")
     # Last, because inside the class body the field hides the function of the same name.
-    setting: str | None = setting(None, "What the arm claims about its ancestry; null takes the source's setting.")
+    setting: str | None = setting(None, "What the arm claims about its ancestry; null takes what its source claims.")
 
     def __post_init__(self) -> None:
         """Refuse an arm without images, and unknown words."""
@@ -86,8 +86,12 @@ class ArmTrainingSettings:
     learning_rate: float = setting(3e-3, "Peak rate of AdamW, which falls to zero along a cosine.")
     weight_decay: float = setting(1e-2, "Weight decay of AdamW.")
     synthetic_share: float = setting(0.5, "Share of synthetic images in a batch of an arm that has both kinds.")
-    classifier_channels: tuple[int, ...] = setting((12, 24, 48, 96), "Channels of the residual classifier's stages.")
-    segmenter_channels: tuple[int, ...] = setting((8, 16, 32, 64, 96), "Channels of the U-Net's levels.")
+    classifier_channels: tuple[int, ...] = setting(
+        (12, 24, 48, 96), "Channels of the residual classifier's four stages, multiples of 4."
+    )
+    segmenter_channels: tuple[int, ...] = setting(
+        (8, 16, 32, 64, 96), "Channels of the U-Net's levels; levels below 4 pixels are left out."
+    )
     shift: float = setting(0.06, "Augmentation: largest shift, as a share of the image's width.")
     scale: float = setting(0.1, "Augmentation: largest zoom in or out, as a share.")
     intensity: float = setting(0.1, "Augmentation: largest change of brightness and contrast, as a share of the range.")
@@ -107,11 +111,12 @@ class ArmTrainingSettings:
             if not 0 <= getattr(self, name) < 0.5:
                 msg = f"{name} must be at least 0 and below 0.5, not {getattr(self, name)}"
                 raise ValueError(msg)
-        for name in ("classifier_channels", "segmenter_channels"):
-            channels = getattr(self, name)
-            if len(channels) < 2 or min(channels) < 1:
-                msg = f"{name} needs at least two numbers above 0, not {channels}"
-                raise ValueError(msg)
+        if len(self.classifier_channels) != 4 or any(number < 4 or number % 4 for number in self.classifier_channels):
+            msg = f"classifier_channels needs four multiples of 4, not {self.classifier_channels}"
+            raise ValueError(msg)
+        if len(self.segmenter_channels) < 2 or min(self.segmenter_channels) < 1:
+            msg = f"segmenter_channels needs at least two numbers above 0, not {self.segmenter_channels}"
+            raise ValueError(msg)
 
 
 @section

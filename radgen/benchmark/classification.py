@@ -1,0 +1,73 @@
+"""Classification: a small residual network, validated by AUC, tested image by image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from radgen.benchmark.batches import Batch, class_ids
+from radgen.benchmark.networks import classifier
+from radgen.benchmark.settings import ArmTrainingSettings
+from radgen.benchmark.statistics import macro_auc_replicates
+from radgen.benchmark.train import logits_in_blocks
+from radgen.imageset.core import ImageSet
+
+
+class Classification:
+    """The classification task of one arm.
+
+    Parameters
+    ----------
+    real
+        The study's real image set.
+    val
+        Positions of the arm's own validation images.
+    class_names
+        In the order of class ids.
+    settings
+        Widths of the network.
+    """
+
+    def __init__(
+        self, real: ImageSet, val: NDArray[np.int64], class_names: tuple[str, ...], settings: ArmTrainingSettings
+    ) -> None:
+        self._real, self._val, self._names, self._settings = real, val, class_names, settings
+        self._classes = class_ids(real)
+
+    def network(self, seed: int) -> nn.Module:
+        """Return a fresh network."""
+        channels = self._real.image_shape[0]
+        widths = self._settings.classifier_channels
+        return classifier(channels=channels, classes=len(self._names), widths=widths, seed=seed)
+
+    def loss(self, logits: Tensor, batch: Batch) -> Tensor:
+        """Return the cross-entropy of a batch."""
+        return F.cross_entropy(logits, batch.classes)
+
+    def validate(self, network: nn.Module, device: torch.device) -> tuple[float, float]:
+        """Return macro AUC (NaN when only one class is there) and cross-entropy on the validation images."""
+        logits = logits_in_blocks(network, self._real, self._val, device)
+        actual = self._classes[self._val]
+        loss = float(F.cross_entropy(logits, torch.from_numpy(actual)))
+        alone = np.zeros(len(actual), dtype=np.int64)  # one weight for all: the plain score
+        score = macro_auc_replicates(_probability(logits), actual, alone, np.ones((1, 1)))
+        return float(score[0]), loss
+
+    def test_rows(self, network: nn.Module, test: NDArray[np.int64], device: torch.device) -> list[dict[str, Any]]:
+        """Return one row per test image and class: probability, and truth 1 for the image's own class."""
+        probability = _probability(logits_in_blocks(network, self._real, test, device))
+        table = self._real.table.select(["patient", "series", "image_id"]).take(test).to_pylist()
+        return [
+            row | {"structure": name, "metric": "probability", "probability": float(p), "truth": int(actual == number)}
+            for row, ps, actual in zip(table, probability, self._classes[test], strict=True)
+            for number, (name, p) in enumerate(zip(self._names, ps, strict=True))
+        ]
+
+
+def _probability(logits: Tensor) -> NDArray[np.float64]:
+    return np.asarray(torch.softmax(logits.double(), dim=1).numpy())

@@ -1,0 +1,103 @@
+"""The two networks of the benchmark, small MONAI ones, the same in every arm."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+from monai.networks.nets.resnet import ResNet
+from monai.networks.nets.unet import UNet
+from torch import nn
+
+SMALLEST_LEVEL_PX = 4
+
+
+def classifier(*, channels: int, classes: int, widths: tuple[int, ...], seed: int) -> nn.Module:
+    """Return a residual classifier of four stages, one block each.
+
+    Parameters
+    ----------
+    channels
+        Of the images.
+    classes
+        Number of logits.
+    widths
+        Channels of the stages.
+    seed
+        Of the initial weights.
+
+    Notes
+    -----
+    Group normalisation: batch statistics would mix real and synthetic images in training and see only real ones in
+    the test.
+    """
+    with _seeded(seed):
+        network: nn.Module = ResNet(
+            "basic",
+            [1, 1, 1, 1],
+            list(widths),
+            spatial_dims=2,
+            n_input_channels=channels,
+            conv1_t_size=5,
+            conv1_t_stride=2,
+            no_max_pool=True,
+            num_classes=classes,
+            norm=("group", {"num_groups": 4}),
+        )
+    return network
+
+
+def segmenter(*, channels: int, labels: int, widths: tuple[int, ...], size_px: tuple[int, int], seed: int) -> nn.Module:
+    """Return a U-Net with one residual unit per level and instance normalisation.
+
+    Parameters
+    ----------
+    channels
+        Of the images.
+    labels
+        Number of logits per pixel, background included.
+    widths
+        Channels of the levels, each at half the size of the one above.
+    size_px
+        Height and width of the images: levels end before an odd size or one below 4 pixels.
+    seed
+        Of the initial weights.
+    """
+    kept = widths[: levels(size_px, len(widths))]
+    with _seeded(seed):
+        network: nn.Module = UNet(
+            spatial_dims=2,
+            in_channels=channels,
+            out_channels=labels,
+            channels=kept,
+            strides=(2,) * (len(kept) - 1),
+            num_res_units=1,
+            norm=("instance", {"affine": True}),
+        )
+    return network
+
+
+def levels(size_px: tuple[int, int], most: int) -> int:
+    """Return how many levels of halved size fit, at most `most` and at least two.
+
+    >>> levels((64, 64), 5), levels((32, 32), 5), levels((64, 50), 5)
+    (5, 4, 2)
+    """
+    count, sides = 1, size_px
+    while count < most and all(side % 2 == 0 and side // 2 >= SMALLEST_LEVEL_PX for side in sides):
+        count, sides = count + 1, (sides[0] // 2, sides[1] // 2)
+    return max(count, 2)
+
+
+def parameter_count(network: nn.Module) -> int:
+    """Return the number of weights."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+@contextlib.contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Seed torch inside a block and leave its global state as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
