@@ -6,10 +6,51 @@ from dataclasses import replace
 
 from radgen.config import StudyConfig
 
-TRIAL_GAN_IMAGES = 1_024
-TRIAL_STEPS = 40
+# Budgets of a trial, in images or steps: enough to see every stage work, far too few for a result.
+ENCODER_IMAGES = 1_024
+GAN_IMAGES = 1_024
+ANNOTATOR_IMAGES = 1_024
+ANNOTATED_IMAGES = 8
+HEAD_IMAGES = 128
+SYNTHETIC_PER_CLASS = 48
+ARM_STEPS = 20
 
 
 def trial_of(config: StudyConfig) -> StudyConfig:
     """Shrink every budget of a study; nothing a trial shows is a result, and its report says TRIAL."""
-    return config
+    patients = config.limit.patients or 0
+    phantom = config.phantom and replace(config.phantom, patients=max(2 * patients, 16), broken_files=0)
+    return replace(
+        config,
+        phantom=phantom,
+        cohort=replace(
+            config.cohort,
+            min_patients=1,
+            min_images=1,
+            max_refused_fraction=max(config.cohort.max_refused_fraction, 0.1),
+        ),
+        encoder=replace(config.encoder, images=ENCODER_IMAGES),
+        judge=replace(config.judge, images=ENCODER_IMAGES, check_images=256),
+        gan=replace(
+            config.gan,
+            images=GAN_IMAGES,
+            tick_images=GAN_IMAGES // 2,
+            save_every_images=GAN_IMAGES // 2,
+            evaluate_images=64,
+        ),
+        annotator=replace(config.annotator, images=ANNOTATOR_IMAGES),
+        annotation=replace(config.annotation, count=ANNOTATED_IMAGES, candidates_per_class=32),
+        labels=replace(config.labels, images=HEAD_IMAGES, members=3),
+        sample=replace(
+            config.sample,
+            match=None,
+            counts=dict.fromkeys(config.classes.names, SYNTHETIC_PER_CLASS),
+            rows_per_shard=256,
+        ),
+        benchmark=replace(
+            config.benchmark,
+            curve_fractions=(),
+            training=replace(config.benchmark.training, max_steps=ARM_STEPS, eval_every=ARM_STEPS // 2),
+            summary=replace(config.benchmark.summary, bootstrap_samples=100),
+        ),
+    )

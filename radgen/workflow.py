@@ -49,6 +49,9 @@ class Plan:
         ConfigError
             The configuration is refused, or the archive or a named table does not exist.
         """
+        if "study" not in config:
+            msg = "config: the key `study` is missing; name the study, it names the results folder too"
+            raise ConfigError(msg)
         plan = cls(Study.of(load_config(config)))
         plan.check_inputs()
         return plan

@@ -182,7 +182,7 @@ def _class_lines(found: Found) -> list[str]:
         name = list(found.structures)[-1]
         return [
             "classes:",
-            "  # CHECK: a slice is of the second class where this structure is seen; or by folder, tag, table, position.",
+            "  # CHECK: a slice is of the second class where this is seen. Others: folder, tag, table, position.",
             "  by: mask",
             f"  names: [without_{name}, with_{name}]",
             f"  structure: {name}",
