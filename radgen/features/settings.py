@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from radgen.settings import section, setting
 
 OBJECTIVES = ("auto", "classes", "views")
@@ -9,20 +11,30 @@ OBJECTIVES = ("auto", "classes", "views")
 
 @section
 class ViewSettings:
-    """Random changes under which an image stays the same image; no mirroring and no blur, which the networks must see."""
+    """Random changes under which an image stays the same image, and gradeable ones that a network must tell apart.
 
-    shift: float = setting(0.06, "Largest shift in each direction, as a share of the image's width.")
-    zoom: float = setting(0.08, "Largest change of size, as a share.")
+    Nothing is mirrored: left and right differ in a body.
+    """
+
+    shift: float = setting(0.04, "Largest shift in each direction, as a share of the image's width.")
+    zoom: float = setting(0.04, "Largest change of size, as a share.")
     contrast: float = setting(0.15, "Largest change of contrast, as a share.")
     brightness: float = setting(0.08, "Largest shift of the grey level, as a share of the full range.")
-    noise: float = setting(0.02, "Largest standard deviation of added noise, as a share of the full range.")
+    noise: float = setting(0.01, "Largest standard deviation of added noise, as a share of the full range.")
+    grade_blur_px: float = setting(
+        2.0, "Self-supervised only: largest blur in half of the views, whose amount is to be told from the features."
+    )
+    grade_noise: float = setting(0.1, "Self-supervised only: the same for noise, as a share of the full range.")
 
     def __post_init__(self) -> None:
         """Refuse shares outside [0, 1)."""
-        for name in ("shift", "zoom", "contrast", "brightness", "noise"):
+        for name in ("shift", "zoom", "contrast", "brightness", "noise", "grade_noise"):
             if not 0 <= getattr(self, name) < 1:
                 msg = f"views.{name} must lie in [0, 1), not {getattr(self, name)}"
                 raise ValueError(msg)
+        if self.grade_blur_px < 0:
+            msg = f"views.grade_blur_px must be 0 or more, not {self.grade_blur_px}"
+            raise ValueError(msg)
 
 
 @section
@@ -57,7 +69,7 @@ class JudgeSettings:
         32, "Number of features of one image; a Frechet distance needs ten held-out images for each."
     )
     width: int = setting(16, "Channels of the first stage; later ones have up to six times as many.")
-    images: int = setting(16_000, "Budget: images shown in training, each in two views.")
+    images: int = setting(16_000, "Budget: images shown in training, each of them in two views.")
     batch_size: int = setting(128, "Images per step.")
     learning_rate: float = setting(2e-3, "Highest rate of AdamW, reached after a short warm-up, then a cosine to zero.")
     weight_decay: float = setting(0.01, "Decoupled weight decay.")
@@ -81,7 +93,7 @@ class JudgeSettings:
         _check_training(self)
         for name in ("blur_sigmas_px", "shifts_px", "wrong_class_shares"):
             levels = getattr(self, name)
-            if not levels or min(levels) <= 0 or any(a >= b for a, b in zip(levels, levels[1:], strict=False)):
+            if not levels or min(levels) <= 0 or any(a >= b for a, b in pairwise(levels)):
                 msg = f"{name} must rise from above 0, not {levels}"
                 raise ValueError(msg)
         if max(self.wrong_class_shares) > 1:
