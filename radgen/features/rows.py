@@ -61,7 +61,7 @@ def source_rows(images: ImageSet, source: SourceSettings, low: LowSettings, clas
     if len(pixels) == 0:
         msg = f"{len(images)} images, but none of split {split!r} to learn from; see the rejects tables"
         raise CohortError(msg)
-    labelled = _with_class(images, pixels, classes)
+    labelled = with_class(images, pixels, classes)
     few_labels = source.setting == "scarce-labels" and classes.by != "position"
     if few_labels:
         labelled = labelled[is_low[labelled]]
@@ -92,7 +92,7 @@ def judge_rows(images: ImageSet, classes: ClassSettings, seed: int) -> tuple[Tra
             "add patients or lower the shares of validation and test"
         )
         raise CohortError(msg)
-    return TrainingRows(learnt, _with_class(images, learnt, classes)), unseen
+    return TrainingRows(learnt, with_class(images, learnt, classes)), unseen
 
 
 def judge_patients(patients: Iterable[str], seed: int) -> frozenset[str]:
@@ -107,10 +107,10 @@ def judge_patients(patients: Iterable[str], seed: int) -> frozenset[str]:
 
 def held_out_rows(images: ImageSet, classes: ClassSettings) -> NDArray[np.int64]:
     """Return the validation and test rows that have a class: the real side of every score."""
-    return _with_class(images, images.rows_where(split=HELD_OUT), classes)
+    return with_class(images, images.rows_where(split=HELD_OUT), classes)
 
 
-def _with_class(images: ImageSet, positions: NDArray[np.int64], classes: ClassSettings) -> NDArray[np.int64]:
+def with_class(images: ImageSet, positions: NDArray[np.int64], classes: ClassSettings) -> NDArray[np.int64]:
     """Keep the rows whose class is one of the study's: a slice may be neither."""
     return positions[np.isin(images.column("class_name")[positions].astype(str), classes.names)]
 
@@ -127,10 +127,13 @@ def ancestry(images: ImageSet, rows: TrainingRows, classes: ClassSettings) -> Sa
     Classes by position count as no label, nor does the class of a study that has one.
     """
     free = classes.by == "position" or len(classes.names) == 1
-    return SawPatients(pixels=_patients(images, rows.pixels), labels={} if free else _patients(images, rows.labelled))
+    return SawPatients(
+        pixels=patients_of(images, rows.pixels), labels={} if free else patients_of(images, rows.labelled)
+    )
 
 
-def _patients(images: ImageSet, positions: NDArray[np.int64]) -> dict[str, frozenset[str]]:
+def patients_of(images: ImageSet, positions: NDArray[np.int64]) -> dict[str, frozenset[str]]:
+    """Return the patients of some rows by split, as `SawPatients` holds them."""
     split, patient = images.column("split")[positions], images.column("patient")[positions]
     return by_split(zip(split.tolist(), patient.tolist(), strict=True))
 

@@ -1,0 +1,106 @@
+"""Score one source's samples by the judge against held-out real patients, and audit them for copies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from radgen.cohort.settings import ClassSettings, LowSettings
+from radgen.gan.settings import SourceSettings
+from radgen.metrics.settings import MetricsSettings
+from radgen.provenance import SawPatients, input_digest, saw_patients_of, what_part, write_manifest
+from radgen.settings import as_plain
+
+VERSION = 1
+
+
+def run(
+    *,
+    slices: Path,
+    slices_manifest: Path,
+    judge_weights: Path,
+    judge_manifest: Path,
+    samples: Path,
+    samples_manifest: Path,
+    source: str,
+    quality: Path,
+    nearest: Path,
+    manifest: Path,
+    metrics: MetricsSettings,
+    source_settings: SourceSettings,
+    low: LowSettings,
+    classes: ClassSettings,
+    device: str = "auto",
+) -> None:
+    """Measure distance, precision, recall, density, coverage and near copies, each beside its floor.
+
+    Parameters
+    ----------
+    slices, slices_manifest
+        The study's real image set.
+    judge_weights, judge_manifest
+        The judge; the training patients it never saw set the floor.
+    samples, samples_manifest
+        The source's synthetic image set.
+    source
+        The source's name.
+    quality
+        Tidy scores, columns in `radgen.metrics.quality`.
+    nearest
+        Nearest training image of each sample and of held-out real images, columns in `radgen.metrics.audit`.
+    manifest
+        <source>.manifest.json beside them.
+    metrics, source_settings, low, classes
+        Settings.
+    device
+        auto, cpu or cuda.
+
+    Raises
+    ------
+    CohortError
+        No training or no held-out images.
+    CheckpointError
+        The judge's file is not one.
+    """
+    from radgen.features.network import load_features
+    from radgen.features.rows import patients_of, pixel_digests, source_rows
+    from radgen.imageset.core import ImageSet, write_table
+    from radgen.metrics.score import real_side, score_source
+    from radgen.metrics.summary import summary_lines
+    from radgen.training.devices import choose_device, set_threads
+
+    chosen, why = choose_device(device)
+    set_threads(metrics.threads)
+    _say(f"metrics {source}: device {chosen} ({why}), {metrics.threads} thread(s)")
+    images = ImageSet(slices)
+    training = source_rows(images, source_settings, low, classes).pixels
+    seen = saw_patients_of(judge_manifest).patients("pixels")
+    real = real_side(images, training, seen, classes)
+    scores, copies = score_source(source, ImageSet(samples), real, load_features(judge_weights, chosen), metrics)
+    write_table(quality, scores)
+    write_table(nearest, copies)
+    for line in summary_lines(scores):
+        _say(line)
+    settings = {"source": source, "metrics": metrics, "source_settings": source_settings, "low": low}
+    inputs = (
+        pixel_digests(slices, "slices") | pixel_digests(samples, "samples") | {"judge": input_digest(judge_weights)}
+    )
+    read = patients_of(images, real.read)
+    write_manifest(
+        manifest,
+        what=what_part(
+            stage="metrics",
+            version=VERSION,
+            settings=as_plain(settings) | {"classes": [classes.by, *classes.names]},
+            inputs=inputs,
+            seed=metrics.seed,
+        ),
+        outputs={"quality": quality, "nearest": nearest},
+        saw_patients=saw_patients_of(judge_manifest, samples_manifest)
+        | SawPatients(pixels=read, labels={} if classes.by == "position" else read)
+        | SawPatients(unknown=saw_patients_of(slices_manifest).unknown),
+        device=device,
+    )
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - a stage's progress goes to its log
