@@ -1,0 +1,185 @@
+"""Annotated synthetic images with the generator's features behind them: drawn again, and proven to be the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from radgen.errors import AnnotationError, CheckpointError
+from radgen.gan.sampling import BLOCK_SIZE, Block, Sampler
+from radgen.imageset.core import ImageSet
+
+# Another processor or device rounds differently; another generator differs by far more grey levels than this.
+REDRAW_TOLERANCE = 2
+PACK_COLUMNS = ("image_id", "class_id", "index", "seed", "sampler_seed", "truncation", "generator")
+
+
+@dataclass(frozen=True)
+class PackFacts:
+    """What a pack says: how its images were drawn, and its rows by image id."""
+
+    generator: str
+    sampler_seed: int
+    truncation: float
+    rows: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """Annotated images, row by row.
+
+    Attributes
+    ----------
+    image_ids
+        [n], sorted.
+    class_ids
+        int64 [n].
+    masks
+        int64 [n, H, W] of label ids.
+    features
+        Scale name to float32 [n, c, h, w].
+    largest_difference
+        Between the images drawn again and those that were annotated, in grey levels.
+    """
+
+    image_ids: tuple[str, ...]
+    class_ids: Tensor
+    masks: Tensor
+    features: dict[str, Tensor]
+    largest_difference: int
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+
+def read_pack_facts(path: Path, generator: str) -> PackFacts:
+    """Read pack.parquet, and refuse it when it came from another generator.
+
+    Raises
+    ------
+    AnnotationError
+        The table is missing or damaged.
+    CheckpointError
+        The generator has changed since the pack was made.
+    """
+    try:
+        rows = pq.read_table(path, columns=list(PACK_COLUMNS)).to_pylist()
+        first = rows[0]
+    except (OSError, IndexError, pa.ArrowInvalid) as error:
+        msg = f"{path}: not a readable pack ({error}); run annotate-pack again"
+        raise AnnotationError(msg) from error
+    if first["generator"] != generator:
+        msg = (
+            f"{path}: was made with generator {first['generator']}, but the generator is now {generator}; masks of one "
+            "generator's images do not fit another's: bring it back, or make and paint a new pack"
+        )
+        raise CheckpointError(msg)
+    return PackFacts(generator, first["sampler_seed"], first["truncation"], {row["image_id"]: row for row in rows})
+
+
+def redraw(sampler: Sampler, pack: PackFacts, annotated: ImageSet) -> Annotated:
+    """Draw annotated images again with their features; memory is bounded by their number.
+
+    Parameters
+    ----------
+    sampler
+        Of the pack's generator, with the pack's seed and truncation.
+    pack
+        Where each image lies in the generator.
+    annotated
+        Images and masks that came back.
+
+    Raises
+    ------
+    AnnotationError
+        An annotated image is not in the pack.
+    CheckpointError
+        An image drawn again is not the one that was annotated.
+    """
+    ids = annotated.column("image_id").tolist()
+    order = sorted(range(len(ids)), key=lambda position: ids[position])
+    missing = [name for name in ids if name not in pack.rows]
+    if missing or not ids:
+        msg = (
+            f"{annotated.folder}: {len(missing)} of {len(ids)} annotated images are not in the pack"
+            f"{f', such as {missing[0]}' if missing else ''}; import the masks of this pack again"
+        )
+        raise AnnotationError(msg)
+    rows = [pack.rows[ids[position]] for position in order]
+    images = annotated.images(order)
+    places: dict[tuple[int, int], list[int]] = {}
+    for number, row in enumerate(rows):
+        places.setdefault((row["class_id"], row["index"] // BLOCK_SIZE), []).append(number)
+    maps: dict[str, list[Tensor]] = {name: [torch.empty(0)] * len(rows) for name in sampler.feature_channels}
+    largest = 0
+    for (class_id, number), members in sorted(places.items()):
+        block = sampler.block(class_id, number, with_features=True)
+        for member in members:
+            place = rows[member]["index"] % BLOCK_SIZE
+            largest = max(largest, _difference(rows[member], block, place, images[member]))
+            for name, stored in maps.items():
+                stored[member] = block.features[name][place].float().cpu()
+    return Annotated(
+        image_ids=tuple(row["image_id"] for row in rows),
+        class_ids=torch.tensor([row["class_id"] for row in rows], dtype=torch.int64),
+        masks=torch.from_numpy(annotated.masks(order)).long(),
+        features={name: torch.stack(stored) for name, stored in maps.items()},
+        largest_difference=largest,
+    )
+
+
+def _difference(row: Mapping[str, Any], block: Block, place: int, image: NDArray[np.uint8]) -> int:
+    drawn = block.images[place]
+    difference = (
+        int(np.abs(drawn.astype(np.int16) - image.astype(np.int16)).max()) if drawn.shape == image.shape else 255
+    )
+    if int(block.seeds[place]) != row["seed"] or difference > REDRAW_TOLERANCE:
+        msg = (
+            f"{row['image_id']}: drawn again, it differs from the annotated image by up to {difference} grey levels "
+            f"(at most {REDRAW_TOLERANCE} are rounding) and has seed {int(block.seeds[place])}, not {row['seed']}; "
+            "the generator has changed: make and paint a new pack"
+        )
+        raise CheckpointError(msg)
+    return difference
+
+
+def held_out_rows(annotated: Annotated, fraction: float, order: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Split rows into those that teach and those held out, class by class.
+
+    Parameters
+    ----------
+    annotated
+        All rows.
+    fraction
+        Share held out of each class: at least one of a class with two or more images, never all of it.
+    order
+        A random order of all rows: the first of each class are held out.
+
+    Raises
+    ------
+    AnnotationError
+        Nothing is left to learn from or to check with.
+    """
+    teaching: list[int] = []
+    held: list[int] = []
+    for class_id in sorted(set(annotated.class_ids.tolist())):
+        rows = [row for row in order if int(annotated.class_ids[row]) == class_id]
+        count = min(len(rows) - 1, max(1, round(fraction * len(rows))))
+        held += rows[:count]
+        teaching += rows[count:]
+    if not held or not teaching:
+        msg = (
+            f"annotation: {len(annotated)} annotated images are too few to learn from some and check with others; "
+            "annotate at least 2 images of one class"
+        )
+        raise AnnotationError(msg)
+    return sorted(teaching), sorted(held)
