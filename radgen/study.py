@@ -26,7 +26,7 @@ from radgen.trial import trial_of
 STAGE_SECTIONS: Mapping[str, tuple[str, ...]] = {
     "phantom": ("phantom",),
     "inventory": ("inventory", "patient_key"),
-    "cohort": ("cohort", "classes", "structures", "limit", "low"),
+    "cohort": ("cohort", "classes", "structures", "limit"),
     "slices": ("slices", "classes", "structures"),
     "gather": (),
     "encoder": ("encoder", "source_settings", "low", "classes"),

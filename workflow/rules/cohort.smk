@@ -61,6 +61,7 @@ rule cohort:
         inventory=P("inventory.index"),
         rejects=P("inventory.rejects"),
         manifest=P("inventory.manifest"),
+        files=P("inventory.files"),
         labels_table=PLAN.optional("labels_table"),
         split_file=PLAN.optional("split_file"),
     output:
@@ -84,7 +85,8 @@ rule cohort:
         code=PLAN.code("cohort"),
     shell:
         "exec radgen cohort --inventory {input.inventory:q} --inventory-rejects {input.rejects:q}"
-        " --inventory-manifest {input.manifest:q} --labels-table {input.labels_table:q} --split-file {input.split_file:q}"
+        " --inventory-manifest {input.manifest:q} --files {input.files:q}"
+        " --labels-table {input.labels_table:q} --split-file {input.split_file:q}"
         " --series {output.series:q} --rejects {output.rejects:q} --counts {output.counts:q} --page {output.page:q}"
         " --shards {output.shards:q} --manifest {output.manifest:q} --settings {params.settings:q} > {log:q} 2>&1"
 

@@ -86,7 +86,7 @@ if PLAN.study.simulated_annotator:
             code=PLAN.code("annotate_simulated"),
         shell:
             "exec radgen annotate-simulated --pack {input.pack:q} --pack-manifest {input.pack_manifest:q}"
-            " --annotator {input.annotator:q} --annotator-manifest {input.annotator_manifest:q}"
+            " --annotator {input.annotator:q} --annotator-manifest {input.annotator_manifest:q} --source {wildcards.source}"
             " --index {output.index:q} --manifest {output.manifest:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 else:
@@ -113,7 +113,7 @@ else:
             code=PLAN.code("annotate_import"),
         shell:
             "exec radgen annotate-import --pack {input.pack:q} --pack-manifest {input.pack_manifest:q}"
-            " --folder $(dirname {input.pack:q}) --index {output.index:q} --manifest {output.manifest:q}"
+            " --folder $(dirname {input.pack:q}) --source {wildcards.source} --index {output.index:q} --manifest {output.manifest:q}"
             " --settings {params.settings:q} > {log:q} 2>&1"
 
 

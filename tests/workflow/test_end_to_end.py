@@ -1,0 +1,199 @@
+"""The whole DAG on a tiny phantom, run twice, and what editing, deleting and adding make run again.
+
+The tests share one finished run and are written so that each leaves it finished; a file's tests run in order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.conftest import REPOSITORY
+from tests.workflow.runs import NOTHING, Folder
+
+pytestmark = pytest.mark.slow
+
+DRAWN = {"figures_draw", "report", "all"}
+AFTER_BENCHMARK = {"benchmark_arm", "benchmark_summary", *DRAWN}
+AFTER_PAIRS = {"pairs_source", "pairs_gather", *AFTER_BENCHMARK}
+AFTER_GAN = {
+    *("gan_train", "sample_source", "sample_gather", "annotate_pack", "annotate_simulated", "labels_head"),
+    *("metrics_source", *AFTER_PAIRS),
+}
+AFTER_SLICES = {"slices_shard", "slices_gather", "encoder_train", "judge", "annotator", *AFTER_GAN}
+
+
+def digests(results: Path) -> dict[str, str]:
+    """Digest every result but logs; of a manifest its `what` part alone, as `run` tells how it went."""
+    found = {}
+    for path in sorted(results.rglob("*")):
+        if path.is_file() and "logs" not in path.parts:
+            data = path.read_bytes()
+            if path.name.endswith("manifest.json"):
+                data = json.dumps(json.loads(data)["what"], sort_keys=True).encode()
+            found[str(path.relative_to(results))] = hashlib.sha256(data).hexdigest()
+    return found
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    """A finished run of the tiny study, with a copy of the package that tests may edit."""
+    path = tmp_path_factory.mktemp("tiny")
+    for name in ("radgen", "workflow"):
+        shutil.copytree(REPOSITORY / name, path / "package" / name, ignore=shutil.ignore_patterns("__pycache__"))
+    folder = Folder(path, package=path / "package")
+    done = folder.snakemake("all")
+    logs = "".join(log.read_text() for log in sorted((path / "results").rglob("*.log")) if "rror" in log.read_text())
+    assert done.returncode == 0, done.stdout + done.stderr + logs
+    return folder
+
+
+@pytest.fixture
+def results(tiny: Folder) -> Path:
+    return tiny.path / "results" / "tiny"
+
+
+def test_the_walk_ends_at_the_report(results: Path) -> None:
+    for name in ("report/index.html", "cohort/series.parquet", "benchmark/scores.parquet", "pairs/index.parquet"):
+        assert (results / name).stat().st_size > 0
+
+
+def test_the_second_run_has_nothing_to_do_and_changes_nothing(tiny: Folder, results: Path) -> None:
+    before = digests(results)
+    done = tiny.snakemake("all")
+    assert NOTHING in done.stdout + done.stderr
+    assert digests(results) == before
+
+
+def test_no_patient_identifier_leaves_the_archive(results: Path) -> None:
+    for path in results.rglob("*"):
+        if not path.is_file() or {"archive", "private"} & set(path.parts):
+            continue
+        text = str(pq.read_table(path).to_pylist()).encode() if path.suffix == ".parquet" else path.read_bytes()
+        assert b"PHANTOM-0" not in text, path
+    assert (results / "private").stat().st_mode & 0o077 == 0
+
+
+def test_no_test_patient_is_behind_anything_synthetic(results: Path) -> None:
+    series = pq.read_table(results / "cohort" / "series.parquet").to_pylist()
+    tested = {row["patient_key"] for row in series if row["split"] == "test"}
+    assert tested
+    for name in ("gan/main", "annotator", "labels/main", "pairs/main", "encoder/main"):
+        saw = json.loads((results / name / "manifest.json").read_text())["what"]["saw_patients"]
+        keys = {
+            key for aspect in ("pixels", "labels", "masks") for part in saw[aspect]["by_split"].values() for key in part
+        }
+        assert keys, name
+        assert not keys & tested, name
+
+
+# ---------------------------------------------------------------- edits of the package
+
+
+@pytest.fixture
+def edit(tiny: Folder) -> Iterator[object]:
+    """Edit a file of the package's copy; it is put back afterwards."""
+    kept: dict[Path, str] = {}
+
+    def change(name: str, old: str, new: str) -> None:
+        assert tiny.package is not None
+        path = tiny.package / name
+        text = path.read_text()
+        assert old in text, f"{name} has no {old!r}"
+        kept.setdefault(path, text)
+        path.write_text(text.replace(old, new, 1))
+
+    yield change
+    for path, text in kept.items():
+        path.write_text(text)
+
+
+def test_words_list_nothing(tiny: Folder, edit) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    edit("radgen/gan/losses.py", '"""', '"""Changed words. ')
+    edit("radgen/imaging/body.py", "\nfrom ", "\n# a new comment\nfrom ")
+    edit("radgen/errors.py", "Base of all errors", "Root of all errors")
+    assert tiny.listed() == set()
+
+
+def test_a_real_edit_lists_the_rules_that_rest_on_it_and_no_more(tiny: Folder, edit) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    edit("radgen/stages/pairs.py", "VERSION = 1", "VERSION = 2")
+    assert tiny.listed() == AFTER_PAIRS
+
+
+def test_a_real_edit_of_a_room_lists_every_rule_whose_closure_holds_it(tiny: Folder, edit) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    edit("radgen/report/style.py", "\nfrom ", "\nRADGEN_TEST_EDIT = 1\nfrom ")
+    assert tiny.listed() == {"figures_draw", "report", "all"}
+    edit("radgen/stages/benchmark.py", "VERSION = 1", "VERSION = 2")
+    assert tiny.listed() == AFTER_BENCHMARK
+
+
+def test_another_stages_settings_do_not_retrain_the_generator(tiny: Folder) -> None:
+    assert tiny.listed("all", config=("metrics={images: 50}",)) == {"metrics_source", *DRAWN}
+    assert tiny.listed("all", config=("gan={seed: 7}",)) >= {"gan_train"}
+    assert tiny.listed("all", config=("labels={members: 4, images: 64, threads: 1}",)) == {"labels_head", *AFTER_PAIRS}
+
+
+# ---------------------------------------------------------------- reruns
+
+
+def manifest_run(results: Path, name: str) -> dict[str, object]:
+    return dict(json.loads((results / name).read_text())["run"])
+
+
+def test_a_cohort_rerun_with_equal_bytes_does_not_retrain(tiny: Folder, results: Path) -> None:
+    before = digests(results)
+    assert tiny.listed("all", "-R", "cohort") >= {"gan_train"}
+    done = tiny.snakemake("-R", "cohort", "--", "all")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name in ("gan/main/manifest.json", "slices/shard-000.manifest.json", "annotator/manifest.json"):
+        assert manifest_run(results, name)["reused"] is True, name
+    assert digests(results) == before
+
+
+def test_deleted_pairs_are_rebuilt_alone(tiny: Folder, results: Path) -> None:
+    before = digests(results)
+    shutil.rmtree(results / "pairs")
+    assert tiny.listed("pairs") == {"pairs_source", "pairs_gather", "pairs"}
+    done = tiny.snakemake("pairs")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert digests(results) == before
+    tiny.snakemake("all")
+
+
+def test_figures_are_drawn_again_with_the_same_bytes(tiny: Folder, results: Path) -> None:
+    before = digests(results)
+    shutil.rmtree(results / "report" / "figures")
+    assert tiny.listed("figures") == {"figures_draw", "figures"}
+    done = tiny.snakemake("figures")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert digests(results) == before
+    tiny.snakemake("all")
+
+
+def test_an_image_is_made_again_from_its_id(tiny: Folder, results: Path) -> None:
+    import subprocess
+
+    from tests.workflow.runs import BIN
+
+    table = pq.read_table(results / "samples" / "main" / "index.parquet")
+    image_id = table.column("image_id")[table.num_rows - 1].as_py()
+    words = [BIN / "radgen", "regenerate", "--image-id", image_id, "--index", results / "samples/main/index.parquet"]
+    words += ["--weights", results / "gan/main/generator.safetensors"]
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "equal" in done.stdout
+
+
+def test_the_index_is_readable_with_pyarrow_alone(results: Path) -> None:
+    row = pq.read_table(results / "pairs" / "index.parquet").to_pylist()[0]
+    with pa.memory_map(str(results / "pairs" / f"{row['shard']}.images.arrow")) as source:
+        batch = pa.ipc.open_file(source).get_batch(0)
+        assert batch.column("image_id")[row["row"]].as_py() == row["image_id"]
+        assert batch.column("image").to_numpy_ndarray().shape[1:] == (1, 32, 32)
