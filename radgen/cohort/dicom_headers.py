@@ -39,6 +39,8 @@ class DicomHeader:
         Between rows, between columns of an image without planes, or None.
     referenced_series
         Of a segmentation: the series UIDs it says it segments.
+    segment_labels
+        Of a segmentation: the labels of its segments.
     """
 
     kind: str
@@ -56,6 +58,7 @@ class DicomHeader:
     planes: tuple[Plane, ...]
     spacing_mm: tuple[float, float] | None
     referenced_series: tuple[str, ...]
+    segment_labels: tuple[str, ...]
 
 
 def read_header(path: Path, class_tag: str = "") -> DicomHeader:
@@ -97,6 +100,7 @@ def read_header(path: Path, class_tag: str = "") -> DicomHeader:
         planes=planes,
         spacing_mm=None if spacing is None else (float(spacing[0]), float(spacing[1])),
         referenced_series=tuple(str(item.SeriesInstanceUID) for item in dataset.get("ReferencedSeriesSequence", ())),
+        segment_labels=tuple(text_value(item, "SegmentLabel") for item in dataset.get("SegmentSequence", ())),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from radgen.cohort.candidates import Candidate, Refused, find_candidates
+from radgen.cohort.dicom_headers import DicomHeader
 from radgen.cohort.keys import hashed_id, patient_key
 from radgen.cohort.mask_layout import attach_masks
 from radgen.cohort.patients import name_patients, row_number
@@ -144,10 +145,17 @@ def _file_rows(
             "series": candidate.series,
             "series_key": hashed_id(key, "series", candidate.series),
             "patient_key": patient_key(key, candidate.patient) if candidate.patient else None,
+            "study_key": hashed_id(key, "study", candidate.study),
         }
         known.update(dict.fromkeys((*candidate.paths, *candidate.masks), facts))
     rows = [
-        {"file_id": hashed_id(key, "file", file.path), "path": file.path, **known.get(file.path, {})} for file in files
+        {
+            "file_id": hashed_id(key, "file", file.path),
+            "path": file.path,
+            "segments": list(file.header.segment_labels) if isinstance(file.header, DicomHeader) else None,
+            **known.get(file.path, {}),
+        }
+        for file in files
     ]
     return sorted(rows, key=lambda row: row["file_id"])
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from radgen.cohort.candidates import Candidate
+from radgen.cohort.csv_tables import names_of, read_pairs
 from radgen.cohort.near_duplicates import cluster
 from radgen.cohort.settings import InventorySettings
-from radgen.errors import CohortError, InputError
+from radgen.errors import CohortError
 
 
 def name_patients(
@@ -95,55 +94,3 @@ def _from_table(candidates: Sequence[Candidate], table: Path | None) -> tuple[li
         "series_without_row": sum(name is None for name in names),
     }
     return names, counts
-
-
-def names_of(path: str) -> list[str]:
-    """List what a table may call a file: its path, its name, and the folders it lies in, the nearest first.
-
-    >>> names_of("a/b/c.nii")
-    ['a/b/c.nii', 'c.nii', 'a/b', 'b', 'a', 'a']
-    """
-    pure = PurePosixPath(path)
-    folders = [name for folder in pure.parents[:-1] for name in (str(folder), folder.name)]
-    return [str(pure), pure.name, *folders]
-
-
-def read_pairs(table: Path, key: str, value: str) -> dict[str, str]:
-    """Read two columns of a CSV table as text.
-
-    Raises
-    ------
-    InputError
-        The table is missing, not a CSV, or lacks a column.
-    CohortError
-        One key has two values; line numbers are named, not the key, which may be a patient's.
-    """
-    frame = read_csv(table)
-    missing = [name for name in (key, value) if name not in frame.columns]
-    if missing:
-        msg = f"{table.name}: no column {missing[0]!r} among {', '.join(frame.columns)}; rename or add it"
-        raise InputError(msg)
-    pairs: dict[str, str] = {}
-    lines: dict[str, int] = {}
-    for line, (name, meaning) in enumerate(zip(frame[key], frame[value], strict=True), start=2):
-        if pairs.setdefault(name, meaning) != meaning:
-            msg = f"{table.name}: line {line} gives another {value} than line {lines[name]} to the same {key}; keep one"
-            raise CohortError(msg)
-        lines.setdefault(name, line)
-    return pairs
-
-
-def read_csv(table: Path) -> pd.DataFrame:
-    """Read a CSV table as text, blanks stripped, lines that start with # left out.
-
-    Raises
-    ------
-    InputError
-        The table is missing or not a CSV.
-    """
-    try:
-        frame = pd.read_csv(table, dtype=str, keep_default_na=False, comment="#", skipinitialspace=True)
-    except (OSError, ValueError) as error:
-        msg = f"{table}: not a readable CSV table ({error})"
-        raise InputError(msg) from error
-    return frame.rename(columns=str.strip).map(str.strip)

@@ -32,8 +32,10 @@ class Reason(StrEnum):
     MASK_UNKNOWN_LABEL = "mask-with-unknown-label"
     # Images that nobody can be found for.
     NO_PATIENT = "no-patient"
-    NO_CLASS = "no-class"
     # Set aside on purpose: these do not count as refused.
+    NO_CLASS = "no-class"
+    NO_MASK = "no-mask"
+    NO_SPLIT = "no-split"
     SIDE_FILE = "side-file"
     NOT_AN_IMAGE = "not-an-image"
     LOCALIZER = "localizer"
@@ -41,7 +43,18 @@ class Reason(StrEnum):
     GUARD = "guard"
 
 
-SET_ASIDE = frozenset({Reason.SIDE_FILE, Reason.NOT_AN_IMAGE, Reason.LOCALIZER, Reason.DUPLICATE, Reason.GUARD})
+SET_ASIDE = frozenset(
+    {
+        Reason.NO_CLASS,
+        Reason.NO_MASK,
+        Reason.NO_SPLIT,
+        Reason.SIDE_FILE,
+        Reason.NOT_AN_IMAGE,
+        Reason.LOCALIZER,
+        Reason.DUPLICATE,
+        Reason.GUARD,
+    }
+)
 
 
 class RefusalError(InputError):

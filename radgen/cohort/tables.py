@@ -77,6 +77,8 @@ FILES_SCHEMA = pa.schema(
         pa.field("series", pa.string()),
         pa.field("series_key", pa.string()),
         pa.field("patient_key", pa.string()),
+        pa.field("study_key", pa.string()),
+        pa.field("segments", pa.list_(pa.string())),  # segment labels of a DICOM SEG
     ]
 )
 

@@ -1,0 +1,186 @@
+"""Which patients train, choose and test: by a stable coin, by exact ranks kept in a file, by a given file, by rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from radgen.cohort.csv_tables import read_csv, read_pairs
+from radgen.cohort.labels import RAW_AND_HASHED, matching_keys
+from radgen.cohort.refusal import Reason
+from radgen.cohort.settings import SPLITS, CohortSettings
+from radgen.errors import CohortError
+from radgen.provenance import write_text
+from radgen.seeds import stable_unit
+
+Row = Mapping[str, Any]
+# A series' split, or the reason why it has none.
+Answer = str | tuple[Reason, str]
+
+
+def coin_split(patient: str, settings: CohortSettings) -> str:
+    """Return a patient's split by the hash of its key alone: adding patients moves nobody.
+
+    >>> coin_split("patient", CohortSettings()) in ("train", "val", "test")
+    True
+    """
+    unit = stable_unit("split", settings.seed, patient)
+    for split, end in _thresholds(settings):
+        if unit < end:
+            return split
+    return "train"
+
+
+def rank_splits(strata: Mapping[str, str], settings: CohortSettings) -> dict[str, str]:
+    """Split patients in exact shares within each stratum, by the rank of their hashes.
+
+    Parameters
+    ----------
+    strata
+        Patient key to stratum, usually the patient's class.
+    settings
+        Shares and seed.
+    """
+    splits = {}
+    for stratum in sorted(set(strata.values())):
+        members = sorted(
+            (patient for patient, name in strata.items() if name == stratum),
+            key=lambda patient: (stable_unit("split", settings.seed, patient), patient),
+        )
+        ends = [(split, round(end * len(members))) for split, end in _thresholds(settings)]
+        for rank, patient in enumerate(members):
+            splits[patient] = next((split for split, end in ends if rank < end), "train")
+    return splits
+
+
+def _thresholds(settings: CohortSettings) -> list[tuple[str, float]]:
+    """List the splits other than train with the unit interval's point where each ends.
+
+    Test comes first and annotator last, so that asking for an annotator takes patients from train and from nobody else.
+    """
+    test, val = settings.test, settings.test + settings.val
+    return [("test", test), ("val", val), ("annotator", val + settings.annotator)]
+
+
+def split_series(
+    rows: Sequence[Row],
+    classes: Sequence[str | None],
+    settings: CohortSettings,
+    *,
+    split_file: Path | None,
+    files: Mapping[str, Row],
+    ranking: Path,
+) -> tuple[list[Answer], dict[str, Any]]:
+    """Find the split of every series.
+
+    Parameters
+    ----------
+    rows
+        Rows of the inventory.
+    classes
+        Class of each series, None when decided by slice.
+    settings
+        Shares, seed, ranges.
+    split_file
+        A CSV with columns patient or file, and split: it is obeyed before anything else.
+    files
+        Rows of the private table by file id.
+    ranking
+        Where exact ranks are kept; read if it is there.
+
+    Returns
+    -------
+    answers, notes
+        For each series its split or why it has none; what the manifest should tell.
+
+    Raises
+    ------
+    CohortError
+        A patient would be in two splits; its hashed key and both splits are named.
+    """
+    notes: dict[str, Any] = {}
+    if split_file is not None:
+        answers, notes["split_file"] = _from_file(rows, split_file, files)
+    elif settings.ranges:
+        answers = [_from_ranges(row["row_number"], settings) for row in rows]
+    else:
+        patients = [row["patient_key"] for row in rows]
+        choose = _ranked(patients, classes, settings, ranking) if settings.exact else None
+        answers = [coin_split(patient, settings) if choose is None else choose(patient) for patient in patients]
+    check_one_split(zip((row["patient_key"] for row in rows), answers, strict=True))
+    return answers, notes
+
+
+def check_one_split(pairs: Iterable[tuple[str, Answer]]) -> None:
+    """Raise CohortError if a patient is in two splits."""
+    split_of: dict[str, str] = {}
+    for patient, answer in pairs:
+        if isinstance(answer, str) and split_of.setdefault(patient, answer) != answer:
+            first, second = sorted((split_of[patient], answer))
+            msg = (
+                f"patient {patient} is in splits {first} and {second}; "
+                "put all series of a patient into one split, or widen the guard between row ranges"
+            )
+            raise CohortError(msg)
+
+
+def _from_ranges(row: int | None, settings: CohortSettings) -> Answer:
+    if row is None:
+        return Reason.NO_SPLIT, "the file name holds no row number, and splits are row ranges"
+    for split, (start, end) in settings.ranges.items():
+        if start <= row < end:
+            return split
+    return Reason.GUARD, "the row lies between the ranges of the splits"
+
+
+def _from_file(rows: Sequence[Row], split_file: Path, files: Mapping[str, Row]) -> tuple[list[Answer], dict[str, int]]:
+    columns = read_csv(split_file).columns
+    key = next((name for name in (*RAW_AND_HASHED, "file") if name in columns), None)
+    if key is None or "split" not in columns:
+        msg = f"{split_file.name}: columns are {', '.join(columns)}; give split and one of patient, study, series, file"
+        raise CohortError(msg)
+    split_of = read_pairs(split_file, key, "split")
+    unknown = sorted(set(split_of.values()) - set(SPLITS))
+    if unknown:
+        msg = f"{split_file.name}: {unknown[0]!r} is not a split; splits are {', '.join(SPLITS)}"
+        raise CohortError(msg)
+    answers: list[Answer] = []
+    used: set[str] = set()
+    for row in rows:
+        keys = matching_keys(row, files, key, split_of)
+        used.update(keys)
+        check_one_split((row["patient_key"], split_of[name]) for name in keys)
+        answers.append(split_of[keys[0]] if keys else (Reason.NO_SPLIT, "the split file does not name the series"))
+    return answers, {
+        "rows": len(split_of),
+        "rows_without_series": len(split_of) - len(used),
+        "series_without_row": sum(not isinstance(answer, str) for answer in answers),
+    }
+
+
+def _ranked(
+    patients: Sequence[str], classes: Sequence[str | None], settings: CohortSettings, ranking: Path
+) -> Callable[[str], str]:
+    """Return the exact splits: read from the ranking once it is written; later patients are dealt by the coin."""
+    shares = f"# seed {settings.seed} val {settings.val:g} test {settings.test:g} annotator {settings.annotator:g}"
+    if ranking.is_file():
+        first = ranking.read_text(encoding="utf-8").partition("\n")[0]
+        if first != shares:
+            msg = f"{ranking}: was ranked with {first[2:]!r}, the config says {shares[2:]!r}; delete it to rank anew"
+            raise CohortError(msg)
+        known = read_pairs(ranking, "patient", "split")
+    else:
+        known = rank_splits(_strata(patients, classes), settings)
+    full = {patient: known.get(patient) or coin_split(patient, settings) for patient in {*patients, *known}}
+    lines = [shares, "patient,split", *(f"{patient},{split}" for patient, split in sorted(full.items()))]
+    write_text(ranking, "\n".join(lines) + "\n")
+    return full.__getitem__
+
+
+def _strata(patients: Sequence[str], classes: Sequence[str | None]) -> dict[str, str]:
+    """Name each patient's stratum: all classes of its series, so that a patient of two classes is a kind of its own."""
+    found: dict[str, set[str]] = {}
+    for patient, name in zip(patients, classes, strict=True):
+        found.setdefault(patient, set()).add(name or "")
+    return {patient: "+".join(sorted(names)) for patient, names in found.items()}

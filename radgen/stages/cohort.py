@@ -1,0 +1,132 @@
+"""Decide which series take part, as which class and in which split, and draw the page of counts."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from radgen.cohort.settings import ClassSettings, CohortSettings, LimitSettings, StructureSettings
+from radgen.errors import ConfigError
+from radgen.provenance import (
+    digest_file,
+    input_digest,
+    read_manifest,
+    saw_patients_of,
+    what_part,
+    write_manifest,
+    write_text,
+)
+from radgen.settings import as_plain
+
+VERSION = 1
+RANKING = "split.csv"
+
+
+def run(
+    *,
+    inventory: Path,
+    inventory_rejects: Path,
+    inventory_manifest: Path,
+    files: Path,
+    labels_table: Path | None = None,
+    split_file: Path | None = None,
+    series: Path,
+    rejects: Path,
+    counts: Path,
+    page: Path,
+    shards: tuple[Path, ...],
+    manifest: Path,
+    cohort: CohortSettings,
+    classes: ClassSettings,
+    structures: StructureSettings,
+    limit: LimitSettings,
+) -> None:
+    """Assemble the cohort.
+
+    Parameters
+    ----------
+    inventory, inventory_rejects, inventory_manifest, files
+        What the inventory wrote: index, rejects, manifest, and the private table that the user's tables match.
+    labels_table
+        For classes by table.
+    split_file
+        A CSV with columns patient (or study, series, file) and split; it is obeyed.
+    series, rejects, counts
+        The cohort's tables; rejects holds those of the inventory too.
+    page
+        HTML page of counts.
+    shards
+        One table per shard, named shard-NNN.parquet: the rows of `series` dealt there by the inventory.
+    manifest
+        Written last.
+    cohort, classes, structures, limit
+        Sections of the config.
+    """
+    from radgen.cohort.assemble import Sections, assemble
+    from radgen.cohort.page import draw_page
+    from radgen.cohort.tables import (
+        COUNTS_SCHEMA,
+        FILES_SCHEMA,
+        INVENTORY_SCHEMA,
+        REJECTS_SCHEMA,
+        SERIES_SCHEMA,
+        read_rows,
+        write_rows,
+    )
+
+    sections = Sections(cohort, classes, structures, limit)
+    ranking = series.parent / RANKING
+    candidates = read_rows(inventory, INVENTORY_SCHEMA)
+    numbers = _shard_numbers(shards, max((row["shard"] for row in candidates), default=0))
+    found = assemble(
+        candidates,
+        read_rows(inventory_rejects, REJECTS_SCHEMA),
+        read_rows(files, FILES_SCHEMA),
+        sections,
+        labels_table=labels_table,
+        split_file=split_file,
+        ranking=ranking,
+    )
+    for number, shard in numbers.items():
+        write_rows(shard, [row for row in found.series if row["shard"] == number], SERIES_SCHEMA)
+    write_rows(series, found.series, SERIES_SCHEMA)
+    write_rows(rejects, found.rejects, REJECTS_SCHEMA)
+    write_rows(counts, found.counts, COUNTS_SCHEMA)
+    notes = read_manifest(inventory_manifest)["run"]["notes"] | found.notes
+    write_text(page, draw_page(found.series, found.counts, found.rejects, notes))
+    tables = {"inventory": inventory, "inventory_rejects": inventory_rejects}
+    brought = {"labels_table": labels_table, "split_file": split_file, "ranking": ranking if cohort.exact else None}
+    inputs = {name: input_digest(path) for name, path in tables.items()}
+    inputs |= {name: digest_file(path) for name, path in brought.items() if path is not None and path.is_file()}
+    outputs = {"series": series, "rejects": rejects, "counts": counts, "page": page}
+    write_manifest(
+        manifest,
+        what=what_part(stage="cohort", version=VERSION, settings=as_plain(sections), inputs=inputs, seed=cohort.seed),
+        outputs=outputs | {shard.stem: shard for shard in shards},
+        saw_patients=saw_patients_of(inventory_manifest),
+        notes=notes,
+    )
+    for row in found.counts:
+        amounts = f"{row['patients']} patients, {row['series']} series, {row['slices']} slices"
+        print(f"cohort: {row['split']} {row['class_name'] or 'by slice'}: {amounts}")  # noqa: T201 - the rule's log
+
+
+def _shard_numbers(shards: tuple[Path, ...], largest: int) -> dict[int, Path]:
+    """Return shard tables by their numbers.
+
+    Raises
+    ------
+    ConfigError
+        A name holds no number, or there are fewer shards than the inventory dealt.
+    """
+    numbers = {}
+    for path in shards:
+        found = re.fullmatch(r"shard-(\d+)\.parquet", path.name)
+        if found is None:
+            msg = f"--shards {path.name}: must be named shard-NNN.parquet"
+            raise ConfigError(msg)
+        numbers[int(found[1])] = path
+    if set(range(largest + 1)) - set(numbers):
+        msg = f"--shards: {len(numbers)} tables are given, but the inventory dealt as far as shard {largest}; give all"
+        raise ConfigError(msg)
+    return numbers
