@@ -74,8 +74,8 @@ class Place:
                 centres = (_middle(_shadow(body, (0, 2))), _middle(_shadow(body, (0, 1))))
         pixel_mm = side_mm / size_px
         geometry = Geometry(
-            fit_axis(size_px, rows, _clean(pixel_mm / row_mm), centres[0]),
-            fit_axis(size_px, cols, _clean(pixel_mm / col_mm), centres[1]),
+            fit_axis(size_px, rows, pixel_mm / row_mm, centres[0]),
+            fit_axis(size_px, cols, pixel_mm / col_mm, centres[1]),
         )
         return cls(geometry, pixel_mm, (row_mm, col_mm), field_mm is not None)
 
@@ -101,11 +101,6 @@ class Place:
         field = self.pixel_mm * self.geometry.rows.stored
         msg = f"the body measures {height:.0f} x {width:.0f} mm and reaches beyond the field of view of {field:.0f} mm"
         raise RefusedError(Reason.BEYOND_FIELD, msg, max(height, width), field)
-
-
-def _clean(step: float) -> float:
-    """Free a step from float noise, so that a copy is recognised as one."""
-    return round(step, 9)
 
 
 def _shadow(body: Mask, axis: int | tuple[int, ...]) -> Mask:

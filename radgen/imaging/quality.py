@@ -61,6 +61,6 @@ class QualityFilter:
 
 def contrast(grey: NDArray[np.float32], body_pixels: int) -> float:
     """Return the standard deviation of the body's grey levels as a share of the grey scale; outside the body lies 0."""
-    mean = float(grey.sum(dtype=np.float64)) / body_pixels
-    square = float(np.square(grey).sum(dtype=np.float64)) / body_pixels
+    mean = float(grey.sum()) / body_pixels
+    square = float(np.square(grey).sum()) / body_pixels
     return float(np.sqrt(max(square - mean**2, 0.0))) / GREYS

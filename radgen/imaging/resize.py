@@ -13,6 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+# Steps this close to 1 are 1: over 4,096 pixels they differ by less than a hundredth of a pixel.
+SAME_STEP = 2e-6
+
 Weights = NDArray[np.float32]
 Indices = NDArray[np.int64]
 
@@ -70,8 +73,9 @@ class Geometry:
 def fit_axis(stored: int, source: int, step: float, centre: float) -> Axis:
     """Place an axis so that the stored picture's middle lies at source pixel `centre`.
 
-    At step 1 the place is rounded to whole pixels, so that pixels are copied and not interpolated.
+    At step 1 (to within `SAME_STEP`) the place is rounded to whole pixels, so that pixels are copied, not interpolated.
     """
+    step = 1.0 if abs(step - 1) < SAME_STEP else step
     offset = centre - step * (stored - 1) / 2
     return Axis(stored, source, float(np.floor(offset + 0.5)) if step == 1 else float(offset), float(step))
 
@@ -152,7 +156,7 @@ def _taps(axis: Axis) -> tuple[Indices, Weights]:
         overlap = np.minimum(taps + 0.5, high) - np.maximum(taps - 0.5, low)
         weights = np.maximum(overlap, 0) / axis.step
     else:  # linear between the two nearest centres; half a pixel beyond the outer centres the edge value holds
-        inside = (centres > -0.5 - 1e-9) & (centres < axis.source - 0.5 + 1e-9)
+        inside = _nearest_source(axis) >= 0
         place = np.clip(centres, 0, axis.source - 1)
         taps = np.floor(place) + np.arange(2)[:, None]
         weights = np.maximum(1 - np.abs(place - taps), 0) * inside
@@ -165,7 +169,7 @@ def _taps(axis: Axis) -> tuple[Indices, Weights]:
 def _linear_back(values: NDArray[Any], axis: Axis) -> NDArray[Any]:
     """Interpolate the last axis linearly at the centres of `axis`; 0 outside."""
     centres = axis.offset + axis.step * np.arange(axis.stored)
-    inside = (centres > -0.5 - 1e-9) & (centres < axis.source - 0.5 + 1e-9)
+    inside = _nearest_source(axis) >= 0
     place = np.clip(centres, 0, axis.source - 1)
     left = np.minimum(np.floor(place).astype(np.int64), max(axis.source - 2, 0))
     right = np.minimum(left + 1, axis.source - 1)

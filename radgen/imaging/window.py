@@ -46,7 +46,12 @@ class Window:
 
     def clipped(self, values: NDArray[Any], body: NDArray[np.bool_] | None) -> float:
         """Return the share of body pixels (of all pixels where `body` is None) that lie outside the window."""
-        outside = (values < self.low) | (values > self.high)
+        low, high = self.low, self.high
+        if values.dtype.kind in "iu":  # the same question among whole numbers, without a detour over floats
+            limits = np.iinfo(values.dtype)
+            low, high = (int(np.clip(edge, limits.min, limits.max)) for edge in (np.ceil(low), np.floor(high)))
+        outside = values < low
+        outside |= values > high
         if body is None:
             return float(np.count_nonzero(outside)) / max(outside.size, 1)
         outside &= body
