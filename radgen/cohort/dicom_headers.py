@@ -143,6 +143,8 @@ def _check_kind(dataset: pydicom.Dataset) -> None:
         )
     if not dataset.get("Rows", None) or not dataset.get("Columns", None):
         name = pydicom.uid.UID(sop_class).name
+        if "Image Storage" in name or sop_class in SEGMENTATION_CLASSES:
+            raise RefusalError(Reason.TRUNCATED, f"the DICOM header ends before the size of its image ({name})")
         raise RefusalError(Reason.NOT_AN_IMAGE, f"a DICOM object without rows and columns ({name})")
     if sop_class in SEGMENTATION_CLASSES:
         return
