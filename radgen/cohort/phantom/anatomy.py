@@ -12,7 +12,8 @@ from radgen.cohort.phantom.canvas import Canvas, Floats
 from radgen.cohort.phantom.organs import paint_lesions, paint_organs
 from radgen.cohort.phantom.settings import PhantomSettings
 from radgen.cohort.phantom.surroundings import paint_arms, paint_blanket, paint_couch
-from radgen.seeds import random_generator, stable_unit
+from radgen.cohort.phantom.traits import place
+from radgen.seeds import random_generator
 
 ARMS_MM = 82.0
 """How much farther out the picture reaches on each side when the arms are in it."""
@@ -47,24 +48,21 @@ def draw_patient(settings: PhantomSettings, number: int) -> Anatomy:
     def rng(part: str) -> np.random.Generator:
         return random_generator("phantom", settings.seed, number, part)
 
-    def chance(part: str) -> float:
-        return stable_unit("phantom", settings.seed, number, part)
-
     body = draw_body(rng("body"))
-    arms = chance("arms") < settings.arms_fraction
+    arms = place(settings.seed, "arms", number) < settings.arms_fraction
     reach_mm = body.rx + ARMS_MM if arms else body.rx / settings.body_fill
     canvas = Canvas(
         settings.slices_per_patient, settings.size_px, round(2 * reach_mm / settings.size_px, 3), settings.slice_mm
     )
     paint_couch(canvas, body, rng("couch"))
-    if chance("blanket") < settings.blanket_fraction:
+    if place(settings.seed, "blanket", number) < settings.blanket_fraction:
         paint_blanket(canvas, body, rng("blanket"))
     if arms:
         paint_arms(canvas, body, rng("arms"))
     cavity = paint_body(canvas, body, rng("wall"))
     liver = paint_organs(canvas, body, cavity, rng("organs"))
     lesions = 0
-    if chance("lesion") < settings.lesion_patient_fraction:
-        lesions = 1 + int(chance("second lesion") < settings.second_lesion_fraction)
+    if place(settings.seed, "lesion", number) < settings.lesion_patient_fraction:
+        lesions = 1 + int(rng("second lesion").random() < settings.second_lesion_fraction)
     paint_lesions(canvas, liver, settings, lesions, rng("lesions"))
     return Anatomy(canvas.hu, canvas.labels, canvas.pixel_mm, lesions)

@@ -22,8 +22,9 @@ from radgen.cohort.phantom.dicom_writer import (
 from radgen.cohort.phantom.scanner import scanner
 from radgen.cohort.phantom.seg_writer import segmentation
 from radgen.cohort.phantom.settings import STRUCTURES, PhantomSettings
+from radgen.cohort.phantom.traits import place
 from radgen.provenance import digest_file
-from radgen.seeds import random_generator, stable_unit
+from radgen.seeds import random_generator
 
 INDEX = "index.txt"
 README = f"""{MARK}
@@ -55,7 +56,7 @@ def write_patient(folder: Path, settings: PhantomSettings, number: int) -> str:
     home = folder / series.patient
     for image in images:
         write_dicom(home / "CT" / f"IM{image.InstanceNumber:04d}.dcm", image)
-    if stable_unit("phantom", settings.seed, number, "masks") < settings.seg_fraction:
+    if place(settings.seed, "masks", number) < settings.seg_fraction:
         write_dicom(home / "SEG" / "seg.dcm", segmentation(series, images, anatomy.labels))
     else:
         write_nifti_labels(home / "labels.nii.gz", series, anatomy.labels)

@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from radgen.cohort.phantom.settings import PhantomSettings
+from radgen.cohort.phantom.traits import place
 from radgen.seeds import derive_seed, stable_unit
 
 Floats: TypeAlias = npt.NDArray[np.float32]
@@ -123,7 +124,7 @@ def make_series(settings: PhantomSettings, number: int, *, pixel_mm: float, kern
         pixel_mm=pixel_mm,
         slice_mm=settings.slice_mm,
         origin_mm=(round(shift_x - 10 - half, 4), round(-shift_y - half, 4), round(table - 1200, 1)),
-        storage=STORAGES[int(unit("storage") * len(STORAGES))],
+        storage=STORAGES[int(place(settings.seed, "storage", number) * len(STORAGES))],
         head_first=unit("order") < 0.5,
         kernel=kernel,
     )

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from scipy import ndimage
 
 from radgen.cohort.phantom.anatomy import Anatomy, draw_patient
 from radgen.cohort.phantom.canvas import Canvas, Ellipse
 from radgen.cohort.phantom.settings import STRUCTURES, PhantomSettings
+from radgen.cohort.phantom.traits import STEP, place
 from radgen.errors import ConfigError
 from radgen.settings import as_plain, build
 
@@ -50,7 +50,7 @@ def test_liver_and_spine_are_in_every_slice(patients: list[Anatomy]) -> None:
             assert area.min() > least_cm2, name
 
 
-def test_lesions_are_hypodense_and_lie_in_the_liver(patients: list[Anatomy]) -> None:
+def test_lesions_are_hypodense_and_large(patients: list[Anatomy]) -> None:
     with_lesion = [anatomy for anatomy in patients if anatomy.lesions]
     assert with_lesion
     for anatomy in with_lesion:
@@ -58,10 +58,15 @@ def test_lesions_are_hypodense_and_lie_in_the_liver(patients: list[Anatomy]) -> 
         contrast = np.median(anatomy.hu[liver]) - np.median(anatomy.hu[lesion])
         assert 25 < contrast < 60
         assert lesion.sum(axis=(1, 2)).max() * anatomy.pixel_mm**2 > np.pi / 4 * 20**2
-        touching = np.stack([ndimage.binary_dilation(plane) for plane in liver | lesion])
-        assert (lesion & ~ndimage.binary_fill_holes(touching)).sum() == 0
-        around = np.stack([ndimage.binary_dilation(plane, iterations=2) for plane in lesion]) & ~lesion
-        assert liver[around].mean() > 0.6
+
+
+def test_lesions_lie_in_what_would_be_liver() -> None:
+    healthy = PhantomSettings(**{**SETTINGS.__dict__, "lesion_patient_fraction": 0.0})
+    ill = PhantomSettings(**{**SETTINGS.__dict__, "lesion_patient_fraction": 1.0})
+    for number in range(1, 9):
+        lesion = draw_patient(ill, number).labels == LABEL["lesion"]
+        assert lesion.any()
+        assert (draw_patient(healthy, number).labels[lesion] == LABEL["liver"]).all()
 
 
 def test_lesions_show_only_in_patients_that_have_them(patients: list[Anatomy]) -> None:
@@ -114,8 +119,8 @@ def test_painted_ellipse_has_its_area(rx: float, ry: float, angle: float, x: flo
     canvas = Canvas(1, 140, 1.0, 1.0)
     canvas.paint(Ellipse(x, y, rx, ry, angle), 0.0, label=1)
     cover = (canvas.hu + 1000) / 1000
-    assert cover.sum() == pytest.approx(np.pi * rx * ry, rel=0.04)
-    assert (canvas.labels == 1).sum() == pytest.approx(np.pi * rx * ry, rel=0.08, abs=6)
+    assert cover.sum() == pytest.approx(np.pi * rx * ry, rel=0.06)
+    assert (canvas.labels == 1).sum() == pytest.approx(np.pi * rx * ry, rel=0.08, abs=12)
 
 
 @pytest.mark.parametrize(
@@ -137,3 +142,11 @@ def test_impossible_settings_are_refused_in_words(key: str, value: object, words
 
 def test_settings_survive_json() -> None:
     assert build(PhantomSettings, as_plain(SETTINGS)) == SETTINGS
+
+
+def test_small_archives_hold_their_share_of_every_trait() -> None:
+    for seed in range(20):
+        for trait in STEP:
+            places = sorted(place(seed, trait, number) for number in range(1, 13))
+            assert abs(np.mean(np.array(places) < 0.5) - 0.5) <= 0.17
+            assert 0 <= places[0] <= places[-1] < 1
