@@ -13,6 +13,9 @@ from pydicom.errors import InvalidDicomError
 from radgen.cohort.planes import Plane
 from radgen.cohort.refusal import Reason, RefusalError
 
+# pydicom's warnings quote the values they doubt, and a value may be a name: nothing of it may reach a log.
+pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+
 SEGMENTATION_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 GREY = ("MONOCHROME1", "MONOCHROME2")
 
