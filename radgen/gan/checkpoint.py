@@ -18,6 +18,7 @@ from radgen.errors import CheckpointError, ConfigError
 from radgen.gan.generator import Generator, GeneratorShape
 from radgen.provenance import atomic_path
 from radgen.settings import build
+from radgen.training.devices import place
 
 CARD_KEY = "radgen"  # one key only: the order of several would change from run to run
 KIND = "residual generator"
@@ -78,8 +79,8 @@ def load_generator(path: Path, device: torch.device) -> tuple[Generator, Generat
     except RuntimeError as error:
         msg = f"{path}: its tensors do not fit its own card ({str(error).splitlines()[0]}); run the gan stage again"
         raise CheckpointError(msg) from error
-    generator = generator.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return generator.eval().requires_grad_(False), card
+    place(generator, device)
+    return generator.eval().requires_grad_(requires_grad=False), card
 
 
 def _read_card(path: Path, text: str | None) -> GeneratorCard:

@@ -78,8 +78,8 @@ class Discriminator(nn.Module):
 def minibatch_deviation(x: Tensor) -> Tensor:
     """Return one map [n, 1, h, w]: how much images of a group differ from each other, a number per group.
 
-    Groups interleave the batch, so that each holds several classes when the batch does. A batch that groups do not
-    divide is one group.
+    A group takes every n/4-th image, so that it holds one class where classes take turns. A batch that groups of four
+    do not divide is one group.
     """
     count, channels, height, width = x.shape
     size = GROUP_SIZE if count % GROUP_SIZE == 0 else count

@@ -45,9 +45,10 @@ class Mapping(nn.Module):
 
     def forward(self, z: Tensor, class_ids: Tensor) -> Tensor:
         """Map z [n, z_dim] and class ids [n] to w [n, w_dim]."""
-        w = torch.cat([normalise(z), normalise(self.embedding[class_ids])], dim=1)
-        for layer in self.layers:
-            w = activate(layer(w))
+        with torch.autocast(z.device.type, enabled=False):
+            w = torch.cat([normalise(z), normalise(self.embedding[class_ids])], dim=1)
+            for layer in self.layers:
+                w = activate(layer(w))
         return w
 
     def truncate(self, w: Tensor, class_ids: Tensor, truncation: float) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import torch
+from torch import nn
 
 from radgen.errors import ConfigError
 
@@ -58,3 +59,8 @@ def autocast(device: torch.device, precision: str) -> contextlib.AbstractContext
     if precision == "bf16":
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return contextlib.nullcontext()
+
+
+def place(network: nn.Module, device: torch.device) -> None:
+    """Move a network to a device, in place, with convolution weights in the channels-last layout."""
+    network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]

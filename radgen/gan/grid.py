@@ -1,0 +1,50 @@
+"""Sample grids as PNG, written with the standard library: a training machine may have no imaging package."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radgen.gan.sampling import Sampler
+from radgen.provenance import atomic_path
+
+COLUMNS = 8
+
+
+def sample_grid(sampler: Sampler) -> NDArray[np.uint8]:
+    """Tile the first 16 images of each class, two rows of eight per class: uint8 [H, W] of the first channel."""
+    blocks = [sampler.block(class_id, 0).images[:, 0] for class_id in range(len(sampler.class_names))]
+    return tile(np.concatenate(blocks), COLUMNS)
+
+
+def tile(images: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
+    """Lay images [n, h, w] out row by row; n must be a multiple of the columns.
+
+    >>> tile(np.zeros((6, 4, 5), dtype=np.uint8), 3).shape
+    (8, 15)
+    """
+    count, height, width = images.shape
+    rows = images.reshape(count // columns, columns, height, width)
+    return np.ascontiguousarray(rows.transpose(0, 2, 1, 3).reshape(-1, columns * width))
+
+
+def write_png(path: Path, grey: NDArray[np.uint8]) -> None:
+    """Write an 8-bit grey image [H, W] atomically.
+
+    Source: PNG specification, third edition, sections 5 and 7.
+    """
+    height, width = grey.shape
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    lines = np.concatenate([np.zeros((height, 1), dtype=np.uint8), grey], axis=1)  # each line begins with "no filter"
+    parts = [(b"IHDR", header), (b"IDAT", zlib.compress(lines.tobytes(), 6)), (b"IEND", b"")]
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, body) for kind, body in parts)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))

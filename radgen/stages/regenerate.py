@@ -1,0 +1,97 @@
+"""Make one synthetic image again from its id, and compare it with the stored one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from radgen.errors import CheckpointError, InputError
+from radgen.gan.settings import SampleSettings
+from radgen.provenance import digest_file, read_manifest
+from radgen.settings import build
+
+VERSION = 1
+
+
+def run(
+    *,
+    image_id: str,
+    results: Path = Path("results"),
+    index: Path | None = None,
+    weights: Path | None = None,
+    out: Path | None = None,
+    device: str = "cpu",
+) -> None:
+    """Make an image again and print whether it equals the stored one.
+
+    Parameters
+    ----------
+    image_id
+        Such as main_normal_000007.
+    results
+        Folder of the studies' results, searched for the image where no index is given.
+    index, weights
+        samples/<source>/index.parquet and gan/<source>/generator.safetensors of the image's study; found if left out.
+    out
+        PNG to write the image to.
+    device
+        auto, cpu or cuda; on another device than the samples' the lowest bits may differ.
+
+    Raises
+    ------
+    InputError, CheckpointError
+        No such image, or other weights than those it was made with.
+    """
+    from radgen.gan.grid import write_png
+    from radgen.gan.sampling import load_sampler, parse_image_id
+    from radgen.imageset.core import ImageSet
+    from radgen.training.devices import choose_device, set_threads
+
+    index = index or _find_index(image_id, results)
+    images = ImageSet(index)
+    found = images.rows_where(image_id=image_id)
+    if len(found) == 0:
+        msg = f"{index}: no image {image_id!r} among {len(images)}; ids look like {images.column('image_id')[0]}"
+        raise InputError(msg)
+    settings = read_manifest(index.parent / "manifest.json")["what"]["settings"]
+    sample = build(SampleSettings, settings["sample"])
+    source = str(settings["source"])
+    weights = weights or index.parent.parent.parent / "gan" / source / "generator.safetensors"
+    _check_weights(weights, str(images.column("checkpoint")[found[0]]), image_id)
+    chosen, why = choose_device(device)
+    set_threads(sample.threads)
+    _say(f"regenerate {image_id}: device {chosen} ({why}), {sample.threads} thread(s)")
+    sampler = load_sampler(weights, seed=sample.seed, truncation=sample.truncation, device=chosen)
+    _, class_name, number = parse_image_id(image_id, [source], sampler.class_names)
+    made = sampler.images(sampler.class_names.index(class_name), [number])[0]
+    difference = abs(made.astype(int) - images.images(found)[0].astype(int))
+    if out is not None:
+        write_png(out, made[0])
+    if difference.max() == 0:
+        _say(f"equal: all {made.size} pixels")
+    else:
+        _say(f"different: largest difference {difference.max()} of 255 grey levels, {(difference > 0).sum()} pixels")
+
+
+def _find_index(image_id: str, results: Path) -> Path:
+    from radgen.imageset.core import read_index
+
+    indexes = sorted(results.glob("*/samples/*/index.parquet"))
+    for path in indexes:
+        if image_id in read_index(path).column("image_id").to_pylist():
+            return path
+    msg = f"{image_id!r} is in none of the {len(indexes)} sample sets under {results}; give --index or --results"
+    raise InputError(msg)
+
+
+def _check_weights(weights: Path, checkpoint: str, image_id: str) -> None:
+    found = digest_file(weights) if weights.is_file() else "missing"
+    if found != checkpoint:
+        msg = (
+            f"{weights}: these weights are {found}, but {image_id} was made with {checkpoint}; "
+            "give those weights, or sample again"
+        )
+        raise CheckpointError(msg)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - the answer of this command

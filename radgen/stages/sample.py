@@ -1,0 +1,80 @@
+"""Make synthetic images of one source: each by its own seed, so that any of them can be made again alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from radgen.cohort.settings import ClassSettings, LowSettings
+from radgen.gan.settings import SampleSettings, SourceSettings
+from radgen.provenance import digest_file, input_digest, saw_patients_of, what_part, write_manifest
+from radgen.settings import as_plain
+
+VERSION = 1
+
+
+def run(
+    *,
+    weights: Path,
+    gan_manifest: Path,
+    slices: Path,
+    slices_manifest: Path,
+    source: str,
+    index: Path,
+    manifest: Path,
+    sample: SampleSettings,
+    source_settings: SourceSettings,
+    low: LowSettings,
+    classes: ClassSettings,
+    device: str = "auto",
+) -> None:
+    """Write the synthetic image set of one source.
+
+    Parameters
+    ----------
+    weights, gan_manifest
+        Published generator.
+    slices, slices_manifest
+        The real image set; its training images are counted for `match: train`.
+    source
+        Name of the source.
+    index
+        Index of the image set to write; its shards lie beside it.
+    manifest
+        Beside the index.
+    sample, source_settings, low, classes
+        Settings.
+    device
+        auto, cpu or cuda.
+
+    Raises
+    ------
+    ConfigError, CheckpointError, StorageError
+        A class has no such name, the weights are damaged, the disk is full.
+    """
+    from radgen.gan.counts import class_counts
+    from radgen.gan.samples import write_samples
+    from radgen.gan.sampling import load_sampler
+    from radgen.imageset.core import ImageSet
+    from radgen.training.devices import choose_device, set_threads
+
+    chosen, why = choose_device(device)
+    set_threads(sample.threads)
+    sampler = load_sampler(weights, seed=sample.seed, truncation=sample.truncation, device=chosen)
+    counts = class_counts(sample, ImageSet(slices), classes.names, low)
+    _say(f"sample {source}: {counts}; device {chosen} ({why}), {sample.threads} thread(s)")
+    files = write_samples(index, sampler, counts, checkpoint=digest_file(weights), rows_per_shard=sample.rows_per_shard)
+    settings = {"sample": as_plain(sample), "source": source, "counts": counts}
+    # Of the real images only the counts per class matter, and they stand in the settings.
+    inputs = {"weights": input_digest(weights)}
+    write_manifest(
+        manifest,
+        what=what_part(stage="sample", version=VERSION, settings=settings, inputs=inputs, seed=sample.seed),
+        outputs={file.name: file for file in files},
+        saw_patients=saw_patients_of(gan_manifest),
+        device=chosen.type,
+        notes={"device_reason": why, "setting": source_settings.setting, "slices": input_digest(slices_manifest)},
+    )
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - a stage's progress goes to its log
