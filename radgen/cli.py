@@ -49,6 +49,7 @@ STAGES = (
     "figures",
     "report",
 )
+POSITIONAL = frozenset({"image_id"})  # read as `radgen regenerate IMAGE_ID`; every other parameter is an option
 COMMANDS = ("init", "check", "workflow", "config", "clean", "failed_logs")
 
 
@@ -161,9 +162,12 @@ def _build_section(kind: Any, data: Mapping[str, Any], where: str) -> Any:  # no
 
 
 def _add_option(parser: argparse.ArgumentParser, key: str, hint: Any, default: Any) -> None:  # noqa: ANN401
-    flag = "--" + key.replace("_", "-")
     required = default is inspect.Parameter.empty
     convert, optional, many = _kind_of(hint)
+    if key in POSITIONAL:
+        parser.add_argument(key, type=convert)
+        return
+    flag = "--" + key.replace("_", "-")
     keywords: dict[str, Any] = {"dest": key, "type": convert}
     if many:
         keywords |= {"nargs": "*", "action": _Tuple, "default": () if required else default}
