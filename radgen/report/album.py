@@ -1,0 +1,150 @@
+"""The album: every figure drawn is saved in both formats and listed with its caption in `figures.json`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from radgen.errors import InputError
+from radgen.provenance import write_json
+from radgen.report.gallery import Sheet
+from radgen.report.settings import StudyFacts
+from radgen.report.style import DPI, add_marks, new_figure, save_figure
+
+BANNER_IN = 0.26
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One figure of the report: its files lie beside `figures.json`."""
+
+    name: str
+    title: str
+    caption: str
+    section: str
+    source: str
+    real_pixels: bool
+    width_px: int
+    height_px: int
+
+
+class Album:
+    """Where figures go.
+
+    Parameters
+    ----------
+    folder
+        Folder of the figures.
+    facts
+        What every figure must state.
+    """
+
+    def __init__(self, folder: Path, facts: StudyFacts) -> None:
+        self.folder = folder
+        self.facts = facts
+        self.pictures: list[Picture] = []
+        self.absent: dict[str, str] = {}
+
+    def new(self, height_in: float) -> Figure:
+        """Return an empty figure, with room at its top for the banner of a trial."""
+        return new_figure(height_in, margin_top_in=BANNER_IN if self.trial_words else 0.0)
+
+    def sheet(self, height_px: int) -> Sheet:
+        """Return an empty figure laid out in pixels; its top is `sheet_top`."""
+        figure = new_figure((height_px + self.sheet_top) / DPI)
+        figure.set_layout_engine("none")
+        return Sheet(figure)
+
+    @property
+    def sheet_top(self) -> int:
+        """First free pixel row of a sheet: below the banner of a trial."""
+        return round(BANNER_IN * DPI) if self.trial_words else 8
+
+    @property
+    def trial_words(self) -> str:
+        """The banner of a trial, or nothing."""
+        patients = self.facts.trial
+        return "" if patients is None else f"TRIAL: limited to {patients} patients; its numbers prove nothing"
+
+    def add(
+        self,
+        figure: Figure,
+        name: str,
+        *,
+        section: str,
+        title: str,
+        caption: str,
+        simulated: Iterable[str] = (),
+        source: str = "",
+        real_pixels: bool = False,
+    ) -> None:
+        """Save a figure and remember its caption.
+
+        Parameters
+        ----------
+        figure
+            Drawn on `new`.
+        name
+            Stem of the files.
+        section
+            Section of the page it belongs to.
+        title, caption
+            Title and caption on the page; the caption is completed with what is simulated.
+        simulated
+            More sentences on what is simulated here, beyond the archive.
+        source
+            The generator it is about, if one; the caption then states its setting.
+        real_pixels
+            Whether pixels of the archive can be seen.
+        """
+        facts = [*self._facts(source), *simulated]
+        add_marks(figure, self._foot(facts), self.trial_words)
+        width, height = save_figure(figure, self.folder / name)
+        trial = [f"{self.trial_words}."] if self.trial_words else []
+        full = " ".join([caption, *(f"{fact}." for fact in facts), *trial])
+        shows_people = real_pixels and not self.facts.is_phantom
+        self.pictures.append(Picture(name, title, full, section, source, shows_people, width, height))
+
+    def _facts(self, source: str) -> list[str]:
+        facts = ["PHANTOM archive: simulated patients"] if self.facts.is_phantom else []
+        if source:
+            facts.append(f"Generator {source}: {self.facts.sources.get(source, 'unknown')} setting")
+        return facts
+
+    def _foot(self, facts: list[str]) -> str:
+        return "  ·  ".join([f"radgen study {self.facts.study}", *facts])
+
+    def finish(self) -> None:
+        """Write `figures.json` (pictures as drawn, absent ones with the reason) and remove pictures of former runs."""
+        pictures = [dataclasses.asdict(picture) for picture in self.pictures]
+        write_json(self.folder / "figures.json", {"figures": pictures, "absent": self.absent})
+        ours = set(self.files())
+        for path in [*self.folder.glob("*.png"), *self.folder.glob("*.pdf")]:
+            if path not in ours and not path.name.startswith("."):
+                path.unlink()
+
+    def files(self) -> list[Path]:
+        """Return every file of the album, `figures.json` first."""
+        names = [f"{picture.name}.{kind}" for picture in self.pictures for kind in ("pdf", "png")]
+        return [self.folder / "figures.json", *(self.folder / name for name in names)]
+
+
+def read_list(path: Path) -> tuple[list[Picture], dict[str, str]]:
+    """Read what `Album.write_list` wrote.
+
+    Raises
+    ------
+    InputError
+        The file is missing or of another version.
+    """
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+        return [Picture(**one) for one in plain["figures"]], dict(plain["absent"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        msg = f"{path}: not a list of figures ({error}); run `radgen figures` again"
+        raise InputError(msg) from error

@@ -1,0 +1,48 @@
+"""The benchmark's tables as figures and page read them: primary rows, arms in words, what must be said of masks."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from radgen.report.study import StudyResults
+
+METRIC_WORDS = {
+    "auc": "AUC",
+    "balanced_accuracy": "balanced accuracy",
+    "dice": "Dice",
+    "hd95_mm": "95 % Hausdorff distance, mm",
+}
+SUMMARY = (
+    "task", "arm", "setting", "synthetic", "headline", "n_train_patients", "n_train_images", "n_synthetic_images",
+    "n_val_patients", "n_annotator_patients", "n_borrowed_patients", "metric", "structure", "primary", "mean",
+    "mean_lower", "mean_upper", "seed_sd", "n_seeds", "n_patients", "n_scored", "to_low", "to_low_lower",
+    "to_low_upper", "to_budget", "to_budget_lower", "to_budget_upper", "gap_share", "n_both_empty", "n_missed",
+    "n_invented",
+)  # fmt: skip
+
+
+def tasks(study: StudyResults) -> list[str]:
+    """Return the tasks that were scored."""
+    return sorted(set(study.table("benchmark.summary", SUMMARY)["task"]))
+
+
+def primary_rows(study: StudyResults, task: str) -> pd.DataFrame:
+    """Return the summary rows that headlines go by, one per arm, in the order of the summary."""
+    summary = study.table("benchmark.summary", SUMMARY)
+    return summary[(summary["task"] == task) & summary["primary"] & summary["structure"].isna()]
+
+
+def metric_of(rows: pd.DataFrame) -> str:
+    """Return the metric of primary rows in words."""
+    name = str(rows["metric"].iloc[0])
+    return METRIC_WORDS.get(name, name)
+
+
+def arm_words(study: StudyResults, arm: str) -> str:
+    """Return what an arm trains on, in words."""
+    return study.facts.arms.get(arm, arm.replace("_", " "))
+
+
+def masks_words(study: StudyResults, task: str) -> list[str]:
+    """Return what must be said of masks: synthetic arms of segmentation rest on the annotator's."""
+    return study.annotator_words() if task == "segmentation" else []

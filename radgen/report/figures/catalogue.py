@@ -1,0 +1,95 @@
+"""The table of all figures: which outputs each needs, and which function draws it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from radgen.report.album import Album
+from radgen.report.arms import tasks
+from radgen.report.figures.arms import draw_arms, draw_differences
+from radgen.report.figures.cohort import draw_cohort, draw_refused
+from radgen.report.figures.curves import draw_plateau, draw_real_curve
+from radgen.report.figures.judge import draw_judge
+from radgen.report.figures.labels import draw_labels, draw_uncertainty
+from radgen.report.figures.pairs import draw_pairs
+from radgen.report.figures.quality import draw_closest, draw_nearest, draw_quality
+from radgen.report.figures.samples import draw_samples
+from radgen.report.figures.training import draw_training
+from radgen.report.study import StudyResults
+from radgen.report.style import figure_style
+
+StudyFigure = Callable[[StudyResults, Album], None]
+PartFigure = Callable[[StudyResults, Album, str], None]
+
+
+@dataclass(frozen=True)
+class OfStudy:
+    """A figure that a study has once."""
+
+    name: str
+    needs: tuple[str, ...]
+    draw: StudyFigure
+
+
+@dataclass(frozen=True)
+class OfSource:
+    """A figure that every generator has."""
+
+    name: str
+    needs: tuple[str, ...]
+    draw: PartFigure
+
+
+@dataclass(frozen=True)
+class OfTask:
+    """A figure that every downstream task has."""
+
+    name: str
+    draw: PartFigure
+
+
+STUDY_FIGURES = (
+    OfStudy("cohort", ("cohort.series", "slices.index"), draw_cohort),
+    OfStudy("refused", ("cohort.rejects", "slices.rejects"), draw_refused),
+    OfStudy("judge", ("judge.checks",), draw_judge),
+    OfStudy("real_curve", ("benchmark.curve",), draw_real_curve),
+)
+SOURCE_FIGURES = (
+    OfSource("training", ("gan.history",), draw_training),
+    OfSource("samples", ("slices.index", "sample.part_index"), draw_samples),
+    OfSource("quality", ("metrics.quality",), draw_quality),
+    OfSource("nearest", ("metrics.nearest", "metrics.quality"), draw_nearest),
+    OfSource("closest", ("metrics.nearest", "sample.part_index", "slices.index"), draw_closest),
+    OfSource("labels", ("labels.validation",), draw_labels),
+    OfSource("pairs", ("pairs.part_index",), draw_pairs),
+    OfSource("uncertainty", ("pairs.uncertainty",), draw_uncertainty),
+)
+TASK_FIGURES = (
+    OfTask("differences", draw_differences),
+    OfTask("arms", draw_arms),
+    OfTask("plateau", draw_plateau),
+)
+
+
+def draw_all(study: StudyResults, album: Album) -> None:
+    """Draw every figure whose tables exist, and note for every other one what it lacks."""
+    with figure_style():
+        for figure in STUDY_FIGURES:
+            if _ready(study, album, figure.name, figure.needs):
+                figure.draw(study, album)
+        for source in study.sources:
+            for one in SOURCE_FIGURES:
+                if _ready(study, album, f"{one.name}_{source}", one.needs, source=source):
+                    one.draw(study, album, source)
+        for task in tasks(study) if study.has("benchmark.summary") else []:
+            for each in TASK_FIGURES:
+                each.draw(study, album, task)
+
+
+def _ready(study: StudyResults, album: Album, name: str, needs: tuple[str, ...], **wildcards: str) -> bool:
+    missing = [key for key in needs if not study.has(key, **wildcards)]
+    if missing:
+        lacks = study.path(missing[0], **wildcards).relative_to(study.root).as_posix()
+        album.absent[name] = f"{lacks} is not in this study"
+    return not missing

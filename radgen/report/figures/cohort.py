@@ -1,0 +1,125 @@
+"""What went into a study, and what was refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from radgen.report.album import Album
+from radgen.report.study import StudyResults
+from radgen.report.style import FLOOR, INK, MUTED, WARN, class_colour, panel_title, quiet_axes
+
+SPLITS = ("train", "val", "test", "annotator", "generator")
+SPLIT_WORDS = {
+    "train": "train",
+    "val": "validation",
+    "test": "test",
+    "annotator": "simulated\nannotator",
+    "generator": "generator",
+}
+
+
+def draw_cohort(study: StudyResults, album: Album) -> None:
+    """Draw patients and stored images by split, images by class."""
+    series = study.table("cohort.series", ("patient_key", "split"))
+    patients = series.groupby("split")["patient_key"].nunique()
+    images = study.images("slices.index").table.select(["split", "class_name"]).to_pandas()
+    splits = [name for name in SPLITS if name in set(patients.index) | set(images["split"])]
+    figure = album.new(0.85 + 0.42 * len(splits))
+    left, right = figure.subplots(1, 2, width_ratios=(1, 1.7), sharey=True)
+    _bars(left, splits, [int(patients.get(name, 0)) for name in splits], MUTED)
+    panel_title(left, "Patients")
+    _class_bars(right, splits, images, study.class_names)
+    panel_title(right, "2-D images by class")
+    for axes in (left, right):
+        axes.set_xticks([])
+        axes.spines[["bottom", "left"]].set_visible(False)
+        axes.tick_params(length=0)
+    left.set_yticks(range(len(splits)), [SPLIT_WORDS[name] for name in splits])
+    left.invert_yaxis()
+    album.add(
+        figure,
+        "cohort",
+        section="cohort",
+        title="What went in",
+        caption=(
+            f"{int(patients.sum()):,} patients and {len(images):,} images in {len(splits)} splits; no patient is in "
+            f"two. Images by class are those stored after the quality filter."
+        ),
+    )
+
+
+def _bars(axes: Axes, splits: Sequence[str], values: Sequence[int], colour: str) -> None:
+    places = np.arange(len(splits))
+    axes.barh(places, values, height=0.62, color=colour)
+    for place, value in zip(places, values, strict=True):
+        axes.annotate(f"{value:,}", (value, place), (4, 0), textcoords="offset points", va="center", fontsize=7.5)
+    axes.set_xlim(0, 1.18 * max(1, *values))
+
+
+def _class_bars(axes: Axes, splits: list[str], images: pd.DataFrame, classes: list[str]) -> None:
+    counts = pd.crosstab(images["split"], images["class_name"]).reindex(index=splits, columns=classes, fill_value=0)
+    left = np.zeros(len(splits))
+    total = counts.sum(axis=1).to_numpy()
+    for number, name in enumerate(classes):
+        values = counts[name].to_numpy()
+        colour = class_colour(number)
+        axes.barh(range(len(splits)), values, left=left, height=0.62, color=colour, label=name, edgecolor="white")
+        for place, (start, value) in enumerate(zip(left, values, strict=True)):
+            if value > 0.12 * total.max():
+                axes.text(start + value / 2, place, f"{value:,}", ha="center", va="center", color=INK, fontsize=7)
+        left = left + values
+    for place, value in enumerate(total):
+        axes.annotate(f"{int(value):,}", (value, place), (4, 0), textcoords="offset points", va="center", fontsize=7.5)
+    axes.set_xlim(0, 1.12 * max(1, total.max()))
+    axes.legend(
+        loc="lower right", ncols=min(4, len(classes)), bbox_to_anchor=(1, 1.0), borderaxespad=0.1, handlelength=1
+    )
+
+
+def draw_refused(study: StudyResults, album: Album) -> None:
+    """Draw how many files and slices were refused or set aside, by reason."""
+    files = study.table("cohort.rejects", ("reason", "refused"))
+    slices = study.table("slices.rejects", ("reason",))
+    panels = [
+        ("Files of the archive", files["reason"].where(files["refused"], files["reason"] + " (set aside)")),
+        ("Slices", slices["reason"]),
+    ]
+    panels = [
+        (title, reasons.value_counts().sort_index().sort_values(kind="stable"))
+        for title, reasons in panels
+        if len(reasons)
+    ]
+    if not panels:
+        album.absent["refused"] = "nothing was refused"
+        return
+    rows = [max(1, len(counts)) for _, counts in panels]
+    figure = album.new(0.35 + 0.5 * len(panels) + 0.24 * sum(rows))
+    every = figure.subplots(len(panels), 1, squeeze=False, height_ratios=[n + 0.8 for n in rows])[:, 0]
+    for axes, (title, counts) in zip(every, panels, strict=True):
+        names = [str(name).replace("-", " ") for name in counts.index]
+        colours = [FLOOR if name.endswith("(set aside)") else WARN for name in names]
+        axes.barh(range(len(counts)), counts.to_numpy(), height=0.6, color=colours)
+        axes.set_yticks(range(len(counts)), names)
+        for place, value in enumerate(counts.to_numpy()):
+            axes.annotate(f"{value:,}", (value, place), (4, 0), textcoords="offset points", va="center", fontsize=7.5)
+        axes.set_xlim(0, 1.12 * counts.max())
+        axes.set_xticks([])
+        quiet_axes(axes, grid="")
+        axes.spines[["bottom", "left"]].set_visible(False)
+        axes.tick_params(length=0)
+        panel_title(axes, f"{title}: {int(counts.sum()):,}")
+    album.add(
+        figure,
+        "refused",
+        section="refused",
+        title="What was refused",
+        caption=(
+            f"{int(files['refused'].sum()):,} files were refused, {int((~files['refused']).sum()):,} set aside on "
+            f"purpose (they are no images of the study), and {len(slices):,} slices were not stored. Every one is a "
+            "row of cohort/rejects.parquet or slices/rejects.parquet with its reason."
+        ),
+    )

@@ -1,0 +1,46 @@
+"""Settings of the figures and the page: what a user may choose, and the facts of the study that they must state."""
+
+from __future__ import annotations
+
+from radgen.settings import section, setting
+
+
+@section
+class ReportSettings:
+    """What a user may choose about the figures and the page; nothing here changes a number."""
+
+    gallery_columns: int = setting(4, "Images in a row of the gallery, for real and for synthetic images each.")
+    gallery_rows: int = setting(3, "Rows of the gallery per class; fewer where a study has many classes.")
+    closest_pairs: int = setting(8, "Synthetic images shown beside their nearest training image, closest first.")
+    pairs_per_class: int = setting(8, "Synthetic images of each class shown with their masks overlaid.")
+
+    def __post_init__(self) -> None:
+        """Refuse galleries that cannot be drawn."""
+        for name in ("gallery_columns", "gallery_rows", "closest_pairs", "pairs_per_class"):
+            if not 1 <= getattr(self, name) <= 8:
+                msg = f"{name} is {getattr(self, name)}, but a gallery shows 1 to 8; choose a number between"
+                raise ValueError(msg)
+
+
+@section
+class StudyFacts:
+    """Facts that captions and the page must state; the workflow fills them in from the study's other settings.
+
+    They stand apart from `ReportSettings` because a user must not be able to switch them off.
+    """
+
+    study: str = setting("study", "Name of the study, which also names its results folder.")
+    title: str = setting("", "Heading of the page; the study's name if empty.")
+    is_phantom: bool = setting(False, "Whether the archive is the embedded phantom: simulated patients.")
+    trial: int | None = setting(None, "Number of patients a trial was limited to; null for a whole study.")
+    patient_claim: bool = setting(True, "Whether patients are known; false heads the page 'no patient-level claim'.")
+    patients_from: str = setting("", "Who counts as one patient: tag, regex, table, rows or none.")
+    simulated_annotator: bool = setting(False, "Whether a trained segmenter stands in for the person who annotates.")
+    sources: dict[str, str] = setting({}, "Each generator and its ancestry setting, such as main: scarce-labels.")
+    arms: dict[str, str] = setting({}, "Each benchmark arm in the order to show it, and what it trains on, in words.")
+    low_arm: str = setting("", "Arm that differences are taken to.")
+    structures: tuple[str, ...] = setting((), "Names of the mask labels 1, 2, ...")
+    colours: tuple[str, ...] = setting((), "Colours of the mask labels as #rrggbb; empty takes the palette's.")
+    awaiting: str | None = setting(None, "Folder in which masks are awaited from a person; null when none are.")
+    absent: dict[str, str] = setting({}, "Stages that are not in this study, each with the reason in words.")
+    command: str = setting("make demo", "Command that makes the whole study again.")
