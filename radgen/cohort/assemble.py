@@ -32,12 +32,13 @@ class Sections:
 
 @dataclass(frozen=True)
 class Cohort:
-    """Rows of series.parquet, rejects.parquet and counts.parquet, and notes for manifest and page."""
+    """Rows of series, rejects and counts; notes for manifest and page; exact ranks to keep."""
 
     series: list[Row]
     rejects: list[Row]
     counts: list[Row]
     notes: dict[str, Any]
+    ranks: dict[str, str]
 
 
 def assemble(
@@ -61,7 +62,7 @@ def assemble(
     labels_table, split_file
         Tables the user may bring.
     ranking
-        Where exact splits are kept between runs.
+        Where exact splits were kept by an earlier run.
 
     Raises
     ------
@@ -81,7 +82,7 @@ def assemble(
         else:
             kept.append(row | {"class_name": name})
     _check_not_empty(kept, len(inventory), dropped)
-    answers, more = split_series(
+    answers, more, ranks = split_series(
         kept,
         [row["class_name"] for row in kept],
         sections.cohort,
@@ -103,6 +104,7 @@ def assemble(
         rejects=sort_rejects([*rejects, *dropped]),
         counts=count(series),
         notes=notes | more | limited,
+        ranks=ranks,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,7 @@ def split_series(
     split_file: Path | None,
     files: Mapping[str, Row],
     ranking: Path,
-) -> tuple[list[Answer], dict[str, Any]]:
+) -> tuple[list[Answer], dict[str, Any], dict[str, str]]:
     """Find the split of every series.
 
     Parameters
@@ -91,8 +91,9 @@ def split_series(
 
     Returns
     -------
-    answers, notes
-        For each series its split or why it has none; what the manifest should tell.
+    answers, notes, ranks
+        For each series its split or why it has none; what the manifest should tell; with exact shares, the split of
+        every patient ever ranked, for `write_ranking`.
 
     Raises
     ------
@@ -100,16 +101,23 @@ def split_series(
         A patient would be in two splits; its hashed key and both splits are named.
     """
     notes: dict[str, Any] = {}
+    ranks: dict[str, str] = {}
     if split_file is not None:
         answers, notes["split_file"] = _from_file(rows, split_file, files)
     elif settings.ranges:
         answers = [_from_ranges(row["row_number"], settings) for row in rows]
     else:
         patients = [row["patient_key"] for row in rows]
-        choose = _ranked(patients, classes, settings, ranking) if settings.exact else None
-        answers = [coin_split(patient, settings) if choose is None else choose(patient) for patient in patients]
+        ranks = _ranked(patients, classes, settings, ranking) if settings.exact else {}
+        answers = [ranks.get(patient) or coin_split(patient, settings) for patient in patients]
     check_one_split(zip((row["patient_key"] for row in rows), answers, strict=True))
-    return answers, notes
+    return answers, notes, ranks
+
+
+def write_ranking(ranking: Path, ranks: Mapping[str, str], settings: CohortSettings) -> None:
+    """Keep exact splits, so that the next run obeys them."""
+    lines = [_shares(settings), "patient,split", *(f"{patient},{split}" for patient, split in sorted(ranks.items()))]
+    write_text(ranking, "\n".join(lines) + "\n")
 
 
 def check_one_split(pairs: Iterable[tuple[str, Answer]]) -> None:
@@ -161,9 +169,9 @@ def _from_file(rows: Sequence[Row], split_file: Path, files: Mapping[str, Row]) 
 
 def _ranked(
     patients: Sequence[str], classes: Sequence[str | None], settings: CohortSettings, ranking: Path
-) -> Callable[[str], str]:
+) -> dict[str, str]:
     """Return the exact splits: read from the ranking once it is written; later patients are dealt by the coin."""
-    shares = f"# seed {settings.seed} val {settings.val:g} test {settings.test:g} annotator {settings.annotator:g}"
+    shares = _shares(settings)
     if ranking.is_file():
         first = ranking.read_text(encoding="utf-8").partition("\n")[0]
         if first != shares:
@@ -172,10 +180,11 @@ def _ranked(
         known = read_pairs(ranking, "patient", "split")
     else:
         known = rank_splits(_strata(patients, classes), settings)
-    full = {patient: known.get(patient) or coin_split(patient, settings) for patient in {*patients, *known}}
-    lines = [shares, "patient,split", *(f"{patient},{split}" for patient, split in sorted(full.items()))]
-    write_text(ranking, "\n".join(lines) + "\n")
-    return full.__getitem__
+    return {patient: known.get(patient) or coin_split(patient, settings) for patient in {*patients, *known}}
+
+
+def _shares(settings: CohortSettings) -> str:
+    return f"# seed {settings.seed} val {settings.val:g} test {settings.test:g} annotator {settings.annotator:g}"
 
 
 def _strata(patients: Sequence[str], classes: Sequence[str | None]) -> dict[str, str]:

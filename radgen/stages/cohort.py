@@ -64,6 +64,7 @@ def run(
     """
     from radgen.cohort.assemble import Sections, assemble
     from radgen.cohort.page import draw_page
+    from radgen.cohort.splits import write_ranking
     from radgen.cohort.tables import (
         COUNTS_SCHEMA,
         FILES_SCHEMA,
@@ -87,6 +88,8 @@ def run(
         split_file=split_file,
         ranking=ranking,
     )
+    if found.ranks:
+        write_ranking(ranking, found.ranks, cohort)
     for number, shard in numbers.items():
         write_rows(shard, [row for row in found.series if row["shard"] == number], SERIES_SCHEMA)
     write_rows(series, found.series, SERIES_SCHEMA)

@@ -1,0 +1,177 @@
+"""Real archives against references made by other tools: voxel for voxel, or refused with a reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK
+from numpy.typing import NDArray
+
+from radgen.cohort import nifti
+from radgen.cohort.dicom_volumes import read_volume
+from radgen.cohort.grids import on_grid
+from radgen.cohort.inventory import Inventory
+from radgen.cohort.readers import file_paths, read_mask, read_series
+from radgen.cohort.refusal import Reason, RefusalError
+from radgen.cohort.settings import CohortSettings, StructureSettings
+from radgen.cohort.splits import coin_split
+from radgen.cohort.tables import FILES_SCHEMA, write_rows
+from tests.cohort.toys import inventory_of, reasons_by_path
+
+pytestmark = pytest.mark.realdata
+
+
+def files_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_file())
+
+
+def paths_of(found: Inventory, archive: Path, tmp_path: Path) -> dict[str, Path]:
+    write_rows(tmp_path / "files.parquet", found.files, FILES_SCHEMA)
+    return file_paths(tmp_path / "files.parquet", archive)
+
+
+def reference(path: Path, paths: list[Path], repeat: int = 0) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
+    """A reference volume in the axes of the DICOM series, and the series."""
+    volume = read_volume(paths, repeat)
+    shape = (volume.array.shape[0], volume.array.shape[1], volume.array.shape[2])
+    return on_grid(nifti.read_volume(path, repeat), shape, volume.affine), volume.array
+
+
+def test_an_abdominal_ct_with_its_organ_labels(data_root: Path, tmp_path: Path) -> None:
+    root = data_root / "totalsegmentator_ref"
+    source = root / "tests" / "reference_files"
+    archive = tmp_path / "archive" / "patient-1"
+    archive.mkdir(parents=True)
+    (archive / "ct").symlink_to(source / "example_ct_dicom")
+    (archive / "labels.nii.gz").symlink_to(source / "example_seg_dicom.nii.gz")
+    found = inventory_of(archive.parent, patient_from="regex", patient_regex="^(patient-[0-9]+)")
+    row = found.index[0]
+    assert (len(found.index), row["n_slices"], row["rows"], row["cols"]) == (1, 20, 512, 512)
+    paths = paths_of(found, archive.parent, tmp_path)
+    image = read_series(row, paths)
+    target = nifti.read_volume(root / "Ref_dcm2niix" / "example_ct_dicom.nii.gz")
+    np.testing.assert_array_equal(on_grid(target, (20, 512, 512), image.affine), image.array)
+    structures = StructureSettings(names=("liver", "spleen"), map={"liver": (5,), "spleen": (1,)}, others="background")
+    mask = read_mask(row, paths, structures, image)
+    assert mask is not None
+    labels = np.asarray(nifti.read_volume(source / "example_seg_dicom.nii.gz").array)
+    assert [int((mask.array == value).sum()) for value in (1, 2)] == [int((labels == value).sum()) for value in (5, 1)]
+    # Liver and spleen lie where their Hounsfield units say so.
+    assert all(20 < np.median(image.array[mask.array == value]) < 200 for value in (1, 2))
+
+
+def test_the_liver_segmentation_has_all_its_voxels(data_root: Path, tmp_path: Path) -> None:
+    root = data_root / "dcmqi_seg" / "data" / "segmentations"
+    for name in ("ct-3slice", "liver.dcm"):
+        (tmp_path / "archive").mkdir(exist_ok=True)
+        (tmp_path / "archive" / name).symlink_to(root / name)
+    found = inventory_of(tmp_path / "archive")
+    paths = paths_of(found, tmp_path / "archive", tmp_path)
+    image = read_series(found.index[0], paths)
+    mask = read_mask(found.index[0], paths, StructureSettings(names=("liver",)), image)
+    assert mask is not None
+    assert mask.array.sum() == 107_098
+    assert image.array.min() == -3024
+    other = SimpleITK.ReadImage(str(root / "liver_seg.nrrd"))
+    affine = np.eye(4)
+    affine[:3, :3] = np.reshape(other.GetDirection(), (3, 3)) * other.GetSpacing()
+    affine[:3, 3] = other.GetOrigin()
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine[:, [2, 1, 0, 3]]
+    drawn = nifti.Volume(SimpleITK.GetArrayFromImage(other), affine)
+    np.testing.assert_array_equal(on_grid(drawn, (3, 512, 512), image.affine), mask.array)
+
+
+@pytest.mark.parametrize("name", ["", "_rle", "_jpeg", "_jpegls", "_j2k"])
+def test_five_compressions_of_one_series(data_root: Path, name: str) -> None:
+    generic = data_root / "dicom2nifti_tests" / "tests" / "data" / "generic"
+    target = generic / "compressed" / "001_ground_truth.nii.gz"
+    expected, found = reference(target, files_in(generic / f"compressed{name}" / "001"))
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_slope_for_each_slice(data_root: Path) -> None:
+    folder = data_root / "dicom2nifti_tests" / "tests" / "data" / "generic" / "anatomical"
+    expected, found = reference(
+        folder / "002_non_isotropic_ground_truth.nii.gz", files_in(folder / "002_non_isotropic")
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("folder", "reason"),
+    [
+        ("gantrytilting/001", Reason.TILTED),
+        ("sliceincrement/001", Reason.UNEVEN_GAPS),
+        ("sliceincrement/002", Reason.UNEVEN_GAPS),
+        ("sliceorientation/001", Reason.MIXED_ORIENTATION),
+    ],
+)
+def test_series_that_make_no_volume(data_root: Path, folder: str, reason: Reason) -> None:
+    with pytest.raises(RefusalError) as caught:
+        read_volume(files_in(data_root / "dicom2nifti_tests" / "tests" / "data" / "failing" / folder))
+    assert caught.value.reason == reason
+
+
+def test_enhanced_multi_frame_files(data_root: Path) -> None:
+    root = data_root / "dcm_qa_enh"
+    siemens = nifti.read_volume(root / "Ref" / "Siemens_REST1_w_SMS_PF7-8_6.nii", 2)
+    volume = read_volume([root / "In" / "Siemens" / "XA10" / "6_3.dcm"])
+    np.testing.assert_array_equal(on_grid(siemens, (6, 64, 64), volume.affine), volume.array)
+    philips = nifti.read_volume(root / "Ref" / "Philips_WIP_B0_NS_801_e2_fieldmaphz.nii")
+    field = read_volume([root / "In" / "Philips" / "IM_0027_fMAP.dcm"], 1)
+    # The reference applies the slope in single precision to values up to thousands of hertz.
+    np.testing.assert_allclose(field.array, on_grid(philips, (32, 64, 64), field.affine), atol=0.01)
+
+
+def test_ten_volumes_in_one_folder_and_mosaics_beside_them(data_root: Path) -> None:
+    root = data_root / "dcm_qa_nih"
+    files = files_in(root / "In" / "20180918GE" / "mr_0004")
+    for repeat in (0, 9):
+        expected, volume = reference(root / "Ref" / "DCM2NIIX_regression_test_4.nii", files, repeat)
+        np.testing.assert_array_equal(volume, expected)
+    found = inventory_of(root, repeats="all")
+    volumes = [row for row in found.index if row["format"] == "dicom"]
+    assert len(volumes) == 10
+    assert {row["n_slices"] for row in volumes} == {15}
+    assert {"mosaic", "side-file"} == set(reasons_by_path(found).values()) - {"no-patient"}
+
+
+def test_hippocampi_are_grouped_into_persons(data_root: Path) -> None:
+    root = data_root / "hippocampus_msd"
+    found = inventory_of(root, patient_from="table", patient_table=root / "patients.csv", modality="MR")
+    assert len(found.index) == 195
+    assert len({row["patient_key"] for row in found.index}) == 121
+    assert all(len(row["mask_ids"]) == 1 and row["mask_kind"] == "nifti" for row in found.index)
+    assert found.notes["patient_table"] == {"rows": 195, "rows_without_series": 0, "series_without_row": 0}
+    assert {row["reason"] for row in found.rejects} == {"side-file"}
+
+
+def test_hippocampus_masks_fit_their_images(data_root: Path, tmp_path: Path) -> None:
+    root = data_root / "hippocampus_msd"
+    found = inventory_of(root, patient_from="regex", patient_regex="hippocampus_([0-9]+)")
+    paths = paths_of(found, root, tmp_path)
+    structures = StructureSettings(names=("anterior", "posterior"))
+    for row in found.index[:20]:
+        image = read_series(row, paths)
+        mask = read_mask(row, paths, structures, image)
+        assert mask is not None
+        assert mask.array.shape == image.array.shape
+        assert set(np.unique(mask.array)) == {0, 1, 2}
+
+
+def test_lung_patches_are_row_numbered_pictures(data_root: Path) -> None:
+    found = inventory_of(data_root / "lidc_nodule_patches", patient_from="rows", rows_per_patient=620)
+    assert len(found.index) == 6492
+    assert all(row["row_number"] is not None for row in found.index)
+    sizes = [(row["rows"], row["cols"]) for row in found.index]
+    assert sizes.count((50, 50)) == 6491
+    assert len({coin_split(row["patient_key"], CohortSettings()) for row in found.index}) == 3
+
+
+def test_single_ct_slices_of_two_vendors(data_root: Path) -> None:
+    root = data_root / "tcga_luad_ct_dicom"
+    found = inventory_of(root)
+    assert len(found.index) == len({row["patient_key"] for row in found.index}) == 15
+    assert {(row["n_slices"], row["modality"]) for row in found.index} == {(1, "CT")}

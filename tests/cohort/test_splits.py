@@ -1,0 +1,219 @@
+"""Laws of the splits: nobody is in two, nobody moves when others come, and what a file says is obeyed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from radgen.cohort.fractions import low_patients
+from radgen.cohort.limit import spread_patients
+from radgen.cohort.refusal import Reason
+from radgen.cohort.settings import CohortSettings
+from radgen.cohort.splits import coin_split, rank_splits, split_series, write_ranking
+from radgen.errors import CohortError
+
+PATIENTS = st.sets(st.text("0123456789abcdef", min_size=4, max_size=4), min_size=1, max_size=60)
+SHARES = st.sampled_from([(0.15, 0.25, 0.0), (0.1, 0.1, 0.1), (0.3, 0.3, 0.3), (0.0, 0.5, 0.0)])
+
+
+def made(shares: tuple[float, float, float], **more: Any) -> CohortSettings:
+    return CohortSettings(val=shares[0], test=shares[1], annotator=shares[2], **more)
+
+
+def rows(*patients: str, row_number: int | None = None) -> list[dict[str, Any]]:
+    return [
+        {
+            "patient_key": name,
+            "study_key": f"t{n}",
+            "series_key": f"s{n}",
+            "row_number": row_number,
+            "file_ids": [f"f{n}"],
+        }
+        for n, name in enumerate(patients)
+    ]
+
+
+def files_of(series: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {
+        row["file_ids"][0]: {
+            "path": f"a/{row['file_ids'][0]}.nii",
+            "patient": f"raw {row['patient_key']}",
+            "study": None,
+        }
+        | {"series": None}
+        for row in series
+    }
+
+
+def split(
+    series: list[dict[str, Any]], cohort: CohortSettings, tmp_path: Path, split_file: Path | None = None
+) -> list[Any]:
+    classes = ["a"] * len(series)
+    ranking = tmp_path / "split.csv"
+    more = {"split_file": split_file, "files": files_of(series), "ranking": ranking}
+    answers, _, ranks = split_series(series, classes, cohort, **more)
+    if ranks:
+        write_ranking(ranking, ranks, cohort)
+    return answers
+
+
+# ---------------------------------------------------------------- by hash
+
+
+@settings(max_examples=50, deadline=None)
+@given(PATIENTS, PATIENTS, SHARES)
+def test_adding_patients_moves_nobody(old: set[str], new: set[str], shares: tuple[float, float, float]) -> None:
+    cohort = made(shares)
+    before = {patient: coin_split(patient, cohort) for patient in old}
+    after = {patient: coin_split(patient, cohort) for patient in old | new}
+    assert before.items() <= after.items()
+
+
+def test_shares_are_met_on_average_and_seeds_differ() -> None:
+    cohort = made((0.15, 0.25, 0.1))
+    dealt = [coin_split(str(number), cohort) for number in range(4000)]
+    for name, share in (("train", 0.5), ("val", 0.15), ("test", 0.25), ("annotator", 0.1)):
+        assert dealt.count(name) / 4000 == pytest.approx(share, abs=0.025)
+    assert dealt != [coin_split(str(number), made((0.15, 0.25, 0.1), seed=1)) for number in range(4000)]
+
+
+def test_an_annotator_takes_patients_from_train_alone() -> None:
+    without, beside = made((0.15, 0.25, 0.0)), made((0.15, 0.25, 0.2))
+    for number in range(500):
+        before, after = coin_split(str(number), without), coin_split(str(number), beside)
+        assert after == before or (before, after) == ("train", "annotator")
+
+
+# ---------------------------------------------------------------- by exact ranks
+
+
+@settings(max_examples=50, deadline=None)
+@given(PATIENTS, SHARES)
+def test_exact_shares_hold_in_each_stratum(patients: set[str], shares: tuple[float, float, float]) -> None:
+    strata = {patient: patient[0] for patient in patients}
+    dealt = rank_splits(strata, made(shares))
+    assert set(dealt) == patients
+    for stratum in set(strata.values()):
+        members = [dealt[patient] for patient in patients if strata[patient] == stratum]
+        for name, share in zip(("val", "test", "annotator"), shares, strict=True):
+            assert abs(members.count(name) - share * len(members)) <= 1
+
+
+def test_the_ranking_is_kept_and_obeyed_when_patients_come(tmp_path: Path) -> None:
+    cohort = made((0.25, 0.25, 0.0), exact=True)
+    names = [f"{number:04d}" for number in range(20)]
+    before = dict(zip(names, split(rows(*names), cohort, tmp_path), strict=True))
+    assert sorted(before.values()) == ["test"] * 5 + ["train"] * 10 + ["val"] * 5
+    more = [*names, "n1", "n2", "n3"]
+    after = dict(zip(more, split(rows(*more), cohort, tmp_path), strict=True))
+    assert before.items() <= after.items()
+    assert {after["n1"], after["n2"], after["n3"]} <= {"train", "val", "test"}
+    again = dict(zip(names[:4], split(rows(*names[:4]), cohort, tmp_path), strict=True))
+    assert again.items() <= before.items()
+
+
+def test_a_ranking_of_other_shares_is_not_used_silently(tmp_path: Path) -> None:
+    split(rows("a", "b"), made((0.25, 0.25, 0.0), exact=True), tmp_path)
+    with pytest.raises(
+        CohortError, match=r"split\.csv: was ranked with 'seed 0 val 0\.25 .* config says 'seed 0 val 0\.1"
+    ):
+        split(rows("a", "b"), made((0.1, 0.25, 0.0), exact=True), tmp_path)
+
+
+# ---------------------------------------------------------------- by file
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "patient,split\nraw one,test\nraw two,train\nraw nine,val\n",
+        "patient,split\none,test\ntwo,train\nnine,val\n",
+        "file,split\nf0.nii,test\na/f1.nii,train\nf9.nii,val\n",
+        "series,split\ns0,test\ns1,train\ns9,val\n",
+    ],
+)
+def test_a_split_file_is_obeyed_by_raw_or_hashed_names(tmp_path: Path, text: str) -> None:
+    (tmp_path / "given.csv").write_text(text)
+    series = rows("one", "two", "three")
+    answers, notes, ranks = split_series(
+        series,
+        [None] * 3,
+        CohortSettings(exact=True),
+        split_file=tmp_path / "given.csv",
+        files=files_of(series),
+        ranking=tmp_path / "split.csv",
+    )
+    assert answers[:2] == ["test", "train"]
+    assert answers[2][0] == Reason.NO_SPLIT
+    assert notes["split_file"] == {"rows": 3, "rows_without_series": 1, "series_without_row": 1}
+    assert ranks == {}
+
+
+def test_one_patient_in_two_splits_of_a_file_is_named_by_hash(tmp_path: Path) -> None:
+    (tmp_path / "given.csv").write_text("file,split\nf0.nii,test\nf1.nii,train\n")
+    with pytest.raises(CohortError, match="patient 7ab5 is in splits test and train; put all series"):
+        split(rows("7ab5", "7ab5"), CohortSettings(), tmp_path, tmp_path / "given.csv")
+
+
+def test_the_ranking_may_be_given_back_as_a_split_file(tmp_path: Path) -> None:
+    series = rows(*[f"p{n}" for n in range(12)])
+    first = split(series, CohortSettings(exact=True), tmp_path)
+    assert split(series, CohortSettings(), tmp_path, tmp_path / "split.csv") == first
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("patient,split\nraw one,holdout\n", "'holdout' is not a split; splits are train, val, test"),
+        ("who,split\nraw one,train\n", "columns are who, split; give split and one of patient"),
+    ],
+)
+def test_a_bad_split_file_says_what_is_wrong(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "given.csv").write_text(text)
+    with pytest.raises(CohortError, match=words):
+        split(rows("one"), CohortSettings(), tmp_path, tmp_path / "given.csv")
+
+
+# ---------------------------------------------------------------- by rows
+
+
+def test_row_ranges_have_guards_between_them(tmp_path: Path) -> None:
+    cohort = CohortSettings(ranges={"generator": (0, 100), "train": (120, 200), "test": (220, 300)})
+    answers = [split(rows("p", row_number=row), cohort, tmp_path)[0] for row in (0, 99, 120, 299)]
+    assert answers == ["generator", "generator", "train", "test"]
+    for row in (100, 119, 200, 300):
+        assert split(rows("p", row_number=row), cohort, tmp_path)[0][0] == Reason.GUARD
+    assert split(rows("p"), cohort, tmp_path)[0][0] == Reason.NO_SPLIT
+
+
+def test_a_patient_across_two_ranges_is_an_error(tmp_path: Path) -> None:
+    cohort = CohortSettings(ranges={"train": (0, 10), "test": (10, 20)})
+    series = rows("7ab5", row_number=9) + rows("7ab5", row_number=10)
+    with pytest.raises(CohortError, match=r"patient 7ab5 is in splits test and train.*widen the guard"):
+        split(series, cohort, tmp_path)
+
+
+# ---------------------------------------------------------------- subsets
+
+
+@settings(max_examples=50, deadline=None)
+@given(PATIENTS, st.floats(0.01, 1), st.floats(0.01, 1), st.integers(0, 5))
+def test_small_fractions_are_parts_of_large_ones(patients: set[str], one: float, two: float, seed: int) -> None:
+    small, large = sorted((one, two))
+    assert low_patients(patients, small, seed) <= low_patients(patients, large, seed) <= patients
+    assert len(low_patients(patients, small, seed)) == max(1, round(small * len(patients)))
+
+
+@settings(max_examples=50, deadline=None)
+@given(PATIENTS, st.integers(1, 20))
+def test_a_limit_spreads_over_splits_and_kinds_and_grows_nested(patients: set[str], count: int) -> None:
+    strata = {patient: (("train", "val", "test")[int(patient[0], 16) % 3], patient[1]) for patient in patients}
+    chosen = spread_patients(strata, count)
+    assert len(chosen) == min(count, len(patients))
+    assert chosen <= spread_patients(strata, count + 1)
+    present = set(strata.values())
+    assert len({strata[patient] for patient in chosen}) == min(count, len(present))
