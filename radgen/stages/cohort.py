@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from radgen.cohort.settings import ClassSettings, CohortSettings, LimitSettings, StructureSettings
 from radgen.errors import ConfigError
@@ -62,27 +63,19 @@ def run(
     cohort, classes, structures, limit
         Sections of the config.
     """
+    from radgen.cohort import tables
     from radgen.cohort.assemble import Sections, assemble
     from radgen.cohort.page import draw_page
     from radgen.cohort.splits import write_ranking
-    from radgen.cohort.tables import (
-        COUNTS_SCHEMA,
-        FILES_SCHEMA,
-        INVENTORY_SCHEMA,
-        REJECTS_SCHEMA,
-        SERIES_SCHEMA,
-        read_rows,
-        write_rows,
-    )
 
     sections = Sections(cohort, classes, structures, limit)
     ranking = series.parent / RANKING
-    candidates = read_rows(inventory, INVENTORY_SCHEMA)
+    candidates = tables.read_rows(inventory, tables.INVENTORY_SCHEMA)
     numbers = _shard_numbers(shards, max((row["shard"] for row in candidates), default=0))
     found = assemble(
         candidates,
-        read_rows(inventory_rejects, REJECTS_SCHEMA),
-        read_rows(files, FILES_SCHEMA),
+        tables.read_rows(inventory_rejects, tables.REJECTS_SCHEMA),
+        tables.read_rows(files, tables.FILES_SCHEMA),
         sections,
         labels_table=labels_table,
         split_file=split_file,
@@ -91,16 +84,15 @@ def run(
     if found.ranks:
         write_ranking(ranking, found.ranks, cohort)
     for number, shard in numbers.items():
-        write_rows(shard, [row for row in found.series if row["shard"] == number], SERIES_SCHEMA)
-    write_rows(series, found.series, SERIES_SCHEMA)
-    write_rows(rejects, found.rejects, REJECTS_SCHEMA)
-    write_rows(counts, found.counts, COUNTS_SCHEMA)
+        tables.write_rows(shard, [row for row in found.series if row["shard"] == number], tables.SERIES_SCHEMA)
+    tables.write_rows(series, found.series, tables.SERIES_SCHEMA)
+    tables.write_rows(rejects, found.rejects, tables.REJECTS_SCHEMA)
+    tables.write_rows(counts, found.counts, tables.COUNTS_SCHEMA)
     notes = read_manifest(inventory_manifest)["run"]["notes"] | found.notes
     write_text(page, draw_page(found.series, found.counts, found.rejects, notes))
-    tables = {"inventory": inventory, "inventory_rejects": inventory_rejects}
-    brought = {"labels_table": labels_table, "split_file": split_file, "ranking": ranking if cohort.exact else None}
-    inputs = {name: input_digest(path) for name, path in tables.items()}
-    inputs |= {name: digest_file(path) for name, path in brought.items() if path is not None and path.is_file()}
+    inputs = {"inventory": input_digest(inventory), "inventory_rejects": input_digest(inventory_rejects)}
+    brought = {"labels_table": labels_table, "split_file": split_file, "ranking": ranking if found.ranks else None}
+    inputs |= {name: digest_file(path) for name, path in brought.items() if path is not None}
     outputs = {"series": series, "rejects": rejects, "counts": counts, "page": page}
     write_manifest(
         manifest,
@@ -109,7 +101,11 @@ def run(
         saw_patients=saw_patients_of(inventory_manifest),
         notes=notes,
     )
-    for row in found.counts:
+    _say(found.counts)
+
+
+def _say(counts: list[dict[str, Any]]) -> None:
+    for row in counts:
         amounts = f"{row['patients']} patients, {row['series']} series, {row['slices']} slices"
         print(f"cohort: {row['split']} {row['class_name'] or 'by slice'}: {amounts}")  # noqa: T201 - the rule's log
 

@@ -109,6 +109,15 @@ def test_near_duplicates_are_one_patient_and_others_are_not(tmp_path: Path) -> N
     assert found.notes["claim"].startswith("no patient-level claim")
 
 
+@pytest.mark.parametrize(("correlation", "patients"), [(0.95, 2), (0.5, 1)])
+def test_how_alike_is_a_setting(tmp_path: Path, correlation: float, patients: int) -> None:
+    mixed = 0.65 * smooth(0) + 0.35 * smooth(1)
+    write_picture(tmp_path / "one.png", smooth(0))
+    write_picture(tmp_path / "mixed.png", mixed.astype(np.uint8))
+    found = inventory_of(tmp_path, patient_from="none", duplicate_correlation=correlation)
+    assert len({row["patient_key"] for row in found.index}) == patients
+
+
 def test_a_cluster_keeps_its_name_when_others_join_the_archive(tmp_path: Path) -> None:
     for seed in range(4):
         write_picture(tmp_path / f"image_{seed}.png", smooth(seed))
