@@ -89,6 +89,8 @@ def make_pairs(
     """
     drafts = index.parent / DRAFT_FOLDER
     shutil.rmtree(drafts, ignore_errors=True)
+    for old in index.parent.glob("shard-*"):
+        old.unlink()
     try:
         rows: list[dict[str, object]] = []
         kept: list[tuple[Path, NDArray[np.int64]]] = []

@@ -23,8 +23,8 @@ def _fraction(**values: float) -> None:
 class AnnotatorSettings:
     """The simulated annotator: a small U-Net taught on the masks of patients set apart for it."""
 
-    images: int = setting(6_000, "Budget: augmented training images shown.")
-    batch_size: int = setting(16, "Images per step.")
+    images: int = setting(5_000, "Budget: augmented training images shown.")
+    batch_size: int = setting(8, "Images per step.")
     channels: tuple[int, ...] = setting((16, 32, 64, 96), "Channels at full, half, quarter, ... resolution.")
     learning_rate: float = setting(3e-3, "AdamW's highest rate; it falls to zero along a cosine.")
     validation_fraction: float = setting(

@@ -116,7 +116,7 @@ def teach_segmenter(
     """
     torch.manual_seed(derive_seed("annotator", "weights", settings.seed))
     shape = SegmenterShape(images.image_shape[0], settings.channels, ("background", *structures))
-    segmenter = Segmenter(shape).to(device)
+    segmenter = Segmenter(shape).to(device).to(memory_format=torch.channels_last)
     shares = draw_shares(images, rows, len(shape.labels))
 
     def loss_at(step: int) -> torch.Tensor:
@@ -124,7 +124,7 @@ def teach_segmenter(
         random = torch.Generator().manual_seed(derive_seed("annotator", "changes", settings.seed, step))
         masks = torch.from_numpy(images.masks(drawn)).long()
         pictures, painted = augment(to_network(images.images(drawn)), masks, settings, random)
-        return dice_cross_entropy(segmenter(pictures.to(device)), painted.to(device))
+        return dice_cross_entropy(segmenter(pictures.to(device, memory_format=torch.channels_last)), painted.to(device))
 
     steps = max(1, settings.images // settings.batch_size)
     run_steps(

@@ -1,0 +1,298 @@
+"""The five stages in a row on a toy study: files, notes, ancestry, and what a second run does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from radgen.annotation.settings import AnnotationSettings
+from radgen.cohort.settings import ClassSettings, LowSettings, StructureSettings
+from radgen.errors import AnnotationError, CheckpointError, ConfigError
+from radgen.gan.settings import SampleSettings, SourceSettings
+from radgen.imageset.core import ImageSet
+from radgen.labels.settings import AnnotatorSettings, LabelHeadSettings, PairsSettings
+from radgen.provenance import SawPatients, read_manifest, saw_patients_of
+from radgen.stages import annotate_import, annotate_pack, annotate_simulated, annotator, labels, pairs
+from tests.annotation.toys import save_indexed
+from tests.labels.toys import (
+    CLASSES,
+    SOURCE,
+    STRUCTURES,
+    save_encoder_file,
+    save_generator_file,
+    write_any_manifest,
+    write_real,
+)
+
+ANNOTATION = AnnotationSettings(count=6, candidates_per_class=16)
+CLASS_SETTINGS = ClassSettings(by="folder", names=CLASSES)
+STRUCTURE_SETTINGS = StructureSettings(names=STRUCTURES)
+SAMPLE = SampleSettings(counts={"plain": 6, "spotted": 5}, match=None, threads=1, seed=2)
+HEAD = LabelHeadSettings(members=2, images=32, width=8, embedding=4, threads=1)
+TEACHER = AnnotatorSettings(images=64, channels=(4, 8), threads=1)
+GAN_SAW = SawPatients(pixels={"train": frozenset({"patient1", "patient3"})})
+
+
+@dataclass
+class Study:
+    """Paths of a toy study whose real slices, encoder and generator stand."""
+
+    root: Path
+
+    def __post_init__(self) -> None:
+        (self.root / "gan").mkdir()
+        self.slices = write_real(self.root / "slices")
+        self.slices_manifest = write_any_manifest(self.root / "slices" / "manifest.json", SawPatients())
+        self.weights = save_generator_file(self.root / "gan" / "generator.safetensors")
+        self.gan_manifest = write_any_manifest(self.root / "gan" / "manifest.json", GAN_SAW, self.weights)
+        self.encoder = save_encoder_file(self.root / "encoder.safetensors")
+        self.annotation = self.root / "annotation"
+        self.pack = self.annotation / "pack" / "pack.parquet"
+        self.pack_manifest = self.annotation / "pack" / "manifest.json"
+        self.index = self.annotation / "index.parquet"
+
+    def make_pack(self, **change: Any) -> None:
+        given = {
+            "weights": self.weights,
+            "gan_manifest": self.gan_manifest,
+            "encoder": self.encoder,
+            "encoder_manifest": self.gan_manifest,
+            "source": SOURCE,
+            "folder": self.pack.parent,
+            "pack": self.pack,
+            "manifest": self.pack_manifest,
+            "annotation": ANNOTATION,
+            "structures": STRUCTURE_SETTINGS,
+            "classes": CLASS_SETTINGS,
+            "sample": SAMPLE,
+            "device": "cpu",
+        }
+        annotate_pack.run(**(given | change))
+
+    def teach(self) -> None:
+        annotator.run(
+            slices=self.slices,
+            slices_manifest=self.slices_manifest,
+            weights=self.root / "annotator" / "annotator.safetensors",
+            scores=self.root / "annotator" / "scores.parquet",
+            manifest=self.root / "annotator" / "manifest.json",
+            annotator=TEACHER,
+            structures=STRUCTURE_SETTINGS,
+            classes=CLASS_SETTINGS,
+            work=self.root / "work",
+            device="cpu",
+        )
+
+    def simulate(self, structures: StructureSettings = STRUCTURE_SETTINGS) -> None:
+        annotate_simulated.run(
+            pack=self.pack,
+            pack_manifest=self.pack_manifest,
+            annotator=self.root / "annotator" / "annotator.safetensors",
+            annotator_manifest=self.root / "annotator" / "manifest.json",
+            source=SOURCE,
+            index=self.index,
+            manifest=self.annotation / "manifest.json",
+            annotation=ANNOTATION,
+            structures=structures,
+            classes=CLASS_SETTINGS,
+            device="cpu",
+        )
+
+    def read_back(self) -> None:
+        annotate_import.run(
+            pack=self.pack,
+            pack_manifest=self.pack_manifest,
+            folder=self.pack.parent,
+            source=SOURCE,
+            index=self.index,
+            manifest=self.annotation / "manifest.json",
+            annotation=ANNOTATION,
+            structures=STRUCTURE_SETTINGS,
+            classes=CLASS_SETTINGS,
+        )
+
+    def teach_head(self) -> None:
+        labels.run(
+            weights=self.weights,
+            gan_manifest=self.gan_manifest,
+            annotation=self.index,
+            annotation_manifest=self.annotation / "manifest.json",
+            pack=self.pack,
+            source=SOURCE,
+            head=self.root / "labels" / "head.safetensors",
+            validation=self.root / "labels" / "validation.parquet",
+            manifest=self.root / "labels" / "manifest.json",
+            labels=HEAD,
+            structures=STRUCTURE_SETTINGS,
+            classes=CLASS_SETTINGS,
+            work=self.root / "work",
+            device="cpu",
+        )
+
+    def make_pairs(self, folder: str = "pairs", sample: SampleSettings = SAMPLE) -> Path:
+        index = self.root / folder / "index.parquet"
+        pairs.run(
+            weights=self.weights,
+            gan_manifest=self.gan_manifest,
+            head=self.root / "labels" / "head.safetensors",
+            labels_manifest=self.root / "labels" / "manifest.json",
+            slices=self.slices,
+            slices_manifest=self.slices_manifest,
+            source=SOURCE,
+            index=index,
+            uncertainty=index.parent / "uncertainty.parquet",
+            manifest=index.parent / "manifest.json",
+            pairs=PairsSettings(drop_fraction=0.25),
+            sample=sample,
+            source_settings=SourceSettings(),
+            low=LowSettings(),
+            structures=STRUCTURE_SETTINGS,
+            classes=CLASS_SETTINGS,
+            device="cpu",
+        )
+        return index
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    study = Study(tmp_path_factory.mktemp("study"))
+    study.make_pack()
+    study.teach()
+    study.simulate()
+    study.teach_head()
+    return study
+
+
+def test_simulated_annotator_is_named_down_to_the_pairs(study: Study) -> None:
+    index = study.make_pairs()
+    for folder in (study.root / "annotator", study.annotation, study.root / "labels", index.parent):
+        who = read_manifest(folder / "manifest.json")["run"]["notes"]["annotator"]
+        assert who["kind"] == "simulated annotator"
+        assert set(who["validation_dice"]) == set(STRUCTURES)
+        assert who["patients_taught"] == 2
+        assert who["patients_held_out"] == 1
+
+
+def test_annotators_patients_count_as_masks_and_nothing_else_does(study: Study) -> None:
+    set_apart = frozenset({"patient0", "patient2", "patient4"})
+    alone = saw_patients_of(study.root / "annotator" / "manifest.json")
+    assert alone == SawPatients(pixels={"annotator": set_apart}, masks={"annotator": set_apart})
+    index = study.make_pairs()
+    for path in (
+        study.annotation / "manifest.json",
+        study.root / "labels" / "manifest.json",
+        index.parent / "manifest.json",
+    ):
+        assert saw_patients_of(path) == alone | GAN_SAW
+    assert saw_patients_of(study.pack_manifest) == GAN_SAW
+
+
+def test_pairs_are_counted_and_ranked(study: Study) -> None:
+    index = study.make_pairs()
+    found = ImageSet(index)
+    assert np.unique(found.column("class_name"), return_counts=True)[1].tolist() == [6, 5]
+    table = pq.read_table(index.parent / "uncertainty.parquet")
+    assert table.num_rows == 8 + 7
+    manifest = read_manifest(index.parent / "manifest.json")
+    assert set(manifest["what"]["outputs"]) == {path.name for path in index.parent.iterdir()} - {"manifest.json"}
+
+
+def test_pairs_made_again_have_the_same_bytes(study: Study) -> None:
+    one, two = study.make_pairs("one").parent, study.make_pairs("two").parent
+    first, second = (read_manifest(folder / "manifest.json")["what"] for folder in (one, two))
+    assert first == second
+    assert (one / "shard-000.masks.arrow").read_bytes() == (two / "shard-000.masks.arrow").read_bytes()
+
+
+def test_pairs_match_the_training_set(study: Study) -> None:
+    index = study.make_pairs("matched", SampleSettings(threads=1))
+    assert len(ImageSet(index)) == 16  # three training patients of 8 images, less the low fraction's one
+
+
+def test_finished_jobs_are_published_again(study: Study) -> None:
+    for folder, again in (("annotator", study.teach), ("labels", study.teach_head)):
+        files = [path for path in (study.root / folder).iterdir() if path.suffix != ".json"]
+        before = {path.name: path.read_bytes() for path in files}
+        assert len(before) == 2
+        for name in before:
+            (study.root / folder / name).unlink()
+        again()
+        assert {name: (study.root / folder / name).read_bytes() for name in before} == before
+        assert read_manifest(study.root / folder / "manifest.json")["run"]["reused"]
+
+
+def test_validation_tables_hold_every_structure(study: Study) -> None:
+    scores = pq.read_table(study.root / "annotator" / "scores.parquet")
+    assert scores.column("structure").to_pylist() == list(STRUCTURES)
+    assert scores.column("n").to_pylist() == [8, 4]
+    validation = pq.read_table(study.root / "labels" / "validation.parquet")
+    assert set(validation.column("member").to_pylist()) == {"0", "1", "ensemble"}
+
+
+def test_person_can_take_the_annotators_place(tmp_path: Path) -> None:
+    study = Study(tmp_path)
+    study.make_pack()
+    with pytest.raises(AnnotationError, match="no masks yet"):
+        study.read_back()
+    ids = pq.read_table(study.pack).column("image_id").to_pylist()
+    for number, image_id in enumerate(ids[:-1]):
+        mask = np.zeros((16, 16), dtype=np.uint8)
+        mask[:4, : 3 * number] = 1
+        save_indexed(study.pack.parent / "masks" / f"{image_id}.png", mask)
+    study.read_back()
+    notes = read_manifest(study.annotation / "manifest.json")["run"]["notes"]
+    assert notes == {"annotator": {"kind": "person"}, "images": 5, "of": 6, "empty_masks": ids[:1]}
+    study.teach_head()
+    assert read_manifest(tmp_path / "labels" / "manifest.json")["run"]["notes"]["annotator"] == {"kind": "person"}
+    painted_before = read_manifest(study.annotation / "manifest.json")["what"]["inputs"]["masks"]
+    save_indexed(study.pack.parent / "masks" / f"{ids[0]}.png", np.ones((16, 16), dtype=np.uint8))
+    study.read_back()
+    assert read_manifest(study.annotation / "manifest.json")["what"]["inputs"]["masks"] != painted_before
+
+
+def test_generator_trained_again_is_refused(tmp_path: Path) -> None:
+    study = Study(tmp_path)
+    study.make_pack()
+    study.teach()
+    study.simulate()
+    save_generator_file(study.weights, seed=5)
+    with pytest.raises(CheckpointError, match="was made with generator"):
+        study.teach_head()
+
+
+def _other_structures(study: Study) -> None:
+    study.simulate(StructureSettings(names=("bright", "dark")))
+
+
+def _pack_elsewhere(study: Study) -> None:
+    study.make_pack(folder=study.root)
+
+
+def _other_classes(study: Study) -> None:
+    study.make_pack(classes=ClassSettings(by="folder", names=("one", "two")))
+
+
+def _too_few_candidates(study: Study) -> None:
+    study.make_pack(annotation=AnnotationSettings(count=40, candidates_per_class=16))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "kind", "message"),
+    [
+        (_other_structures, AnnotationError, "the study's structures are bright, dark"),
+        (_pack_elsewhere, ConfigError, "must lie in --folder"),
+        (_other_classes, ConfigError, "the study has one, two, its generator plain, spotted"),
+        (_too_few_candidates, ConfigError, "20 images of class 0 are to be chosen among 16 candidates"),
+    ],
+)
+def test_what_does_not_fit_is_refused(
+    study: Study, spoil: Callable[[Study], None], kind: type[Exception], message: str
+) -> None:
+    with pytest.raises(kind, match=message):
+        spoil(study)
