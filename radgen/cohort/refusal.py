@@ -29,7 +29,6 @@ class Reason(StrEnum):
     # Masks that fit no image.
     MASK_WITHOUT_IMAGE = "mask-without-image"
     MASK_OTHER_GRID = "mask-on-another-grid"
-    MASK_UNKNOWN_LABEL = "mask-with-unknown-label"
     # Images that nobody can be found for.
     NO_PATIENT = "no-patient"
     # Set aside on purpose: these do not count as refused.
