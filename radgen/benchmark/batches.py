@@ -67,7 +67,9 @@ class BatchSource:
     real, synthetic
         Either may be None, not both.
     settings
-        Batch size, synthetic share and augmentation.
+        Synthetic share and augmentation.
+    batch_size
+        Images of a batch.
     seed
         Of the draws; a batch depends on it and on the step alone.
     with_masks
@@ -80,18 +82,26 @@ class BatchSource:
     """
 
     def __init__(
-        self, *, real: Pool | None, synthetic: Pool | None, settings: ArmTrainingSettings, seed: int, with_masks: bool
+        self,
+        *,
+        real: Pool | None,
+        synthetic: Pool | None,
+        settings: ArmTrainingSettings,
+        batch_size: int,
+        seed: int,
+        with_masks: bool,
     ) -> None:
-        extra = 0 if synthetic is None else settings.batch_size
+        extra = 0 if synthetic is None else batch_size
         if real is not None and synthetic is not None:
             _check_shapes(real.images, synthetic.images)
-            extra = round(settings.batch_size * settings.synthetic_share)
-        counted = ((real, settings.batch_size - extra), (synthetic, extra))
+            extra = round(batch_size * settings.synthetic_share)
+        counted = ((real, batch_size - extra), (synthetic, extra))
         self._parts = [(pool, count) for pool, count in counted if pool is not None and count]
         for pool, _ in self._parts:
             if with_masks and not pool.images.has_masks:
                 msg = f"{pool.images.folder}: no masks here, but segmentation needs them; give image sets with masks"
                 raise InputError(msg)
+        self.batch_size = batch_size
         self._settings, self._seed, self._with_masks = settings, seed, with_masks
 
     def batch(self, step: int, device: torch.device) -> Batch:
@@ -113,8 +123,9 @@ class BatchSource:
 
 
 def as_input(images: NDArray[np.uint8], device: torch.device) -> Tensor:
-    """Turn uint8 images into float32 in [-1, 1]."""
-    return torch.from_numpy(images).to(device).float() / 127.5 - 1
+    """Turn uint8 images into float32 in [-1, 1], channels last in memory."""
+    pixels = torch.from_numpy(images).to(device).contiguous(memory_format=torch.channels_last)
+    return pixels.float() / 127.5 - 1
 
 
 def _check_shapes(real: ImageSet, synthetic: ImageSet) -> None:

@@ -14,7 +14,7 @@ from radgen.benchmark.batches import Batch, class_ids
 from radgen.benchmark.networks import classifier
 from radgen.benchmark.settings import ArmTrainingSettings
 from radgen.benchmark.statistics import macro_auc_replicates
-from radgen.benchmark.train import logits_in_blocks
+from radgen.benchmark.train import logits_in_blocks, spread
 from radgen.imageset.core import ImageSet
 
 
@@ -36,8 +36,11 @@ class Classification:
     def __init__(
         self, real: ImageSet, val: NDArray[np.int64], class_names: tuple[str, ...], settings: ArmTrainingSettings
     ) -> None:
-        self._real, self._val, self._names, self._settings = real, val, class_names, settings
+        self._real, self._names, self._settings = real, class_names, settings
+        self._val = spread(val, settings.val_images)
         self._classes = class_ids(real)
+        self.learning_rate = settings.classifier_learning_rate
+        self.batch_size = settings.classifier_batch_size
 
     def network(self, seed: int) -> nn.Module:
         """Return a fresh network."""

@@ -29,8 +29,8 @@ def classifier(*, channels: int, classes: int, widths: tuple[int, ...], seed: in
 
     Notes
     -----
-    Group normalisation: batch statistics would mix real and synthetic images in training and see only real ones in
-    the test.
+    Each image is normalised by itself: statistics of a batch would mix real and synthetic images in training and see
+    only real ones in the test.
     """
     with _seeded(seed):
         network: nn.Module = ResNet(
@@ -43,7 +43,7 @@ def classifier(*, channels: int, classes: int, widths: tuple[int, ...], seed: in
             conv1_t_stride=2,
             no_max_pool=True,
             num_classes=classes,
-            norm=("group", {"num_groups": 4}),
+            norm=("instance", {"affine": True}),
         )
     return network
 

@@ -48,7 +48,7 @@ def run_arm(inputs: ArmInputs, device: torch.device, say: Callable[[str], None])
     history: list[dict[str, Any]] = []
     for seed in range(inputs.settings.seed, inputs.settings.seed + inputs.settings.seeds):
         # Seeds do not know the arm: networks of one seed start from the same weights in every arm.
-        batches = _batches(inputs, derive_seed("benchmark batches", arm.task, seed))
+        batches = _batches(inputs, task.batch_size, derive_seed("benchmark batches", arm.task, seed))
         weights_seed = derive_seed("benchmark weights", arm.task, seed)
         network, checks = train(task, batches, inputs.settings, weights_seed, device)
         rows = (
@@ -77,10 +77,17 @@ def _pools(inputs: ArmInputs) -> tuple[Pool | None, Pool | None]:
     return real, Pool(inputs.synthetic, np.arange(len(inputs.synthetic), dtype=np.int64))
 
 
-def _batches(inputs: ArmInputs, seed: int) -> BatchSource:
+def _batches(inputs: ArmInputs, batch_size: int, seed: int) -> BatchSource:
     real, synthetic = _pools(inputs)
     with_masks = inputs.arm.task != CLASSIFICATION
-    return BatchSource(real=real, synthetic=synthetic, settings=inputs.settings, seed=seed, with_masks=with_masks)
+    return BatchSource(
+        real=real,
+        synthetic=synthetic,
+        settings=inputs.settings,
+        batch_size=batch_size,
+        seed=seed,
+        with_masks=with_masks,
+    )
 
 
 def _check_classes(inputs: ArmInputs) -> None:

@@ -19,7 +19,7 @@ from radgen.benchmark.batches import Batch
 from radgen.benchmark.networks import segmenter
 from radgen.benchmark.scoring import score_structure
 from radgen.benchmark.settings import ArmTrainingSettings
-from radgen.benchmark.train import IMAGES_PER_BLOCK, logits_in_blocks
+from radgen.benchmark.train import IMAGES_PER_BLOCK, logits_in_blocks, spread
 from radgen.errors import InputError
 from radgen.imageset.core import ImageSet
 from radgen.imaging.resize import Geometry, to_source
@@ -83,7 +83,10 @@ class Segmentation:
     def __init__(
         self, real: ImageSet, val: NDArray[np.int64], structures: tuple[str, ...], settings: ArmTrainingSettings
     ) -> None:
-        self._real, self._val, self._names, self._settings = real, val, structures, settings
+        self._real, self._names, self._settings = real, structures, settings
+        self._val = spread(val, settings.val_images)
+        self.learning_rate = settings.segmenter_learning_rate
+        self.batch_size = settings.segmenter_batch_size
         self._loss = DiceCELoss(to_onehot_y=True, softmax=True, include_background=False, batch=True)
 
     def network(self, seed: int) -> nn.Module:

@@ -79,16 +79,19 @@ class ArmTrainingSettings:
     seed: int = setting(1, "First seed: of initial weights, of batches and of augmentation.")
     threads: int = setting(1, "CPU threads; another number gives slightly different weights.")
     max_steps: int = setting(
-        400, "Steps in every arm; enough for real 100 % to reach its plateau, as the history shows."
+        500, "Steps in every arm; enough for real 100 % to reach its plateau, as the history shows."
     )
     eval_every: int = setting(50, "Steps between scores on the arm's own validation patients.")
-    batch_size: int = setting(16, "Images per step.")
-    learning_rate: float = setting(3e-3, "Peak rate of AdamW, which falls to zero along a cosine.")
+    val_images: int = setting(256, "At most so many validation images score a state, spread evenly over all of them.")
     weight_decay: float = setting(1e-2, "Weight decay of AdamW.")
     synthetic_share: float = setting(0.5, "Share of synthetic images in a batch of an arm that has both kinds.")
+    classifier_batch_size: int = setting(16, "Classification: images per step.")
+    classifier_learning_rate: float = setting(3e-3, "Classification: peak rate of AdamW, which falls along a cosine.")
     classifier_channels: tuple[int, ...] = setting(
-        (12, 24, 48, 96), "Channels of the residual classifier's four stages, multiples of 4."
+        (12, 24, 48, 96), "Channels of the residual classifier's four stages."
     )
+    segmenter_batch_size: int = setting(8, "Segmentation: images per step.")
+    segmenter_learning_rate: float = setting(6e-3, "Segmentation: peak rate of AdamW, which falls along a cosine.")
     segmenter_channels: tuple[int, ...] = setting(
         (8, 16, 32, 64, 96), "Channels of the U-Net's levels; levels below 4 pixels are left out."
     )
@@ -102,8 +105,11 @@ class ArmTrainingSettings:
         if self.seeds < 3:
             msg = f"seeds must be at least 3, not {self.seeds}: fewer say nothing about how much a result varies"
             raise ValueError(msg)
-        for name in ("threads", "max_steps", "eval_every", "batch_size", "learning_rate"):
+        for name in ("threads", "max_steps", "eval_every", "val_images"):
             _above_zero(name, getattr(self, name))
+        for name in ("batch_size", "learning_rate"):
+            for network in ("classifier", "segmenter"):
+                _above_zero(f"{network}_{name}", getattr(self, f"{network}_{name}"))
         if not 0 < self.synthetic_share < 1:
             msg = f"synthetic_share must lie between 0 and 1, not {self.synthetic_share}; for none, name no source"
             raise ValueError(msg)
@@ -111,8 +117,8 @@ class ArmTrainingSettings:
             if not 0 <= getattr(self, name) < 0.5:
                 msg = f"{name} must be at least 0 and below 0.5, not {getattr(self, name)}"
                 raise ValueError(msg)
-        if len(self.classifier_channels) != 4 or any(number < 4 or number % 4 for number in self.classifier_channels):
-            msg = f"classifier_channels needs four multiples of 4, not {self.classifier_channels}"
+        if len(self.classifier_channels) != 4 or min(self.classifier_channels) < 1:
+            msg = f"classifier_channels needs four numbers above 0, not {self.classifier_channels}"
             raise ValueError(msg)
         if len(self.segmenter_channels) < 2 or min(self.segmenter_channels) < 1:
             msg = f"segmenter_channels needs at least two numbers above 0, not {self.segmenter_channels}"

@@ -24,6 +24,8 @@ IMAGES_PER_BLOCK = 64
 class Task(Protocol):
     """What the loop asks of a task; it knows neither classes nor masks itself."""
 
+    learning_rate: float
+
     def network(self, seed: int) -> nn.Module:
         """Return a fresh network."""
         ...
@@ -61,7 +63,7 @@ def train(
     batches
         Training batches by step.
     settings
-        Steps, rates; no arm stops early or goes on longer.
+        Steps and weight decay; no arm stops early or goes on longer.
     seed
         Of the initial weights.
     device
@@ -78,18 +80,19 @@ def train(
     TrainingError
         The loss is not finite.
     """
-    network = task.network(seed).to(device)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    # Channels last in memory: on CPUs such small convolutions run a quarter faster.
+    network = task.network(seed).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.AdamW(network.parameters(), lr=task.learning_rate, weight_decay=settings.weight_decay)
     history: list[Check] = []
     best: tuple[tuple[float, float], dict[str, Tensor]] | None = None
     losses: list[float] = []
     for step in range(1, settings.max_steps + 1):
-        _set_rate(optimizer, settings, step)
+        _set_rate(optimizer, task.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - 1) / settings.max_steps)))
         losses.append(_step(network.train(), optimizer, task, batches.batch(step, device)))
         if step % settings.eval_every and step != settings.max_steps:
             continue
         score, loss = task.validate(network.eval(), device)
-        history.append(Check(step, step * settings.batch_size, float(np.mean(losses)), loss, score, chosen=False))
+        history.append(Check(step, step * batches.batch_size, float(np.mean(losses)), loss, score, chosen=False))
         rank = (score if math.isfinite(score) else -math.inf, -loss)
         if best is None or rank > best[0]:
             best = rank, copy.deepcopy(network.state_dict())
@@ -99,9 +102,9 @@ def train(
     return network.eval(), _mark_chosen(history, best[0])
 
 
-def _set_rate(optimizer: torch.optim.Optimizer, settings: ArmTrainingSettings, step: int) -> None:
+def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     for group in optimizer.param_groups:
-        group["lr"] = settings.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - 1) / settings.max_steps))
+        group["lr"] = rate
 
 
 def _step(network: nn.Module, optimizer: torch.optim.Optimizer, task: Task, batch: Batch) -> float:
@@ -109,7 +112,7 @@ def _step(network: nn.Module, optimizer: torch.optim.Optimizer, task: Task, batc
     loss = task.loss(network(batch.images), batch)
     value = float(loss.detach())
     if not math.isfinite(value):
-        msg = f"the benchmark network's loss is {value}; lower training.learning_rate, then run again"
+        msg = f"the benchmark network's loss is {value}; lower its learning rate in benchmark.training, then run again"
         raise TrainingError(msg)
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
@@ -123,6 +126,17 @@ def _mark_chosen(history: list[Check], rank: tuple[float, float]) -> list[Check]
         first = (score, -check.val_loss) == rank and not any(other.chosen for other in marked)
         marked.append(Check(**{**vars(check), "chosen": first}))
     return marked
+
+
+def spread(positions: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """Return at most `most` positions, evenly spread over all of them.
+
+    >>> spread(np.arange(10), 4).tolist()
+    [0, 3, 6, 9]
+    """
+    if len(positions) <= most:
+        return positions
+    return positions[np.linspace(0, len(positions) - 1, most).round().astype(np.int64)]
 
 
 def logits_in_blocks(

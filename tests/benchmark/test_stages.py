@@ -18,7 +18,12 @@ from radgen.stages import benchmark, benchmark_summary
 from tests.benchmark.toys import CLASSES, STRUCTURES, write_real, write_synthetic
 
 TRAINING = ArmTrainingSettings(
-    max_steps=12, eval_every=6, batch_size=6, classifier_channels=(4, 4, 8, 8), segmenter_channels=(4, 8, 8)
+    max_steps=12,
+    eval_every=6,
+    classifier_batch_size=6,
+    segmenter_batch_size=6,
+    classifier_channels=(4, 4, 8, 8),
+    segmenter_channels=(4, 8, 8),
 )
 BENCHMARK = BenchmarkSettings(training=TRAINING)
 LOW = LowSettings(fraction=0.25)

@@ -19,7 +19,7 @@ from radgen.provenance import SawPatients
 from tests.benchmark.toys import write_real, write_synthetic
 
 CPU = torch.device("cpu")
-STILL = ArmTrainingSettings(batch_size=8, shift=0, scale=0, intensity=0)
+STILL = ArmTrainingSettings(shift=0, scale=0, intensity=0)
 
 
 @pytest.fixture(scope="module")
@@ -64,14 +64,17 @@ def test_weights_depend_on_the_seed_alone_and_leave_torch_as_it_was() -> None:
 # ---------------------------------------------------------------- batches
 
 
-def source(real: ImageSet | None, synthetic: ImageSet | None, settings: ArmTrainingSettings = STILL) -> BatchSource:
+def source(
+    real: ImageSet | None, synthetic: ImageSet | None, settings: ArmTrainingSettings = STILL, batch_size: int = 8
+) -> BatchSource:
     pools = [None if images is None else Pool(images, np.arange(len(images))) for images in (real, synthetic)]
-    return BatchSource(real=pools[0], synthetic=pools[1], settings=settings, seed=3, with_masks=True)
+    return BatchSource(
+        real=pools[0], synthetic=pools[1], settings=settings, batch_size=batch_size, seed=3, with_masks=True
+    )
 
 
 def test_a_batch_depends_on_seed_and_step_alone(real: ImageSet) -> None:
-    settings = ArmTrainingSettings(batch_size=8)
-    one, two = (source(real, None, settings) for _ in range(2))
+    one, two = (source(real, None, ArmTrainingSettings()) for _ in range(2))
     for _ in range(3):
         one.batch(1, CPU)
     assert torch.equal(one.batch(2, CPU).images, two.batch(2, CPU).images)
@@ -141,6 +144,8 @@ def test_sets_of_two_sizes_are_refused(real: ImageSet, tmp_path: Path) -> None:
 class Probe:
     """A task whose validation scores are given; it counts the loop's calls."""
 
+    learning_rate = 1e-3
+
     def __init__(self, scores: list[tuple[float, float]], loss_factor: float = 1.0) -> None:
         self.scores, self.factor, self.steps = iter(scores), loss_factor, 0
 
@@ -157,9 +162,9 @@ class Probe:
 
 
 def run_probe(real: ImageSet, scores: list[tuple[float, float]], **changes: float) -> tuple[Probe, list[bool]]:
-    settings = ArmTrainingSettings(batch_size=2, max_steps=10, eval_every=4)
+    settings = ArmTrainingSettings(max_steps=10, eval_every=4)
     probe = Probe(scores, **changes)
-    _, history = train(probe, source(real, None, settings), settings, 1, CPU)
+    _, history = train(probe, source(real, None, settings, batch_size=2), settings, 1, CPU)
     assert [check.step for check in history] == [4, 8, 10]
     return probe, [check.chosen for check in history]
 
@@ -183,5 +188,5 @@ def test_best_state_is_kept_and_no_arm_stops_early(
 
 
 def test_a_loss_that_is_not_finite_stops_the_arm(real: ImageSet) -> None:
-    with pytest.raises(TrainingError, match=r"loss is nan; lower training.learning_rate"):
+    with pytest.raises(TrainingError, match=r"loss is nan; lower its learning rate"):
         run_probe(real, [], loss_factor=float("nan"))
