@@ -1,4 +1,4 @@
-"""What the self-supervised networks are taught: two views of one image belong together, and how degraded each is."""
+"""What a network is taught without labels: two views of one image belong together, and how degraded each is."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ EXPANDED = 128
 # Weights of VICReg's three terms and of the grades. The paper's invariance weighs 25, for class recognition; a judge
 # must keep what tells a good image from a poor one: with 5 it saw blur and noise several times better, classes as well.
 INVARIANCE, VARIANCE, COVARIANCE, GRADES = 5.0, 25.0, 1.0, 10.0
+# Weight of the class labels where a judge may use them: by views alone it did not see the phantom's lesions at all.
+CLASSES = 10.0
 WANTED_DEVIATION = 1.0
-NUMBER_OF_GRADES = 2
+NUMBER_OF_GRADES = 3
 
 
 class Expander(nn.Module):
@@ -31,25 +33,28 @@ class Expander(nn.Module):
         self.grades = nn.Linear(dimension, NUMBER_OF_GRADES)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Map features [n, D] to the space of the loss [n, 128] and to grades [n, 2]."""
+        """Map features [n, D] to the space of the loss [n, 128] and to grades [n, 3]."""
         return self.layers(features), self.grades(features)
 
 
 def graded_views(features: Tensor, grades: Tensor, expander: Expander) -> Tensor:
-    """Join VICReg and the reading of grades.
+    """Join VICReg and the reading of grades: how much more degraded is the first view than the second.
+
+    Differences, because a real image brings blur, noise and spots of its own, which both of its views share.
 
     Parameters
     ----------
     features
         Raw features [2 n, D] of first and second views, in this order.
     grades
-        How degraded each view is, [2 n, 2].
+        How degraded each view is, [2 n, 3].
     expander
         Trained with the network.
     """
     expanded, read = expander(features)
     one, two = expanded.chunk(2)
-    loss: Tensor = vicreg(one, two) + GRADES * F.mse_loss(read, grades)
+    difference = _difference(read) - _difference(grades)
+    loss: Tensor = vicreg(one, two) + GRADES * difference.square().mean()
     return loss
 
 
@@ -72,6 +77,11 @@ def vicreg(one: Tensor, two: Tensor) -> Tensor:
         + COVARIANCE * (_off_diagonal(one) + _off_diagonal(two))
     )
     return loss
+
+
+def _difference(pairs: Tensor) -> Tensor:
+    first, second = pairs.chunk(2)
+    return first - second
 
 
 def _deviation(values: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from radgen.settings import section, setting
 
-OBJECTIVES = ("auto", "classes", "views")
+OBJECTIVES = ("auto", "classes", "views", "both")
 
 
 @section
@@ -26,9 +26,13 @@ class ViewSettings:
     )
     grade_noise: float = setting(0.1, "Self-supervised only: the same for noise, as a share of the full range.")
 
+    grade_spot: float = setting(
+        0.4, "Self-supervised only: the same for the contrast of a small round spot, as a share of the grey below it."
+    )
+
     def __post_init__(self) -> None:
         """Refuse shares outside [0, 1)."""
-        for name in ("shift", "zoom", "contrast", "brightness", "noise", "grade_noise"):
+        for name in ("shift", "zoom", "contrast", "brightness", "noise", "grade_noise", "grade_spot"):
             if not 0 <= getattr(self, name) < 1:
                 msg = f"views.{name} must lie in [0, 1), not {getattr(self, name)}"
                 raise ValueError(msg)
@@ -42,7 +46,7 @@ class EncoderSettings:
     """The encoder: may guide, embed and select, never scores a published number."""
 
     objective: str = setting(
-        "auto", "classes (cross-entropy), views (self-supervised), or auto: classes wherever labels may be used."
+        "auto", "classes (cross-entropy), views (self-supervised), both, or auto: classes wherever labels may be used."
     )
     dimension: int = setting(64, "Number of features of one image.")
     width: int = setting(16, "Channels of the first stage; later ones have up to six times as many.")
@@ -64,12 +68,14 @@ class EncoderSettings:
 class JudgeSettings:
     """The judge: another seed, objective and half of the patients than any other network; used in no loss."""
 
-    objective: str = setting("views", "views (self-supervised); classes only to study how much the objective matters.")
+    objective: str = setting(
+        "both", "both (self-supervised, and classes where there are two), views (self-supervised alone) or classes."
+    )
     dimension: int = setting(
         32, "Number of features of one image; a Frechet distance needs ten held-out images for each."
     )
     width: int = setting(16, "Channels of the first stage; later ones have up to six times as many.")
-    images: int = setting(16_000, "Budget: images shown in training, each of them in two views.")
+    images: int = setting(12_800, "Budget: images shown in training, each of them in two views.")
     batch_size: int = setting(128, "Images per step.")
     learning_rate: float = setting(2e-3, "Highest rate of AdamW, reached after a short warm-up, then a cosine to zero.")
     weight_decay: float = setting(0.01, "Decoupled weight decay.")

@@ -18,7 +18,7 @@ from radgen.errors import TrainingError
 from radgen.features.embed import accuracies, features_of, fit_probe, probabilities_of
 from radgen.features.grades import degrade
 from radgen.features.network import ConvEncoder, FeatureNetwork, NetworkShape, to_network
-from radgen.features.objectives import Expander, graded_views
+from radgen.features.objectives import CLASSES, Expander, graded_views
 from radgen.features.rows import TrainingRows, class_ids
 from radgen.features.settings import EncoderSettings, JudgeSettings
 from radgen.features.views import random_views
@@ -53,7 +53,7 @@ class Lesson:
     classes
         The study's classes.
     objective
-        "classes" or "views".
+        "classes", "views" or "both".
     """
 
     images: ImageSet
@@ -64,11 +64,11 @@ class Lesson:
     @property
     def shown(self) -> NDArray[np.int64]:
         """Positions of the images that enter the loss."""
-        return self.rows.labelled if self.objective == "classes" else self.rows.pixels
+        return self.rows.pixels if self.objective == "views" else self.rows.labelled
 
 
 def choose_objective(wanted: str, rows: TrainingRows, images: ImageSet, classes: ClassSettings) -> tuple[str, str]:
-    """Decide between classes and views.
+    """Decide between class labels, views, and both.
 
     Returns
     -------
@@ -81,16 +81,18 @@ def choose_objective(wanted: str, rows: TrainingRows, images: ImageSet, classes:
         Classes are asked for where fewer than two have labelled images.
     """
     present = len(np.unique(class_ids(images, rows.labelled, classes)))
-    if wanted == "views":
-        return "views", "asked for"
-    if present >= 2 and wanted == "classes":
-        return "classes", "asked for"
-    if wanted == "classes":
+    if wanted == "classes" and present < 2:
         msg = f"objective is classes, but labelled images are of {present} class(es); set objective: auto or views"
         raise TrainingError(msg)
+    if wanted in {"views", "classes"}:
+        return wanted, "asked for"
+    if present < 2:
+        return "views", f"{wanted}: labelled images are of {present} class(es)"
+    if wanted == "both":
+        return "both", f"{present} classes"
     if rows.few_labels:
         return "views", "auto: the setting withholds class labels of most images"
-    return ("classes", f"auto: {present} classes") if present >= 2 else ("views", "auto: there is one class")
+    return "classes", f"auto: {present} classes"
 
 
 def train_network(
@@ -130,7 +132,7 @@ def train_network(
         expander = Expander(settings.dimension)
     history = _fit(network.to(device), expander.to(device), _Draw(lesson, settings), device, say)
     _standardise(network, lesson, settings, device)
-    if len(names) > 1 and lesson.objective != "classes" and shape.has_classes:
+    if len(names) > 1 and lesson.objective == "views" and shape.has_classes:
         labelled = features_of(FeatureNetwork(network, "", device), lesson.images, lesson.rows.labelled)
         probe = fit_probe(labelled, class_ids(lesson.images, lesson.rows.labelled, lesson.classes), len(names))
         network.classify.load_state_dict(probe.state_dict())
@@ -192,7 +194,11 @@ def _loss(network: ConvEncoder, expander: Expander, draw: _Draw, seen: int, devi
     if draw.lesson.objective == "classes":
         return F.cross_entropy(network.logits(network.embed(one)), torch.from_numpy(ids).to(device))
     both, grades = degrade(torch.cat([one, random_views(batch, views, generator)]), views, generator)
-    return graded_views(network.embed(both), grades, expander)
+    features = network.embed(both)
+    loss = graded_views(features, grades, expander)
+    if draw.lesson.objective == "both":
+        loss = loss + CLASSES * F.cross_entropy(network.logits(features), torch.from_numpy(ids).to(device).repeat(2))
+    return loss
 
 
 class _Draw:
@@ -200,7 +206,7 @@ class _Draw:
 
     def __init__(self, lesson: Lesson, settings: Settings) -> None:
         self.lesson, self.settings = lesson, settings
-        if lesson.objective == "classes":
+        if lesson.objective != "views":
             ids = class_ids(lesson.images, lesson.shown, lesson.classes)
             self._groups = [(int(number), lesson.shown[ids == number]) for number in np.unique(ids)]
         else:

@@ -18,7 +18,7 @@ from radgen.features.rows import class_ids, held_out_rows, judge_patients
 from radgen.features.settings import JudgeSettings
 from radgen.imageset.core import ImageSet
 from radgen.metrics.frechet import frechet_between
-from radgen.seeds import random_generator
+from radgen.seeds import derive_seed, random_generator
 
 CHECKS_SCHEMA = pa.schema(
     [
@@ -33,6 +33,7 @@ CHECKS_SCHEMA = pa.schema(
     ]
 )
 FEWEST_IMAGES = 4
+HALVINGS = 16
 IMAGES_AT_ONCE = 512  # distorted copies in memory; a multiple of the four directions of a shift
 
 Row = dict[str, str | float | int | bool | None]
@@ -156,29 +157,29 @@ def _distorted(held_out: _HeldOut, distort: Distortion, level: float) -> NDArray
 def _wrong_class(held_out: _HeldOut, settings: JudgeSettings) -> list[Row]:
     """Replace a rising share of a class by other classes and compare with the same class of other patients.
 
-    The value is the mean over classes; the reference of the first level is the distance with nothing replaced.
+    Values are means over classes and over several halvings of the patients, because one halving of a few patients
+    differs from another by more than a class does; the reference of the first level has nothing replaced.
     """
-    patients = held_out.images.column("patient")[held_out.rows]
-    half = judge_patients(patients.tolist(), settings.seed)
-    first = np.array([patient in half for patient in patients], dtype=bool)
     features = features_of(held_out.network, held_out.images, held_out.rows)
-    rng = random_generator("judge", settings.seed, "wrong_class")
+    patients = held_out.images.column("patient")[held_out.rows]
     levels = (0.0, *settings.wrong_class_shares)
-    values, used = [], 0
-    for number in np.unique(held_out.ids):
-        mine = held_out.ids == number
-        reference, own, other = features[first & mine], features[~first & mine], features[~mine]
-        count = min(len(own), len(other))
-        if min(len(reference), count) < FEWEST_IMAGES:
-            continue
-        own, other = rng.permutation(own)[:count], rng.permutation(other)[:count]
-        mixed = [np.concatenate([other[: round(share * count)], own[round(share * count) :]]) for share in levels]
-        values.append([frechet_between(reference, part) for part in mixed])
-        used += len(reference) + count
+    values = []
+    for number in range(HALVINGS):
+        half = judge_patients(patients.tolist(), derive_seed("judge", settings.seed, "halving", number))
+        first = np.array([patient in half for patient in patients], dtype=bool)
+        for class_id in np.unique(held_out.ids):
+            mine = held_out.ids == class_id
+            reference, own, other = features[first & mine], features[~first & mine], features[~first & ~mine]
+            count = min(len(own), len(other))
+            if min(len(reference), count) >= FEWEST_IMAGES:
+                rng = random_generator("judge", settings.seed, "wrong_class", number, int(class_id))
+                own, other = rng.permutation(own)[:count], rng.permutation(other)[:count]
+                mixed = [np.concatenate([other[: round(f * count)], own[round(f * count) :]]) for f in levels]
+                values.append([frechet_between(reference, part) for part in mixed])
     if not values:
         return [_missing("wrong_class", len(held_out.rows), "no two classes with enough held-out images")]
     means = np.mean(values, axis=0).tolist()
-    return _rising("wrong_class", "share", used, list(zip(levels, means, strict=True))[1:], means[0])
+    return _rising("wrong_class", "share", len(held_out.rows), list(zip(levels, means, strict=True))[1:], means[0])
 
 
 def _rising(name: str, unit: str, n: int, steps: Sequence[tuple[float | None, float]], start: float) -> list[Row]:
