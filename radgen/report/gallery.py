@@ -37,7 +37,8 @@ def overlaid(images: Pixels, masks: Pixels, colours: Sequence[str] = ()) -> Pixe
     around = (padded[:, :-2, 1:-1], padded[:, 2:, 1:-1], padded[:, 1:-1, :-2], padded[:, 1:-1, 2:])
     outline = inside & np.any([neighbour != masks for neighbour in around], axis=0)
     opacity = np.where(outline, 0.9, np.where(inside, MASK_OPACITY, 0.0))[..., None]
-    return np.rint(base * (1 - opacity) + paint * opacity).astype(np.uint8)
+    shown: Pixels = np.rint(base * (1 - opacity) + paint * opacity).astype(np.uint8)
+    return shown
 
 
 def mask_colour(label: int, colours: Sequence[str] = ()) -> str:

@@ -127,7 +127,7 @@ def _training(settings: Settings) -> str:
         return ""
     return (
         f"In every arm {own.get('seeds', '?')} networks of one architecture were trained for "
-        f"{count(own.get('max_steps'))} steps of {own.get('batch_size', '?')} images with the same augmentation; the "
+        f"{count(own.get('max_steps'))} steps with the same batch size and augmentation; the "
         "state with the best score on the validation patients of the arm's own label budget was tested on real "
         "patients that no ancestor saw."
     )

@@ -118,7 +118,7 @@ def _register_font() -> None:
 
 def new_figure(height_in: float, *, margin_top_in: float = 0.0, margin_bottom_in: float = 0.26) -> Figure:
     """Return an empty figure of the common width; margins are kept free for the mark and the line at its foot."""
-    height = min(height_in + margin_top_in + margin_bottom_in, MAX_HEIGHT_IN)
+    height = round(min(height_in + margin_top_in + margin_bottom_in, MAX_HEIGHT_IN) * DPI) / DPI
     figure = Figure(figsize=(WIDTH_IN, height))
     free = 1 - (margin_top_in + margin_bottom_in) / height
     box = (0.008, margin_bottom_in / height, 0.984, free)
@@ -144,6 +144,9 @@ def add_marks(figure: Figure, statement: str, trial: str) -> None:
 
 def save_figure(figure: Figure, stem: Path) -> tuple[int, int]:
     """Write `<stem>.pdf` and `<stem>.png` without dates or program names; return the PNG's width and height in px."""
+    if figure.get_layout_engine() is not None:
+        figure.draw_without_rendering()  # lays out once, so that both files agree
+        figure.set_layout_engine("none")
     with atomic_path(stem.with_name(f"{stem.name}.pdf")) as path:
         figure.savefig(path, format="pdf", metadata={"Creator": None, "Producer": None, "CreationDate": None})
     with atomic_path(stem.with_name(f"{stem.name}.png")) as path:

@@ -74,8 +74,8 @@ def _distance(axes: Axes, rows: pd.DataFrame, published: int | None) -> None:
     for seen, value in zip(chosen["seen_images"], chosen["value"], strict=True):
         axes.plot(seen / 1000, value, marker="o", markersize=10, markerfacecolor="none", color=GOOD)
         axes.annotate(
-            f"published: {value:.3g}", (seen / 1000, value), (0, -9), textcoords="offset points", color=GOOD, fontsize=7,
-            ha="right", va="top",
+            f"published: {value:.3g}", (seen / 1000, value), (0, -9), textcoords="offset points", color=GOOD,
+            fontsize=7, ha="right", va="top",
         )  # fmt: skip
     axes.set_ylim(bottom=0)
     _finish(axes, "Domain Frechet distance", "encoder, validation; for the choice only")
