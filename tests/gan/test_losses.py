@@ -1,0 +1,57 @@
+"""Losses against their formulas on tiny tensors."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from radgen.gan.losses import LOSSES, gradient_penalty
+
+REAL, FAKE = torch.tensor([1.0, -2.0]), torch.tensor([0.5, 3.0])
+
+
+def _softplus(x: float) -> float:
+    return math.log1p(math.exp(x))
+
+
+def test_nonsaturating_loss_is_its_formula() -> None:
+    loss = LOSSES["nonsaturating"]
+    expected = (_softplus(-1.0) + _softplus(2.0)) / 2 + (_softplus(0.5) + _softplus(3.0)) / 2
+    assert loss.discriminator(REAL, FAKE).item() == pytest.approx(expected, rel=1e-6)
+    assert loss.generator(REAL, FAKE).item() == pytest.approx((_softplus(-0.5) + _softplus(-3.0)) / 2, rel=1e-6)
+    assert not loss.penalise_fake
+
+
+def test_relativistic_loss_is_its_formula() -> None:
+    loss = LOSSES["relativistic"]
+    assert loss.discriminator(REAL, FAKE).item() == pytest.approx((_softplus(-0.5) + _softplus(5.0)) / 2, rel=1e-6)
+    assert loss.generator(REAL, FAKE).item() == pytest.approx((_softplus(0.5) + _softplus(-5.0)) / 2, rel=1e-6)
+    assert loss.penalise_fake
+    assert loss.generator_sees_real
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_each_side_pulls_the_fake_logit_its_own_way(name: str) -> None:
+    for side, sign in ((LOSSES[name].discriminator, 1), (LOSSES[name].generator, -1)):
+        fake = FAKE.clone().requires_grad_()
+        side(REAL, fake).backward()  # type: ignore[no-untyped-call]
+        assert fake.grad is not None
+        assert (fake.grad * sign > 0).all()
+
+
+def test_penalty_of_a_linear_critic_is_its_squared_weight() -> None:
+    weight = torch.randn(1, 4, 4, requires_grad=True)
+    images = torch.randn(3, 1, 4, 4, requires_grad=True)
+    penalty = gradient_penalty((images * weight).sum(dim=(1, 2, 3)), images)
+    torch.testing.assert_close(penalty, weight.square().sum())
+    penalty.backward()  # type: ignore[no-untyped-call]
+    torch.testing.assert_close(weight.grad, 2 * weight.detach())
+
+
+def test_penalty_of_a_constant_critic_is_zero() -> None:
+    images = torch.randn(3, 1, 4, 4, requires_grad=True)
+    logits: Tensor = (images * 0).sum(dim=(1, 2, 3)) + 7
+    assert gradient_penalty(logits, images).item() == 0

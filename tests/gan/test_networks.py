@@ -1,0 +1,110 @@
+"""Shapes, gradients and the algebra of the two networks."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from radgen.errors import ConfigError
+from radgen.gan.discriminator import Discriminator, minibatch_deviation
+from radgen.gan.generator import Generator, GeneratorShape, scales_of
+from radgen.gan.layers import ModulatedConv, upsample
+from radgen.gan.mapping import Mapping
+from tests.gan import toys
+
+
+@pytest.mark.parametrize(("resolution", "channels", "noise"), [(8, 1, False), (16, 1, True), (32, 2, True)])
+def test_generator_makes_images_and_one_map_per_scale(resolution: int, channels: int, noise: bool) -> None:
+    shape = GeneratorShape(resolution, channels, 3, 4, 8, 1, (8, 6), noise=noise)
+    network = Generator(shape)
+    images, features = network.synthesise(torch.randn(5, 8), torch.randn(5, network.noise_length))
+    assert images.shape == (5, channels, resolution, resolution)
+    assert images.dtype == torch.float32
+    assert list(features) == list(network.feature_channels)
+    for scale, (name, value) in zip(scales_of(resolution), features.items(), strict=True):
+        assert value.shape == (5, network.feature_channels[name], scale, scale)
+
+
+def test_gradient_reaches_every_parameter() -> None:
+    torch.manual_seed(0)
+    generator = Generator(toys.SHAPE)
+    discriminator = Discriminator(16, 1, 2, (6, 8, 8))
+    classes = torch.arange(8) % 2
+    images = generator(torch.randn(8, 6), classes, torch.randn(8, generator.noise_length))
+    F.softplus(-discriminator(images, classes)).mean().backward()  # type: ignore[no-untyped-call]
+    for network in (generator, discriminator):
+        _every_gradient(network)
+
+
+def _every_gradient(network: nn.Module) -> None:
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+def test_default_networks_hold_about_six_hundred_thousand_parameters() -> None:
+    channels = (96, 96, 64, 48, 32)
+    generator = Generator(GeneratorShape(64, 1, 2, 64, 128, 2, channels, noise=True))
+    for network in (generator, Discriminator(64, 1, 2, channels)):
+        assert 0.5e6 < sum(parameter.numel() for parameter in network.parameters()) < 0.7e6
+
+
+@pytest.mark.parametrize("double", [False, True])
+def test_modulated_convolution_equals_a_convolution_of_its_own_for_each_image(double: bool) -> None:
+    torch.manual_seed(1)
+    layer = ModulatedConv(5, 7, 4, gain=1.3)
+    nn.init.normal_(layer.bias)
+    nn.init.normal_(layer.style.bias)
+    x, w = torch.randn(3, 5, 8, 8), torch.randn(3, 4)
+    found = layer(x, w, double=double)
+    for number in range(3):
+        style = layer.style(w)[number]
+        weight = layer.weight * style[None, :, None, None]
+        weight = weight / weight.square().sum(dim=(1, 2, 3), keepdim=True).sqrt() * 1.3
+        source = upsample(x[number : number + 1]) if double else x[number : number + 1]
+        expected = F.conv2d(source, weight, layer.bias, padding=1)
+        torch.testing.assert_close(found[number : number + 1], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_noise_is_added_before_the_activation() -> None:
+    layer = ModulatedConv(2, 3, 4)
+    x, w, noise = torch.randn(1, 2, 4, 4), torch.randn(1, 4), torch.randn(1, 1, 4, 4)
+    torch.testing.assert_close(layer(x, w, noise=noise), layer(x, w) + noise)
+
+
+def test_class_changes_image_and_verdict() -> None:
+    generator = toys.generator()
+    z, noise = torch.randn(4, 6), torch.randn(4, generator.noise_length)
+    one, two = (generator(z, torch.full((4,), number), noise) for number in (0, 1))
+    assert not torch.equal(one, two)
+    discriminator = Discriminator(16, 1, 2, (6,))
+    verdicts = [discriminator(one, torch.full((4,), number)) for number in (0, 1)]
+    assert verdicts[0].shape == (4,)
+    assert not torch.equal(*verdicts)
+
+
+def test_minibatch_deviation_sees_equal_images() -> None:
+    x = torch.randn(1, 3, 4, 4).expand(8, -1, -1, -1)
+    assert minibatch_deviation(x).max() < 2e-3
+    varied = minibatch_deviation(torch.randn(8, 3, 4, 4))
+    assert varied.shape == (8, 1, 4, 4)
+    assert varied.min() > 0.3
+
+
+def test_class_average_follows_the_styles_of_its_class_alone() -> None:
+    torch.manual_seed(2)
+    mapping = Mapping(4, 8, 2, 2)
+    classes = torch.zeros(64, dtype=torch.long)
+    for _ in range(60):
+        mapping.track(mapping(torch.randn(64, 4), classes).detach(), classes)
+    expected = mapping(torch.randn(20_000, 4), torch.zeros(20_000, dtype=torch.long)).mean(dim=0)
+    torch.testing.assert_close(mapping.w_avg[0], expected, rtol=0.15, atol=0.05)
+    assert mapping.w_avg[1].abs().max() == 0
+
+
+@pytest.mark.parametrize("resolution", [4, 50, 96])
+def test_impossible_resolution_is_refused_with_a_possible_one(resolution: int) -> None:
+    with pytest.raises(ConfigError, match=rf"images of {resolution} pixels: .* set the slices' size to (8|64|128)"):
+        scales_of(resolution)

@@ -1,0 +1,161 @@
+"""The stages in fresh processes: killed, stopped, damaged, resumed; then sampled and made again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from radgen.cli import main
+from radgen.errors import LeaseError
+from radgen.keyed import KeyedJob
+from radgen.provenance import read_manifest
+from tests.gan import toys
+
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+
+
+def _start(arguments: list[str]) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", "import sys; from radgen.cli import main; sys.exit(main())", *arguments]
+    return subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def _states(study: Path, out: str) -> list[Path]:
+    return sorted((study / f"work-{out}").glob("gan/*/state-*.pt"))
+
+
+def _stop(process: subprocess.Popen[str], study: Path, out: str, more_than: str, number: signal.Signals) -> str:
+    """Send a signal once a state newer than the one named is on disk; return what the process printed."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if any(path.name > more_than for path in _states(study, out)):
+            process.send_signal(number)
+            break
+        time.sleep(0.01)
+    return process.communicate(timeout=120)[0]
+
+
+def _manifest(study: Path, out: str) -> dict[str, Any]:
+    return read_manifest(study / out / "manifest.json")
+
+
+@pytest.fixture(scope="module")
+def straight(study: Path) -> Path:
+    """Train without a stop in a process of its own."""
+    process = _start(toys.gan_command(study, "straight"))
+    assert process.communicate(timeout=300)[0]
+    assert process.returncode == 0
+    return study / "straight"
+
+
+def test_killed_stopped_and_damaged_training_ends_bit_for_bit_the_same(study: Path, straight: Path) -> None:
+    command = toys.gan_command(study, "broken")
+    killed = _start(command)
+    _stop(killed, study, "broken", "", signal.SIGKILL)
+    assert killed.returncode == -signal.SIGKILL
+    first = _states(study, "broken")[-1].name
+
+    stopped = _start(command)
+    said = _stop(stopped, study, "broken", first, signal.SIGTERM)
+    assert stopped.returncode == 75, said
+    assert "stopped by SIGTERM at" in said
+    states = _states(study, "broken")
+    assert len(states) == 2
+    states[-1].write_bytes(states[-1].read_bytes()[:-1])
+
+    resumed = _start(command)
+    said = resumed.communicate(timeout=300)[0]
+    assert resumed.returncode == 0, said
+    assert "is damaged (digest" in said
+    notes = _manifest(study, "broken")["run"]["notes"]
+    assert notes["resumed_images"] == int(states[0].name.split("-")[1]) > 0
+    assert notes["seen_images"] == 800
+    for name in ("generator.safetensors", "last.safetensors", "history.parquet", "samples.png"):
+        assert (study / "broken" / name).read_bytes() == (straight / name).read_bytes(), name
+
+
+def test_finished_training_is_published_again_in_no_time(study: Path, straight: Path) -> None:
+    before = (straight / "generator.safetensors").read_bytes()
+    (straight / "generator.safetensors").unlink()
+    assert main(toys.gan_command(study, "straight")) == 0
+    assert (straight / "generator.safetensors").read_bytes() == before
+    manifest = _manifest(study, "straight")
+    assert manifest["run"]["reused"] is True
+    assert manifest["what"]["settings"]["gan"].keys().isdisjoint({"images", "save_every_images"})
+    assert manifest["what"]["saw_patients"]["pixels"]["by_split"].keys() == {"train", "val"}
+
+
+def test_a_larger_budget_goes_on_and_leaves_the_smaller_whole(study: Path, straight: Path) -> None:
+    small = toys.gan_command(study, "grown", images=400)
+    large = toys.gan_command(study, "grown")
+    assert main(small) == 0
+    before = (study / "grown/last.safetensors").read_bytes()
+    assert main(large) == 0
+    assert _manifest(study, "grown")["run"]["notes"]["resumed_images"] == 400
+    assert (study / "grown/last.safetensors").read_bytes() == (straight / "last.safetensors").read_bytes()
+    assert main(small) == 0
+    assert _manifest(study, "grown")["run"]["reused"] is True
+    assert (study / "grown/last.safetensors").read_bytes() == before
+
+
+def test_a_second_live_writer_is_refused(
+    study: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = toys.gan_command(study, "leased", images=16)
+    assert main(command) == 0
+    work = next((study / "work-leased/gan").iterdir())
+    what = json.loads((work / "what.json").read_text())
+    with KeyedJob(study / "work-leased", "gan", what) as job:
+        assert job.folder == work
+        assert main(command) == 2
+        assert f"process {os.getpid()}" in capsys.readouterr().err
+        with pytest.raises(LeaseError, match="is already"), KeyedJob(study / "work-leased", "gan", what):
+            pass
+    assert main(command) == 0
+
+
+def test_a_class_without_images_is_refused(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = toys.gan_command(study, "lacking")
+    command[-1] = command[-1].replace('["small", "large"]', '["small", "large", "none"]')
+    assert main(command) == 2
+    assert "source main: class none has 0 images to learn from, at least 2 are needed" in capsys.readouterr().err
+
+
+def test_samples_are_made_and_made_again(study: Path, straight: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = study / "samples/main"
+    sections = {
+        "sample": {"counts": {"small": 18, "large": 5}, "match": None, "threads": 1, "truncation": 0.8},
+        "classes": {"by": "folder", "names": toys.CLASS_NAMES},
+    }
+    options = {
+        "weights": straight / "generator.safetensors",
+        "gan-manifest": straight / "manifest.json",
+        "slices": study / "slices/index.parquet",
+        "slices-manifest": study / "slices/manifest.json",
+        "source": "main",
+        "index": out / "index.parquet",
+        "manifest": out / "manifest.json",
+        "settings": json.dumps(sections),
+        "device": "cpu",
+    }
+    assert main(["sample", *(word for name, value in options.items() for word in (f"--{name}", str(value)))]) == 0
+    manifest = read_manifest(out / "manifest.json")
+    assert manifest["what"]["saw_patients"] == _manifest(study, "straight")["what"]["saw_patients"]
+    assert len(manifest["what"]["outputs"]) == 3
+
+    again = ["regenerate", "main_small_000017", "--index", str(out / "index.parquet"), "--weights"]
+    capsys.readouterr()
+    assert main([*again, str(straight / "generator.safetensors"), "--out", str(study / "one.png")]) == 0
+    assert "equal: all 256 pixels" in capsys.readouterr().out
+    assert (study / "one.png").is_file()
+    assert main([*again, str(straight / "history.parquet")]) == 2
+    assert "was made with" in capsys.readouterr().err
+    assert main(["regenerate", "main_small_000099", "--index", str(out / "index.parquet")]) == 2
+    assert "no image 'main_small_000099' among 23" in capsys.readouterr().err

@@ -1,0 +1,38 @@
+"""The choice of device, and its reason."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from radgen.errors import ConfigError
+from radgen.training.devices import autocast, choose_device, set_threads
+
+
+def test_auto_takes_what_is_there_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device("auto") == (torch.device("cpu"), "auto: torch sees no CUDA device")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "H200")
+    assert choose_device("auto") == (torch.device("cuda"), "auto: found H200")
+    assert choose_device("cpu") == (torch.device("cpu"), "asked for")
+
+
+def test_missing_device_and_unknown_word_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match="sees no CUDA device here; set device: auto or cpu"):
+        choose_device("cuda")
+    with pytest.raises(ConfigError, match="must be one of auto, cpu, cuda, not 'gpu'"):
+        choose_device("gpu")
+
+
+def test_threads_and_precision_are_obeyed() -> None:
+    before = torch.get_num_threads()
+    set_threads(before + 1)
+    assert torch.get_num_threads() == before + 1
+    set_threads(before)
+    x = torch.randn(4, 4)
+    with autocast(torch.device("cpu"), "bf16"):
+        assert (x @ x).dtype == torch.bfloat16
+    with autocast(torch.device("cpu"), "fp32"):
+        assert (x @ x).dtype == torch.float32
