@@ -37,11 +37,13 @@ def test_a_copy_is_at_distance_zero_even_far_from_the_origin() -> None:
 
 def test_pairs_of_one_patient_are_skipped_and_nobody_is_no_patient() -> None:
     rows = np.array([[0.0], [0.0], [0.0]])
-    others = np.array([[0.0], [1.0], [5.0]])
-    theirs = np.array([4, 4, 9])
+    others = np.array([[0.0], [1.0], [5.0], [0.5]])
+    theirs = np.array([4, 4, 9, NOBODY])
     found, places = nearest(rows, others, patients=np.array([4, 9, NOBODY]), other_patients=theirs)
-    np.testing.assert_array_equal(found, [5, 0, 0])
-    np.testing.assert_array_equal(places, [2, 0, 0])
+    np.testing.assert_array_equal(found, [0.5, 0, 0])
+    np.testing.assert_array_equal(places, [3, 0, 0])
+    alone, _ = nearest(rows[2:], others[3:], patients=np.array([NOBODY]), other_patients=theirs[3:])
+    np.testing.assert_array_equal(alone, 0.5)
 
 
 def test_nobody_left_is_infinite() -> None:
