@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from radgen.benchmark.settings import SEGMENTATION, TASKS, ArmSettings, BenchmarkSettings
+from radgen.benchmark.settings import CLASSIFICATION, SEGMENTATION, TASKS, ArmSettings, BenchmarkSettings
 from radgen.cohort.settings import ClassSettings, LowSettings, StructureSettings
 from radgen.errors import ConfigError
-from radgen.provenance import input_digest, saw_patients_of, what_part, write_manifest
+from radgen.provenance import digest_json, input_digest, saw_patients_of, what_part, write_manifest
 from radgen.settings import as_plain
 
 if TYPE_CHECKING:
@@ -89,10 +89,12 @@ def run(
         settings={
             "arm": [*resolved.facts().values(), as_plain(arm_settings)],
             "training": as_plain(benchmark.training),
-            "low_seed": low.seed,
-            "names": [list(classes.names), list(structures.names)],
+            # The rows themselves, so that another low fraction leaves the arms alone that do not use it.
+            "rows": [digest_json(rows.tolist()) for rows in (resolved.train, resolved.val, resolved.test)],
+            "names": list(classes.names if task == CLASSIFICATION else structures.names),
+            "ancestry": digest_json(saw.to_json()),
         },
-        inputs=_input_digests(slices, synthetic, volumes if task == SEGMENTATION else ()),
+        inputs=_input_digests(task, slices, synthetic, volumes),
         seed=benchmark.training.seed,
     )
     outputs = {"scores": scores, "history": history}
@@ -137,16 +139,19 @@ def _train(job: KeyedJob, inputs: ArmInputs, device: str, outputs: Mapping[str, 
     job.publish(job.finish(files), outputs)
 
 
-def _input_digests(slices: Path, synthetic: tuple[Path, ...], volumes: tuple[Path, ...]) -> dict[str, str]:
-    """Digest pixels and masks too, shard by shard: an index can stay equal while a picture changes."""
+def _input_digests(task: str, slices: Path, synthetic: tuple[Path, ...], volumes: tuple[Path, ...]) -> dict[str, str]:
+    """Digest pixels too, and masks where they are used: an index can stay equal while a picture changes."""
     from radgen.imageset.core import images_path, masks_path, read_index
 
-    digests = {f"volumes/{path.name}": input_digest(path) for path in volumes}
+    with_masks = task == SEGMENTATION
+    digests = {f"volumes/{path.name}": input_digest(path) for path in volumes if with_masks}
     for name, index in [("slices", slices), *(("synthetic", path) for path in synthetic)]:
         digests[name] = input_digest(index)
         for shard in sorted(set(read_index(index).column("shard").to_pylist())):
-            files = {"images": images_path(index.parent / shard), "masks": masks_path(index.parent / shard)}
-            digests |= {f"{name}/{shard}.{kind}": input_digest(p) for kind, p in files.items() if p.is_file()}
+            digests[f"{name}/{shard}.images"] = input_digest(images_path(index.parent / shard))
+            masks = masks_path(index.parent / shard)
+            if with_masks and masks.is_file():
+                digests[f"{name}/{shard}.masks"] = input_digest(masks)
     return digests
 
 

@@ -41,7 +41,16 @@ class Study:
     real: tuple[Path, Path, Path]
     synthetic: tuple[Path, Path]
 
-    def run(self, task: str, arm: str, settings: ArmSettings, *, out: str = "benchmark", work: str = "work") -> Path:
+    def run(
+        self,
+        task: str,
+        arm: str,
+        settings: ArmSettings,
+        *,
+        out: str = "benchmark",
+        work: str = "work",
+        low: LowSettings = LOW,
+    ) -> Path:
         """Run one arm and return the folder of its outputs."""
         folder = self.root / out / task
         used = settings.synthetic is not None
@@ -58,7 +67,7 @@ class Study:
             manifest=folder / f"{arm}.manifest.json",
             benchmark=BENCHMARK,
             arm_settings=settings,
-            low=LOW,
+            low=low,
             classes=ClassSettings(names=CLASSES),
             structures=StructureSettings(names=STRUCTURES),
             work=self.root / work,
@@ -136,6 +145,17 @@ def test_a_finished_arm_is_published_again_without_training(
         assert json.loads((folder / f"{arm}.manifest.json").read_text())["run"]["reused"]
     assert "was finished before" in capsys.readouterr().out
     assert before == {path.name: path.read_bytes() for path in files(study, "scores.parquet")}
+
+
+def test_another_low_fraction_leaves_the_full_arm_alone(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    def trained(*_: object) -> None:
+        raise InterruptedError
+
+    monkeypatch.setattr("radgen.benchmark.run.run_arm", trained)
+    other = LowSettings(fraction=0.5, seed=4)
+    study.run("segmentation", "real_100", ArmSettings(real_fraction=1.0), out="other", low=other)
+    with pytest.raises(InterruptedError):
+        study.run("segmentation", "real_low", ArmSettings(), out="other", low=other)
 
 
 @pytest.mark.parametrize("task", ["classification", "segmentation"])
