@@ -109,7 +109,6 @@ def predict(segmenter: Segmenter, images: NDArray[np.uint8], device: torch.devic
         for start in range(0, len(images), BLOCK):
             part = images[start : start + BLOCK]
             block[: len(part)] = part
-            block[len(part) :] = 0
             logits = segmenter(to_network(block).to(device))
             masks[start : start + len(part)] = logits.argmax(dim=1)[: len(part)].to(torch.uint8).cpu().numpy()
     return masks

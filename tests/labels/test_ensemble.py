@@ -74,6 +74,12 @@ def test_training_is_deterministic_and_members_differ(annotated: Annotated) -> N
     assert not torch.equal(one[0].paint.weight, other[0].paint.weight)
 
 
+def test_members_start_from_different_weights(annotated: Annotated) -> None:
+    still = replace(SMALL, images=8, learning_rate=1e-12)
+    one, two = _train(annotated, list(range(len(annotated))), still)
+    assert (one.paint.weight - two.paint.weight).abs().max() > 0.01
+
+
 def test_bootstraps_differ_and_keep_every_class() -> None:
     class_ids = np.array([0] * 10 + [1] * 3)
     draws = [bootstrap(class_ids, 1, member) for member in range(20)]

@@ -58,15 +58,17 @@ def test_exactly_the_most_uncertain_are_dropped(sampler: Sampler, tmp_path: Path
 
 def test_every_pair_is_the_generators_image_and_the_ensembles_mask(sampler: Sampler, tmp_path: Path) -> None:
     heads, index = _heads(sampler), tmp_path / "pairs" / "index.parquet"
-    make_pairs(sampler, heads, _plan({"plain": 18, "spotted": 3}), index, _quiet)
+    table, _ = make_pairs(sampler, heads, _plan({"plain": 18, "spotted": 3}), index, _quiet)
     pairs = ImageSet(index)
+    scores = {row["image_id"]: row["score"] for row in table.to_pylist()}
     for place, name in enumerate(pairs.column("image_id")):
         _, class_name, number = parse_image_id(name, [SOURCE], CLASSES)
         class_id = CLASSES.index(class_name)
         block = sampler.block(class_id, number // 16, with_features=True)
-        masks, _ = paint(heads, block.features, class_id)
+        masks, uncertain = paint(heads, block.features, class_id)
         assert np.array_equal(pairs.images([place])[0], block.images[number % 16])
         assert np.array_equal(pairs.masks([place])[0], masks[number % 16])
+        assert scores[name] == uncertain[number % 16]
         assert pairs.column("seed")[place] == block.seeds[number % 16]
         assert pairs.column("class_id")[place] == class_id
     assert set(pairs.column("split")) == {"synthetic"}

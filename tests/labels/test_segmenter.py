@@ -131,6 +131,13 @@ def test_masks_follow_their_images() -> None:
     assert agreement > 0.85
 
 
+def test_no_label_is_invented_between_two() -> None:
+    masks = torch.zeros(8, 16, 16, dtype=torch.int64)
+    masks[:, 5:11, 5:11] = 4
+    _, painted = augment(torch.zeros(8, 1, 16, 16), masks, AnnotatorSettings(), torch.Generator().manual_seed(0))
+    assert set(painted.unique().tolist()) == {0, 4}
+
+
 def test_sides_are_never_swapped() -> None:
     left = torch.full((64, 1, 16, 16), -1.0)
     left[..., :4] = 1
