@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from radgen.gan.layers import ACTIVATION_GAIN, EqualLinear, activate, normalise
 
 MAPPING_RATE = 0.1  # the mapping network learns slower than the rest, as its output scales every layer
+CLASS_SHARE = 0.5  # length of the class embedding as a share of z
 AVERAGE_DECAY = 0.998  # per image, as in StyleGAN-XL's per-class average
 
 
@@ -35,8 +36,10 @@ class Mapping(nn.Module):
 
     def __init__(self, z_dim: int, w_dim: int, classes: int, layers: int) -> None:
         super().__init__()
-        self.embedding = nn.Parameter(torch.randn(classes, w_dim))
-        sizes = [z_dim + w_dim] + [w_dim] * layers
+        # Shorter than z: a class that fills most of the input leaves little variety within it.
+        length = max(1, round(z_dim * CLASS_SHARE))
+        self.embedding = nn.Parameter(torch.randn(classes, length))
+        sizes = [z_dim + length] + [w_dim] * layers
         self.layers = nn.ModuleList(
             EqualLinear(inputs, outputs, gain=ACTIVATION_GAIN, rate=MAPPING_RATE)
             for inputs, outputs in itertools.pairwise(sizes)

@@ -69,7 +69,7 @@ class GanSettings:
     precision: str = setting("bf16", "Arithmetic of convolutions: bf16 (faster where the processor has it) or fp32.")
     batch_size: int = setting(16, "Images per step.")
     z_dim: int = setting(64, "Length of the latent z.")
-    w_dim: int = setting(128, "Length of the style vector w, and of the class embedding beside z.")
+    w_dim: int = setting(128, "Length of the style vector w.")
     mapping_layers: int = setting(2, "Layers of the mapping network from z and class to w.")
     generator_channels: tuple[int, ...] = setting(
         (96, 96, 64, 48, 32), "Channels at 4, 8, 16, ... pixels; the last number serves all larger scales."

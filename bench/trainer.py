@@ -1,0 +1,122 @@
+"""Images per second of generator training, and its ratio to a plain loop of the same 3 x 3 convolutions.
+
+    python bench/trainer.py [--threads 2] [--px 64] [--steps 60]
+
+Timed in one command: steps of the trainer with default settings (penalties, optimisers, running average and reading
+batches included) on an image set of random pictures, and the forward and backward passes of every 3 x 3 convolution of
+the two networks at the same sizes, type and layout, as often as a step without penalty needs them. The ratio says how
+much of the time is not spent on convolutions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from machine import describe
+from torch import Tensor, nn
+
+from radgen.gan.layers import EqualConv, ModulatedConv
+from radgen.gan.run import generator_shape
+from radgen.gan.settings import GanSettings
+from radgen.gan.train import GanTrainer
+from radgen.imageset.core import ImageSet, ShardWriter
+from radgen.imageset.torch import RowBatches
+from radgen.training.devices import set_threads
+
+PICTURES = 256
+# Forward passes with all gradients, and those with the gradient of the input alone, in a step without penalty: the
+# generator runs once; the discriminator on real and generated images, then once more for the generator's sake.
+PASSES = {"generator": (1, 0), "discriminator": (2, 1)}
+
+
+def trainer(folder: Path, px: int, settings: GanSettings) -> GanTrainer:
+    """Return a trainer on random pictures of two classes."""
+    random = np.random.default_rng(0)
+    with ShardWriter(folder, "shard", (1, px, px), with_masks=False) as writer:
+        for number in range(PICTURES):
+            picture = random.integers(0, 256, (1, px, px), dtype=np.uint8)
+            writer.append({"image_id": str(number), "source": "real"}, picture)
+    images = ImageSet(folder / "shard.index.parquet")
+    batches = RowBatches(images, np.arange(PICTURES), np.arange(PICTURES) % 2, seed=0, balanced=True)
+    return GanTrainer(generator_shape(images, 2, settings), settings, batches, torch.device("cpu"))
+
+
+def convolutions(trained: GanTrainer) -> list[tuple[Tensor, Tensor, str]]:
+    """Return input, weight and network of every 3 x 3 convolution, as one step sees them."""
+    found: list[tuple[Tensor, Tensor, str]] = []
+    kind = torch.bfloat16 if trained.settings.precision == "bf16" else torch.float32
+
+    def note(name: str) -> Callable[[nn.Module, object, Tensor], None]:
+        def hook(module: nn.Module, _inputs: object, output: Tensor) -> None:
+            weight: Tensor = module.weight.detach()  # type: ignore[assignment, operator]
+            if weight.shape[-1] == 3:
+                size = (trained.batch_size, weight.shape[1], *output.shape[2:])
+                x = torch.randn(size, dtype=kind).contiguous(memory_format=torch.channels_last)
+                found.append((x, weight.to(kind), name))
+
+        return hook
+
+    networks = {"generator": trained.generator, "discriminator": trained.discriminator}
+    hooks = [
+        module.register_forward_hook(note(name))
+        for name, network in networks.items()
+        for module in network.modules()
+        if isinstance(module, EqualConv | ModulatedConv)
+    ]
+    trained.step(0)
+    for hook in hooks:
+        hook.remove()
+    return list({(id(weight), *x.shape): (x, weight, name) for x, weight, name in found}.values())
+
+
+def plain_step(layers: list[tuple[Tensor, Tensor, str]]) -> None:
+    """Run every convolution forward and backward as often as a step does."""
+    for x, weight, name in layers:
+        full, input_only = PASSES[name]
+        for number in range(full + input_only):
+            x.requires_grad_()
+            weight.requires_grad_(number < full)
+            y = F.conv2d(x, weight, padding=1)
+            y.backward(torch.ones_like(y))
+            x.grad = weight.grad = None
+
+
+def seconds_of(call: Callable[[int], object], steps: int) -> float:
+    """Return the mean time of a call after a warm-up."""
+    for number in range(8):
+        call(number)
+    start = time.perf_counter()
+    for number in range(steps):
+        call(8 + number)
+    return (time.perf_counter() - start) / steps
+
+
+def main() -> None:
+    """Print images per second of the trainer and of the plain loop, and their ratio."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads")
+    parser.add_argument("--px", type=int, default=64, help="height and width of images")
+    parser.add_argument("--steps", type=int, default=64, help="steps timed of each")
+    options = parser.parse_args()
+    settings = GanSettings(threads=options.threads)
+    set_threads(options.threads)
+    with tempfile.TemporaryDirectory() as name:
+        trained = trainer(Path(name), options.px, settings)
+        layers = convolutions(trained)
+        step = seconds_of(lambda number: trained.step(number * settings.batch_size), options.steps)
+        plain = seconds_of(lambda _: plain_step(layers), options.steps)
+    print(describe())
+    print(f"torch {torch.__version__}, {options.threads} thread(s), {settings.precision}, {options.px} px")
+    print(f"trainer {settings.batch_size / step:.0f} images/s, plain loop {settings.batch_size / plain:.0f} images/s")
+    print(f"ratio {plain / step:.2f}")
+
+
+if __name__ == "__main__":
+    main()
