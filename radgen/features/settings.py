@@ -25,7 +25,6 @@ class ViewSettings:
         2.0, "Self-supervised only: largest blur in half of the views, whose amount is to be told from the features."
     )
     grade_noise: float = setting(0.1, "Self-supervised only: the same for noise, as a share of the full range.")
-
     grade_spot: float = setting(
         0.4, "Self-supervised only: the same for the contrast of a small round spot, as a share of the grey below it."
     )

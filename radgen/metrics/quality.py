@@ -19,7 +19,7 @@ from radgen.seeds import random_generator
 QUALITY_SCHEMA = pa.schema(
     [
         pa.field("source", pa.string()),
-        pa.field("class_name", pa.string()),  # "all": classes drawn in the held-out proportion
+        pa.field("class_name", pa.string()),  # "all": every side in the floor's class proportion
         pa.field("metric", pa.string()),  # of METRICS and AUDITS
         pa.field("role", pa.string()),  # synthetic | floor: real images of other patients in the samples' place
         pa.field("value", pa.float64()),
@@ -66,7 +66,7 @@ def quality_rows(
     held_out
         Real images of validation and test patients.
     others
-        Role to images: "synthetic" and "floor".
+        Role to images: "synthetic" and "floor"; all sides take the floor's class proportion: it has fewest
     classes
         Class names.
     settings
@@ -75,8 +75,9 @@ def quality_rows(
     rows: list[Row] = []
     for name in (EVERY_CLASS, *(classes if len(classes) > 1 else ())):
         chosen = tuple(classes) if name == EVERY_CLASS else (name,)
-        real = draw(held_out, class_counts([held_out], held_out, chosen, settings.images), settings.seed)
-        counts = class_counts(list(others.values()), held_out, chosen, settings.images)
+        floor = others["floor"]
+        real = draw(held_out, class_counts([held_out], floor, chosen, settings.images), settings.seed)
+        counts = class_counts(list(others.values()), floor, chosen, settings.images)
         for role, side in others.items():
             other = draw(side, counts, settings.seed)
             for metric, (value, low, high, reason) in _scores(real, other, settings).items():

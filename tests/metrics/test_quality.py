@@ -26,11 +26,11 @@ def _scores(synthetic: Side) -> dict[tuple[str, str, str], dict[str, object]]:
     return {(row["class_name"], row["metric"], row["role"]): row for row in rows}  # type: ignore[misc]
 
 
-def test_both_roles_have_the_same_number_of_images_in_the_held_out_proportion() -> None:
+def test_both_roles_have_the_same_number_of_images_in_one_proportion() -> None:
     scores = _scores(_side(3, {"a": 300, "b": 300}, patients=False))
-    assert {row["n_synthetic"] for key, row in scores.items() if key[0] == EVERY_CLASS} == {135}
+    assert {row["n_synthetic"] for key, row in scores.items() if key[0] == EVERY_CLASS} == {150}
     assert {row["n_synthetic"] for key, row in scores.items() if key[0] == "b"} == {60}
-    assert {row["n_real"] for key, row in scores.items() if key[0] == EVERY_CLASS} == {180}
+    assert {row["n_real"] for key, row in scores.items() if key[0] == EVERY_CLASS} == {150}
     assert class_counts([_side(1, {"a": 90, "b": 60})], _side(1, {"a": 120, "b": 60}), ("a", "b"), 5_000) == {
         "a": 90,
         "b": 45,
