@@ -8,6 +8,7 @@ line is then drawn on the source grid. All steps are exact work on booleans, so 
     body        components of the core that are thick somewhere (arms kept), or large in their slice (arms dropped)
     grown       the body given back its corners and rim, inside the tissue
     filled      holes of every slice closed: lungs and bowel gas belong to the patient
+    walls       cavities that lost a thin wall to the opening given back, with the wall
     skin line   a band around that mask is decided voxel by voxel on the source grid
 """
 
@@ -28,6 +29,11 @@ GRID_MM = 3.0
 ARM_SHARE = 0.4
 # Half the width of the widest contact at which an arm is told from the trunk it touches.
 NECK_MM = 12.0
+# A hole wider than this is lung or gas, not the gap beside an arm; an arm is thicker than a neck by this much.
+GAP_MM = 12.0
+# A wall before lung or gas may be opened away up to this thickness; so much of the cavity must be enclosed by body.
+WALL_MM = 15.0
+CAVITY_SHARE = 0.8
 # Half the thickness of a sheet that lies against the skin and is peeled off again on the source grid.
 SHEET_MM = 1.5
 # No tissue or metal is so dense: paddings such as 63536 that were meant as signed numbers.
@@ -111,8 +117,7 @@ def body_mask(tissue: Mask, spacing_mm: tuple[float, float, float], settings: Bo
     coarse = _reduce(tissue, factor)
     if closed:
         coarse = fill_holes(erode(dilate(coarse, 1), 1))
-    body = _components(coarse, source_mm * factor, settings)
-    filled = fill_holes(body)
+    filled = _components(coarse, source_mm * factor, settings)
     skin = np.empty(tissue.shape, dtype=bool)
     for block in _blocks(tissue.shape):
         skin[block] = _draw_skin(tissue[block], filled[block], factor, source_mm)
@@ -122,10 +127,8 @@ def body_mask(tissue: Mask, spacing_mm: tuple[float, float, float], settings: Bo
 def fill_holes(mask: Mask) -> Mask:
     """Close the holes of every slice: what cannot reach the slice's border through the background."""
     padded = np.pad(~mask, ((0, 0), (1, 1), (1, 1)), constant_values=True)
-    labels, count = ndimage.label(padded, _IN_PLANE)
-    outside = np.zeros(count + 1, dtype=bool)
-    outside[labels[:, 0, 0]] = True
-    return np.asarray(~outside[labels[:, 1:-1, 1:-1]])
+    labels, _ = ndimage.label(padded, _IN_PLANE)
+    return np.asarray(labels[:, 1:-1, 1:-1] != labels[:, :1, :1])
 
 
 def erode(mask: Mask, steps: int) -> Mask:
@@ -183,26 +186,69 @@ def _components(tissue: Mask, pixel_mm: float, settings: BodySettings) -> Mask:
     body = thick[labels]
     if settings.arms == "drop":
         body = _without_arms(body, pixel_mm)
-    others = core & ~body
-    return dilate(body, max(1, round(settings.give_back_mm / pixel_mm)), within=tissue & ~others)
+    reachable = tissue & ~(core & ~body)
+    body = dilate(body, max(1, round(settings.give_back_mm / pixel_mm)), within=reachable)
+    return _with_thin_walls(fill_holes(body), reachable, pixel_mm)
+
+
+def _with_thin_walls(filled: Mask, tissue: Mask, pixel_mm: float) -> Mask:
+    """Give back cavities that opened to the outside because the wall before them did not survive the opening.
+
+    A hole of the tissue is such a cavity when nearly all of it has the body behind it and on two more of its sides:
+    couch foam lies behind the body, and air that a blanket closes off beside the patient has fewer sides.
+    """
+    lost = fill_holes(tissue) & ~tissue & ~filled
+    last_row = filled.shape[1] - 1 - filled[:, ::-1].argmax(axis=1)[:, None]
+    in_column = np.any(filled, axis=1, keepdims=True)
+    enclosed = lost & (np.arange(filled.shape[1])[:, None] < last_row) & in_column
+    some = np.flatnonzero(enclosed.any(axis=(1, 2)))
+    if not some.size:
+        return filled
+    body, tissue, lost, enclosed = filled[some], tissue[some], lost[some], enclosed[some]
+    before, right, left = (_accumulate(body, axis, back) for axis, back in ((1, False), (2, False), (2, True)))
+    enclosed &= (left & right) | (left & before) | (right & before)
+    labels, count = ndimage.label(lost, _IN_PLANE)
+    size, seen = (np.bincount(labels[part], minlength=count + 1) for part in (lost, enclosed))
+    cavity = (seen >= CAVITY_SHARE * np.maximum(size, 1))[labels] & lost
+    restored = filled.copy()
+    restored[some] = fill_holes(body | dilate(cavity, max(1, round(WALL_MM / pixel_mm)), within=tissue | cavity))
+    return restored
+
+
+def _accumulate(body: Mask, axis: int, back: bool) -> Mask:
+    """Mark pixels that have the body somewhere before them along an axis, or after them (`back`)."""
+    turned = np.flip(body, axis) if back else body
+    seen = np.logical_or.accumulate(turned, axis=axis)
+    return np.flip(seen, axis) if back else seen
 
 
 def _without_arms(body: Mask, pixel_mm: float) -> Mask:
-    """Leave out, slice by slice, the small pieces that fall apart when necks up to twice `NECK_MM` wide are cut."""
-    # Thick holes are closed first, so that the chest wall around a lung does not fall apart too.
-    steps = max(1, round(NECK_MM / pixel_mm))
+    """Leave out, slice by slice, the small thick pieces that come off when necks up to twice `NECK_MM` wide are cut."""
+    neck, thin = (max(1, round(length / pixel_mm)) for length in (NECK_MM, GAP_MM / 2))
+    # Holes wider than a gap beside an arm are closed first, so that the wall around lung or gas does not come off too.
     holes = fill_holes(body) & ~body
-    solid = body | dilate(erode(holes, steps), steps)
-    labels, count = ndimage.label(erode(solid, steps), _IN_PLANE)
+    solid = body | _pieces_with(holes, erode(holes, thin))
+    pieces = erode(solid, neck)
+    labels, count = ndimage.label(pieces, _IN_PLANE)
     area = np.bincount(labels.ravel(), minlength=count + 1)
     area[0] = 0
     area = area[labels]
-    large = area >= ARM_SHARE * np.maximum(area.max(axis=(1, 2), keepdims=True), 1)
-    trunk, arm = large & (area > 0), ~large & (area > 0)
-    for _ in range(2 * steps):  # both grow back at the same pace and meet in the neck
+    small = pieces & (area < ARM_SHARE * area.max(axis=(1, 2), keepdims=True))
+    arm = _pieces_with(small, erode(small, thin))
+    trunk = pieces & ~arm
+    for _ in range(2 * neck):  # both grow back at the same pace and meet in the neck
         trunk = dilate(trunk, 1, within=solid & ~arm)
         arm = dilate(arm, 1, within=solid & ~trunk)
     return np.asarray(body & ~arm)
+
+
+def _pieces_with(mask: Mask, marker: Mask) -> Mask:
+    """Return the pieces, slice by slice, that hold a marked pixel."""
+    labels, count = ndimage.label(mask, _IN_PLANE)
+    marked = np.zeros(count + 1, dtype=bool)
+    marked[labels[marker]] = True
+    marked[0] = False
+    return np.asarray(marked[labels])
 
 
 def _blocks(shape: tuple[int, ...]) -> Iterator[slice]:

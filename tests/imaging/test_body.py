@@ -4,7 +4,7 @@ from numpy.typing import NDArray
 
 from radgen.imaging.body import air_threshold, dilate, erode, fill_holes, find_body
 from radgen.imaging.settings import BodySettings
-from tests.imaging.toys import SPACING_MM, head_mr, scene
+from tests.imaging.toys import SPACING_MM, ellipse, head_mr, scene
 
 KEEP, DROP = BodySettings(arms="keep"), BodySettings(arms="drop")
 
@@ -26,6 +26,30 @@ def test_the_patient_stays_whole_and_couch_and_blanket_go() -> None:
     assert beyond.sum() < 0.01 * drawn.trunk.sum()
 
 
+def test_a_couch_that_touches_the_patient_is_cut_off() -> None:
+    drawn = scene(lying=True)
+    trunk, arm, couch, hu = (a.repeat(3, 1).repeat(3, 2) for a in (drawn.trunk, drawn.arm, drawn.couch, drawn.hu))
+    body = find_body(hu, (5.0, 1.0, 1.0), "CT", KEEP)
+    assert body is not None
+    assert body[trunk].mean() > 0.999
+    assert body[couch].mean() < 0.25  # what lies right under the back
+    wings = couch & ~dilate(trunk | arm, 15)
+    assert wings.sum() > 0.4 * couch.sum()
+    assert not body[wings].any()
+
+
+def test_a_sheet_against_the_skin_is_peeled_off() -> None:
+    drawn = scene()
+    trunk, hu = (array.repeat(3, 1).repeat(3, 2) for array in (drawn.trunk, drawn.hu))
+    sheet = np.roll(trunk, 4, axis=1) & ~np.roll(trunk, 2, axis=1)  # 2 mm thick, 2 mm below the skin
+    sheet[:, :240] = False
+    hu[sheet] = 0
+    body = find_body(hu, (5.0, 1.0, 1.0), "CT", KEEP)
+    assert body is not None
+    assert body[trunk].mean() > 0.999
+    assert body[sheet].mean() < 0.1
+
+
 def test_lungs_belong_to_the_body() -> None:
     drawn = scene()
     assert body_of(drawn.hu)[drawn.lung].all()
@@ -35,10 +59,25 @@ def test_lungs_belong_to_the_body() -> None:
 def test_arms_are_dropped_without_cutting_the_trunk(contact: bool) -> None:
     drawn = scene(contact=contact)
     body = body_of(drawn.hu, DROP)
-    left_alone = drawn.arm & ~dilate(drawn.trunk, 4)
+    left_alone = drawn.arm & ~dilate(drawn.trunk, 2)
     assert body[drawn.trunk].mean() > 0.995
     assert body[left_alone].mean() < 0.02
     assert body_of(drawn.hu, KEEP)[drawn.arm].all()
+
+
+@pytest.mark.parametrize("arms", ["keep", "drop"])
+@pytest.mark.parametrize("wall_px", [2, 3, 5, 8])
+@pytest.mark.parametrize("gas_px", [4, 8])
+def test_the_wall_in_front_of_gas_is_never_cut(arms: str, wall_px: int, gas_px: int) -> None:
+    drawn = scene()
+    cols = np.arange(drawn.hu.shape[2])
+    inner = ellipse(75, 80, 32 - wall_px, 42 - wall_px)
+    gas = inner & ~np.roll(inner, gas_px, axis=0) & (abs(cols - 80) < 2 * gas_px)
+    hu = np.where(gas, -950, drawn.hu).astype(np.int16)
+    body = body_of(hu, BodySettings(arms=arms))
+    assert body[drawn.trunk].all()
+    assert not body[drawn.couch].any()
+    assert not body[drawn.blanket].any()
 
 
 def test_two_legs_are_no_arms() -> None:

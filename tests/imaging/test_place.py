@@ -44,6 +44,16 @@ def test_a_body_beyond_the_field_is_refused_with_the_figures() -> None:
     assert (found.value.figure, found.value.limit) == (pytest.approx(72), 64)
 
 
+def test_slices_share_one_place_and_each_is_checked_on_all_sides() -> None:
+    body = np.zeros((5, 100, 100), dtype=bool)
+    body[0, 5:40, 50], body[1, 60:95, 50], body[2, 50, 5:40], body[3, 50, 60:95], body[4, 40:60, 40:60] = (True,) * 5
+    place = Place.of((100, 100), (1.0, 1.0), body, 64, field_mm=64.0)
+    place.refuse_beyond_field(body[4])
+    for picture in body[:4]:
+        with pytest.raises(RefusedError, match="reaches beyond"):
+            place.refuse_beyond_field(picture)
+
+
 def test_without_a_body_the_whole_picture_must_fit() -> None:
     Place.of((50, 60), (1.0, 1.0), None, 64, field_mm=64.0).refuse_beyond_field(None)
     with pytest.raises(RefusedError, match="measures 50 x 65 mm"):

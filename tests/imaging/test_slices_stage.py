@@ -105,6 +105,7 @@ def test_the_bytes_do_not_depend_on_workers(archive: Archive) -> None:
     archive.add("a", "train")
     archive.add("b", "val")
     archive.add("c", "train", image=b"not a volume")
+    archive.add("d", "train")
     alone = archive.run()
     before = {path.name: path.read_bytes() for path in alone.iterdir() if path.suffix != ".json"}
     archive.root.joinpath("work").rename(archive.root / "other")

@@ -33,20 +33,21 @@ def ellipse(row: float, col: float, height: float, width: float) -> Mask:
     return np.asarray(((rows - row) / height) ** 2 + ((cols - col) / width) ** 2 <= 1)
 
 
-def scene(*, contact: bool = False) -> Scene:
+def scene(*, contact: bool = False, lying: bool = False) -> Scene:
     """Draw an abdomen with a lung, two arms, a curved couch shell over foam, and a blanket.
 
-    `contact` lets the left arm touch the trunk.
+    `contact` lets the left arm touch the trunk; `lying` lays the trunk onto the couch, which touches it over 10 cm.
     """
     rows, cols = np.mgrid[:SIDE, :SIDE]
     trunk = ellipse(75, 80, 32, 42)
     lung = ellipse(70, 62, 12, 10)
     arm = ellipse(80, 24, 11, 9) | ellipse(80, 131 if contact else 135, 11, 10)
-    top = 118 - 0.002 * (cols - 80) ** 2
+    top = (105 if lying else 118) - 0.002 * (cols - 80) ** 2
     shell = (rows >= top) & (rows < top + 2) & (abs(cols - 80) < 70)
     foam = (rows >= top + 2) & (rows < top + 16) & (abs(cols - 80) < 68)
     blanket = np.abs(rows - (34 + 0.008 * (cols - 80) ** 2)) < 0.9
     hu = np.full((SIDE, SIDE), AIR, dtype=np.int16)
+    shell &= ~trunk & ~arm
     for mask, value in ((blanket, BLANKET), (foam, FOAM), (shell, SHELL), (arm, SOFT), (trunk, SOFT), (lung, LUNG)):
         hu[mask] = value
     stack = (np.repeat(mask[None], SLICES, 0) for mask in (trunk, lung, arm, shell, blanket & ~trunk & ~arm))
