@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from radgen.benchmark.settings import ArmSettings
 from radgen.cohort.phantom.settings import PhantomSettings
-from radgen.cohort.settings import ClassSettings, CohortSettings, InventorySettings, PatientKeySettings, StructureSettings
+from radgen.cohort.settings import (
+    ClassSettings,
+    CohortSettings,
+    InventorySettings,
+    PatientKeySettings,
+    StructureSettings,
+)
 from radgen.config import StudyConfig
 from radgen.gan.settings import SourceSettings
 

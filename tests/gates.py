@@ -14,7 +14,7 @@ GATES = {
     "ruff check": [BIN / "ruff", "check", "."],
     "ruff format": [BIN / "ruff", "format", "--check", "."],
     "mypy": [BIN / "mypy"],
-    "snakefmt": [BIN / "snakefmt", "--check", "--quiet", *SMK],
+    "snakefmt": [BIN / "snakefmt", "--check", *SMK],
     "snakemake --lint": [BIN / "snakemake", "--lint", "--configfile", "config/config.yaml"],
 }
 

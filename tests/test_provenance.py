@@ -86,6 +86,7 @@ def test_a_real_edit_counts(package: Path) -> None:
 
 def test_an_aborted_write_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("old")
+
     def fail() -> None:
         with atomic_path(tmp_path / "a.txt") as temporary:
             temporary.write_text("half")

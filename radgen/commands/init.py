@@ -121,7 +121,7 @@ def _structures(masks: list[tuple[Path, str | None]]) -> dict[str, int | str]:
                 if value > 0:
                     found.setdefault(f"structure_{int(value)}", int(value))
     # Where some masks name their labels, the numbers of the others are taken to be in the same order.
-    named = {name: source for name, source in found.items() if isinstance(source, str)}
+    named: dict[str, int | str] = {name: source for name, source in found.items() if isinstance(source, str)}
     return named or found
 
 
