@@ -53,6 +53,13 @@ def test_hd95_equals_brute_force_on_random_blobs() -> None:
         assert hd95(one, two, SPACING_MM) == pytest.approx(brute_hd95(one, two, SPACING_MM))
 
 
+def test_hd95_equals_brute_force_inside_the_volume() -> None:
+    one = box(slice(2, 6), slice(4, 9), slice(3, 9), shape=(8, 14, 14))
+    two = box(slice(3, 6), slice(5, 12), slice(3, 10), shape=(8, 14, 14))
+    assert hd95(one, two, SPACING_MM) == pytest.approx(brute_hd95(one, two, SPACING_MM))
+    assert len(surface(one)) == 4 * 5 * 6 - 2 * 3 * 4
+
+
 def test_hd95_equals_brute_force_for_structures_cut_off_by_the_scan() -> None:
     one = box(slice(0, 8), slice(3, 9), slice(3, 9), shape=(8, 14, 14))
     two = box(slice(0, 6), slice(4, 12), slice(3, 9), shape=(8, 14, 14))

@@ -111,6 +111,8 @@ def test_empty_masks_are_counted_and_distances_compared_only_where_both_have_one
         if row["arm"] == "low_plus" and row["patient"] == "p03":
             row["reason"] = "structure missed"
             row["value"] = None if row["metric"] == "hd95_mm" else 0.0
+        elif row["patient"] == "p03" and row["metric"] == "hd95_mm":
+            row["value"] += 10  # a patient whom only the other arms can be measured on
     table = summarise(rows)
     distance, dice = table["low_plus", "hd95_mm", "organ"], table["low_plus", "dice", "organ"]
     assert (dice["n_missed"], dice["n_both_empty"], dice["n_missing_slices"]) == (3, 0, PATIENTS)
