@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from radgen.errors import ConfigError
-from radgen.gan.layers import EqualConv, ModulatedConv, activate, upsample
+from radgen.gan.layers import EqualConv, ModulatedConv, activate, clip_grey, upsample
 from radgen.gan.mapping import Mapping
 
 FIRST_SCALE = 4
@@ -167,7 +167,7 @@ class Generator(nn.Module):
         Returns
         -------
         images, features
-            Float32 images [n, C, H, W], grey levels in about [-1, 1], and each scale's map [n, c, h, w] by name.
+            Float32 images [n, C, H, W], grey levels in [-1, 1], and each scale's map [n, c, h, w] by name.
         """
         maps = self._noise_maps(noise)
         start = self.start.expand(len(w), -1, -1, -1).contiguous(memory_format=torch.channels_last)
@@ -178,7 +178,7 @@ class Generator(nn.Module):
             x = block(x, w, maps[place])
             image = upsample(image) + self.to_image[place + 1](x)
             features[scale_name(self.scales[place + 1])] = x
-        return image.float(), features
+        return clip_grey(image.float()), features
 
     def forward(self, z: Tensor, class_ids: Tensor, noise: Tensor) -> Tensor:
         """Make images [n, C, H, W] from latents [n, z_dim], class ids [n] and noise [n, noise_length]."""

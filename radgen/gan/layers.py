@@ -7,6 +7,7 @@ same share of every weight (Karras et al. 2018, "Progressive growing of GANs", s
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -35,6 +36,30 @@ def upsample(x: Tensor) -> Tensor:
 def downsample(x: Tensor) -> Tensor:
     """Halve height and width by the mean of 2 x 2 pixels."""
     return F.avg_pool2d(x, 2)
+
+
+class _Clip(torch.autograd.Function):
+    """Clip to [-1, 1]; the gradient passes, except where it would push a clipped value further out."""
+
+    @staticmethod
+    def forward(ctx: torch.autograd.function.FunctionCtx, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.clamp(-1, 1)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:  # noqa: ANN401 - torch's own context type hides saved tensors
+        (x,) = ctx.saved_tensors
+        outwards = ((x > 1) & (grad < 0)) | ((x < -1) & (grad > 0))
+        return grad.masked_fill(outwards, 0.0)
+
+
+def clip_grey(x: Tensor) -> Tensor:
+    """Clip grey levels to [-1, 1], as the display window clips real images.
+
+    Real images hold exact black and white; a generator that cannot would be told apart by that alone.
+    """
+    clipped: Tensor = _Clip.apply(x)  # type: ignore[no-untyped-call]
+    return clipped
 
 
 class EqualLinear(nn.Module):

@@ -18,7 +18,7 @@ from radgen.gan.generator import GeneratorShape
 from radgen.gan.grid import sample_grid, write_png
 from radgen.gan.sampling import Sampler, load_sampler
 from radgen.gan.settings import GanSettings
-from radgen.gan.train import GanTrainer
+from radgen.gan.train import GanTrainer, Guide
 from radgen.imageset.core import ImageSet, write_table
 from radgen.imageset.torch import RowBatches
 from radgen.provenance import atomic_path
@@ -99,6 +99,7 @@ def train_generator(
     device: torch.device,
     *,
     evaluate: Evaluate | None,
+    guide: Guide | None = None,
     say: Callable[[str], None],
 ) -> Outcome:
     """Train until the budget, from the newest saved state, and choose the weights to publish.
@@ -115,6 +116,8 @@ def train_generator(
         Where it runs.
     evaluate
         Scores at ticks; `domain_fid` chooses the best weights. None publishes the last.
+    guide
+        See `GanTrainer`.
     say
         Prints one line.
 
@@ -127,7 +130,7 @@ def train_generator(
         lesson.images, lesson.rows, lesson.class_ids, seed=settings.seed, balanced=settings.balance_classes
     )
     shape = generator_shape(lesson.images, len(lesson.class_names), settings)
-    trainer = GanTrainer(shape, settings, batches, device)
+    trainer = GanTrainer(shape, settings, batches, device, guide)
     card = GeneratorCard(shape, lesson.class_names, lesson.source, 0, as_plain(settings))
     candidates = Candidates(folder, card)
     board = Board(folder / "tensorboard")

@@ -36,7 +36,7 @@ class AugmentSettings:
     """What discriminator sees of real and generated images alike, so that few images do not get learnt by heart."""
 
     probability: float = setting(
-        0.4, "Chance that each kind of change is applied to an image. Well below 1, or it leaks."
+        0.2, "Chance that each kind of change is applied to an image. Well below 1, or it leaks."
     )
     translate: float = setting(0.08, "Largest shift, as a share of the image's width.")
     brightness: float = setting(0.1, "Largest shift of the grey level, as a share of the full range.")
@@ -62,7 +62,7 @@ class GanSettings:
     """The class-conditional generator, its discriminator, and how they are trained."""
 
     images: int = setting(
-        45_000, "Budget: real images shown in training. Raising it later goes on from the saved state."
+        60_000, "Budget: real images shown in training. Raising it later goes on from the saved state."
     )
     seed: int = setting(1, "Seed of initial weights, of the order of images, of latents and of augmentation.")
     threads: int = setting(2, "CPU threads; another number gives slightly different weights.")
@@ -79,7 +79,12 @@ class GanSettings:
         True, "Feed noise per pixel, so that w need not describe grain; it is fixed by the image's seed."
     )
     loss: str = setting("nonsaturating", "nonsaturating (logistic, R1 on real images) or relativistic (R1 and R2).")
-    gamma: float = setting(0.08, "Weight of the gradient penalties.")
+    gamma: float = setting(0.1, "Weight of the gradient penalties.")
+    guidance: float = setting(
+        0.5,
+        "Weight of the encoder's class loss on generated images, so that each shows its class; 0 for none. Without "
+        "effect where the encoder may not see labels or there is one class.",
+    )
     penalty_every: int = setting(8, "Steps between gradient penalties, which are weighted to make up for it.")
     learning_rate: float = setting(2.5e-3, "Adam's rate for both networks; layers are scaled to equalise it.")
     beta2: float = setting(0.99, "Adam's second momentum; the first is 0.")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from radgen.gan.augment import augment
@@ -19,6 +20,8 @@ from radgen.imageset.torch import RowBatches
 from radgen.seeds import derive_seed
 from radgen.training.devices import autocast, place
 from radgen.training.ema import ema_decay, move_average
+
+Guide = Callable[[Tensor], Tensor]
 
 
 class GanTrainer:
@@ -36,13 +39,24 @@ class GanTrainer:
         Real images.
     device
         Where it runs.
+    guide
+        Class logits [n, classes] of images [n, C, H, W] in [-1, 1]: a frozen classifier that generated images must
+        convince of their class (StyleGAN-XL's classifier guidance, by the domain's own encoder); None for none.
     """
 
-    def __init__(self, shape: GeneratorShape, settings: GanSettings, batches: RowBatches, device: torch.device) -> None:
+    def __init__(
+        self,
+        shape: GeneratorShape,
+        settings: GanSettings,
+        batches: RowBatches,
+        device: torch.device,
+        guide: Guide | None = None,
+    ) -> None:
         self.settings = settings
         self.batch_size = settings.batch_size
         self._batches = batches
         self._device = device
+        self._guide = guide if settings.guidance > 0 else None
         torch.manual_seed(derive_seed("gan", settings.seed, "weights"))
         self.generator = Generator(shape)
         self.discriminator = Discriminator(
@@ -65,7 +79,7 @@ class GanTrainer:
         Returns
         -------
         dict
-            Losses by phase: discriminator, generator, and penalty in the steps that compute one.
+            Losses by phase: discriminator, generator, penalty in the steps that compute one, guidance where there is.
         """
         random = torch.Generator().manual_seed(derive_seed("gan", self.settings.seed, "step", seen_images))
         grey, class_ids = self._batches.batch(seen_images, self.batch_size)
@@ -79,7 +93,7 @@ class GanTrainer:
         with autocast(self._device, self.settings.precision):
             fake = self.generator(z, class_ids, noise)
         losses = self._move_discriminator(seen_images, real, fake.detach(), class_ids, random)
-        losses["generator"] = self._move_generator(real, fake, class_ids, random)
+        losses |= self._move_generator(real, fake, class_ids, random)
         self._move_average(seen_images, z, class_ids)
         values = torch.stack(list(losses.values())).tolist()
         return dict(zip(losses, values, strict=True))
@@ -110,7 +124,9 @@ class GanTrainer:
         self._update("discriminator", loss)
         return found
 
-    def _move_generator(self, real: Tensor, fake: Tensor, class_ids: Tensor, random: torch.Generator) -> Tensor:
+    def _move_generator(
+        self, real: Tensor, fake: Tensor, class_ids: Tensor, random: torch.Generator
+    ) -> dict[str, Tensor]:
         self.discriminator.requires_grad_(requires_grad=False)
         fake = augment(fake, self.settings.augment, random)
         real_logits = torch.zeros(len(real), device=self._device)
@@ -120,8 +136,13 @@ class GanTrainer:
                 with torch.no_grad():
                     real_logits = self.discriminator(augment(real, self.settings.augment, random), class_ids)
         loss = self._loss.generator(real_logits, fake_logits)
+        found = {"generator": loss.detach()}
+        if self._guide is not None:
+            guidance = F.cross_entropy(self._guide(fake), class_ids)
+            found["guidance"] = guidance.detach()
+            loss = loss + self.settings.guidance * guidance
         self._update("generator", loss)
-        return loss.detach()
+        return found
 
     def _update(self, name: str, loss: Tensor) -> None:
         optimiser = self._optimisers[name]

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import numpy as np
+    import torch
     from numpy.typing import NDArray
 
     from radgen.features.rows import TrainingRows
     from radgen.gan.run import Evaluate, Lesson
+    from radgen.gan.train import Guide
     from radgen.imageset.core import ImageSet
 
 VERSION = 1
@@ -102,14 +104,16 @@ def run(
         reused = done is not None
         if done is None:
             lesson = _lesson(images, shown, classes, source)
-            files, notes = _train(job, lesson, gan, device, lambda: _scorer(lesson, reference, encoder, gan))
+            files, notes = _train(
+                job, lesson, gan, device, encoder=encoder, scorer=lambda: _scorer(lesson, reference, encoder, gan)
+            )
             done = job.finish(files, notes, tag=tag)
         else:
             _say(f"gan {source}: {gan.images} images were trained before, published again")
         job.publish(done, outputs)
+    # The encoder guides and chooses, so what it saw reached the generator; choosing by validation images sees them.
     saw = ancestry(images, shown, classes) | SawPatients(unknown=saw_patients_of(slices_manifest).unknown)
-    if len(reference):  # choosing by them is seeing them
-        saw |= ancestry(images, _pixels_only(reference), classes) | saw_patients_of(encoder_manifest)
+    saw |= ancestry(images, _pixels_only(reference), classes) | saw_patients_of(encoder_manifest)
     write_manifest(
         manifest,
         what=what | {"budget_images": gan.images},
@@ -177,8 +181,25 @@ def _lesson(images: ImageSet, shown: TrainingRows, classes: ClassSettings, sourc
     return Lesson(images, shown.pixels, ids, classes.names, source)
 
 
+def _guide(encoder: Path, device: torch.device) -> Guide | None:
+    """Return the encoder's class logits as a differentiable function of images, where it saw labels of two classes."""
+    from radgen.features.network import load_features
+
+    network = load_features(encoder, device.type)
+    if not network.shape.has_classes or len(network.class_names) < 2:
+        return None
+    module = network.module
+    return lambda images: module.logits(module(images))
+
+
 def _train(
-    job: KeyedJob, lesson: Lesson, gan: GanSettings, device: str, scorer: Callable[[], Evaluate | None]
+    job: KeyedJob,
+    lesson: Lesson,
+    gan: GanSettings,
+    device: str,
+    *,
+    encoder: Path,
+    scorer: Callable[[], Evaluate | None],
 ) -> tuple[dict[str, Path], dict[str, Any]]:
     from radgen.gan.run import best_score, train_generator
     from radgen.training.devices import choose_device, set_threads
@@ -189,7 +210,9 @@ def _train(
         f"gan {lesson.source}: {len(lesson.rows)} real images, {len(lesson.class_names)} classes; "
         f"device {chosen} ({why}), {gan.threads} thread(s), {gan.precision}"
     )
-    outcome = train_generator(job.folder, lesson, gan, chosen, evaluate=scorer(), say=_say)
+    outcome = train_generator(
+        job.folder, lesson, gan, chosen, evaluate=scorer(), guide=_guide(encoder, chosen), say=_say
+    )
     score = best_score(outcome)
     _say(f"gan {lesson.source}: published the weights of {outcome.published_images} images, domain FID {score}")
     notes = {
