@@ -45,4 +45,5 @@ def arm_words(study: StudyResults, arm: str) -> str:
 
 def masks_words(study: StudyResults, task: str) -> list[str]:
     """Return what must be said of masks: synthetic arms of segmentation rest on the annotator's."""
-    return study.annotator_words() if task == "segmentation" else []
+    rests_on_masks = task == "segmentation" and primary_rows(study, task)["synthetic"].notna().any()
+    return study.annotator_words() if rests_on_masks else []

@@ -66,8 +66,8 @@ def _judge(settings: Settings) -> str:
     if not own:
         return ""
     return (
-        f"An independent judge ({_shown(own)}), trained on another half of the patients with another objective and "
-        "used in no loss, gave every published distance."
+        f"An independent judge ({_shown(own)}), trained on half of the training patients with another seed and "
+        "objective and used in no loss, gave every published distance."
     )
 
 
@@ -88,7 +88,7 @@ def _gan(settings: Settings) -> str:
     shown = f"; images of both sides were augmented with probability {augment:g}" if augment else ""
     return (
         f"A class-conditional residual generator with a mapping network was trained with the {loss} on "
-        f"{count(own.get('images'))} real images shown (batch {own.get('batch_size', '?')}, precision "
+        f"{count(settings.get('budget_images'))} real images shown (batch {own.get('batch_size', '?')}, precision "
         f"{own.get('precision', '?')}{shown}); the published weights are the running average, chosen as "
         f"{own.get('publish', '?')}."
     )
@@ -97,8 +97,9 @@ def _gan(settings: Settings) -> str:
 def _masks(study: StudyResults) -> str:
     if not study.facts.structures or not study.sources:
         return ""
-    who = "a simulated annotator" if study.facts.simulated_annotator else "a person"
-    told = [f"Masks of a few synthetic images, chosen to be diverse in the encoder's features, came from {who}."]
+    who = "came from a simulated annotator" if study.facts.simulated_annotator else "came from a person"
+    who = "are awaited from a person" if study.facts.awaiting is not None else who
+    told = [f"Masks of a few synthetic images, chosen to be diverse in the encoder's features, {who}."]
     return " ".join(told + _sentences(study, "labels", _head) + _sentences(study, "pairs", _pairs))
 
 

@@ -106,10 +106,11 @@ class StudyResults:
         return [(path.relative_to(self.root).as_posix(), read_manifest(path)) for path in places]
 
     def stage_settings(self, stage: str) -> dict[str, Any]:
-        """Return the settings that a stage's first manifest records; empty where there is none."""
+        """Return the settings that a stage's first manifest records, budget among them; empty where there is none."""
         for _, manifest in self.manifests:
-            if manifest["what"].get("stage") == stage:
-                return dict(manifest["what"].get("settings") or {})
+            what = manifest["what"]
+            if what.get("stage") == stage:
+                return {"budget_images": what.get("budget_images"), **(what.get("settings") or {})}
         return {}
 
     @property

@@ -209,8 +209,10 @@ def write_training(tree: Tree) -> None:
     }
     rows = [{"seen_images": s, "metric": name, "value": float(of(s))} for s in ticks for name, of in values.items()]
     tree.table("gan.history", rows, source=SOURCE)
-    own = {"images": 45_000, "batch_size": 16, "precision": "bf16", "loss": "nonsaturating", "publish": "best"}
-    tree.manifest("gan.manifest", "gan", {"gan": own}, {"published_images": 40_000}, source=SOURCE)
+    own = {"batch_size": 16, "precision": "bf16", "loss": "nonsaturating", "publish": "best"}
+    tree.manifest(
+        "gan.manifest", "gan", {"gan": own, "budget_images": 45_000}, {"published_images": 40_000}, source=SOURCE
+    )
     history = [{"seen_images": s, "split": "train", "metric": "loss", "value": 0.7 * np.exp(-s / 9000)} for s in ticks]
     tree.table("encoder.history", history, source=SOURCE)
     tree.manifest("encoder.manifest", "encoder", {"encoder": {"dimension": 64, "images": 24_000}}, source=SOURCE)

@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 
 from radgen.report.album import Album
 from radgen.report.study import StudyResults
-from radgen.report.style import FLOOR, INK, MUTED, WARN, class_colour, panel_title, quiet_axes
+from radgen.report.style import FLOOR, INK, MUTED, WARN, class_colour, panel_title
 
+ASIDE = " (set aside)"
 SPLITS = ("train", "val", "test", "annotator", "generator")
 SPLIT_WORDS = {
     "train": "train",
@@ -84,33 +85,20 @@ def draw_refused(study: StudyResults, album: Album) -> None:
     """Draw how many files and slices were refused or set aside, by reason."""
     files = study.table("cohort.rejects", ("reason", "refused"))
     slices = study.table("slices.rejects", ("reason",))
-    panels = [
-        ("Files of the archive", files["reason"].where(files["refused"], files["reason"] + " (set aside)")),
-        ("Slices", slices["reason"]),
-    ]
-    panels = [
-        (title, reasons.value_counts().sort_index().sort_values(kind="stable"))
-        for title, reasons in panels
-        if len(reasons)
-    ]
+    refused = files["refused"].astype(bool)
+    reasons = {
+        "Files of the archive": files["reason"].where(refused, files["reason"] + ASIDE),
+        "Slices": slices["reason"],
+    }
+    panels = {title: found.value_counts().sort_index() for title, found in reasons.items() if len(found)}
     if not panels:
         album.absent["refused"] = "nothing was refused"
         return
-    rows = [max(1, len(counts)) for _, counts in panels]
-    figure = album.new(0.35 + 0.5 * len(panels) + 0.24 * sum(rows))
-    every = figure.subplots(len(panels), 1, squeeze=False, height_ratios=[n + 0.8 for n in rows])[:, 0]
-    for axes, (title, counts) in zip(every, panels, strict=True):
-        names = [str(name).replace("-", " ") for name in counts.index]
-        colours = [FLOOR if name.endswith("(set aside)") else WARN for name in names]
-        axes.barh(range(len(counts)), counts.to_numpy(), height=0.6, color=colours)
-        axes.set_yticks(range(len(counts)), names)
-        for place, value in enumerate(counts.to_numpy()):
-            axes.annotate(f"{value:,}", (value, place), (4, 0), textcoords="offset points", va="center", fontsize=7.5)
-        axes.set_xlim(0, 1.12 * counts.max())
-        axes.set_xticks([])
-        quiet_axes(axes, grid="")
-        axes.spines[["bottom", "left"]].set_visible(False)
-        axes.tick_params(length=0)
+    lines = [len(counts) for counts in panels.values()]
+    figure = album.new(0.35 + 0.5 * len(panels) + 0.24 * sum(lines))
+    grid = figure.subplots(len(panels), 1, squeeze=False, height_ratios=[number + 0.8 for number in lines])[:, 0]
+    for axes, (title, counts) in zip(grid, panels.items(), strict=True):
+        _reason_bars(axes, {str(name): int(value) for name, value in counts.sort_values(kind="stable").items()})
         panel_title(axes, f"{title}: {int(counts.sum()):,}")
     album.add(
         figure,
@@ -118,8 +106,20 @@ def draw_refused(study: StudyResults, album: Album) -> None:
         section="refused",
         title="What was refused",
         caption=(
-            f"{int(files['refused'].sum()):,} files were refused, {int((~files['refused']).sum()):,} set aside on "
-            f"purpose (they are no images of the study), and {len(slices):,} slices were not stored. Every one is a "
-            "row of cohort/rejects.parquet or slices/rejects.parquet with its reason."
+            f"{int(refused.sum()):,} files were refused, {int((~refused).sum()):,} set aside on purpose (they are no "
+            f"images of the study), and {len(slices):,} slices were not stored. Every one is a row of "
+            "cohort/rejects.parquet or slices/rejects.parquet with its reason."
         ),
     )
+
+
+def _reason_bars(axes: Axes, counts: dict[str, int]) -> None:
+    colours = [FLOOR if name.endswith(ASIDE) else WARN for name in counts]
+    axes.barh(range(len(counts)), list(counts.values()), height=0.6, color=colours)
+    axes.set_yticks(range(len(counts)), [name.replace("-", " ") for name in counts])
+    for place, value in enumerate(counts.values()):
+        axes.annotate(f"{value:,}", (value, place), (4, 0), textcoords="offset points", va="center", fontsize=7.5)
+    axes.set_xlim(0, 1.12 * max(counts.values()))
+    axes.set_xticks([])
+    axes.spines[["bottom", "left"]].set_visible(False)
+    axes.tick_params(length=0)

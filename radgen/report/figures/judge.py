@@ -65,6 +65,6 @@ def _panel(axes: Axes, rows: pd.DataFrame, name: str) -> None:
         axes.plot([place], [value], marker="o", color=GOOD if rises else WARN, zorder=3)
     axes.set_xticks([0, *places], ["none", *(f"{level:g}" for level in rows["level"])])
     axes.set_xlabel(X_WORDS[name])
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.1 * max([1e-9, start, *values]))
     quiet_axes(axes)
     panel_title(axes, TITLES[name], f"n = {int(rows['n'].max()):,}")

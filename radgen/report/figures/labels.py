@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 from radgen.report.album import Album
-from radgen.report.study import StudyResults
+from radgen.report.study import StudyResults, records
 from radgen.report.style import FLOOR, MUTED, SYNTHETIC, WARN, class_colour, panel_title, quiet_axes
 
 VALIDATION = ("member", "structure", "dice", "n", "found", "n_without", "false_alarms")
@@ -27,54 +28,51 @@ def draw_labels(study: StudyResults, album: Album, source: str) -> None:
     """Draw the Dice of every head and of the ensemble by structure, with the simulated annotator's own beside it."""
     table = study.table("labels.validation", VALIDATION, source=source)
     ensemble = head_scores(study, source)
+    annotator = _annotator_dice(study, ensemble)
     figure = album.new(0.85 + 0.34 * len(ensemble))
     axes = figure.subplots()
-    places = np.arange(len(ensemble))
-    members = table[table["member"] != ENSEMBLE]
-    for place, name in zip(places, ensemble.index, strict=True):
-        dice = members.loc[members["structure"] == name, "dice"].dropna()
-        axes.plot(
-            dice, np.full(len(dice), place), "|", color=MUTED, markersize=9, label="one head" if place == 0 else None
-        )
-    axes.plot(ensemble["dice"], places, "D", color=SYNTHETIC, label="ensemble of heads", zorder=4)
-    annotator = _annotator_dice(study, ensemble)
-    if annotator is not None:
-        axes.plot(
-            annotator,
-            places,
-            "s",
-            markerfacecolor="none",
-            color=FLOOR,
-            markersize=7,
-            label="simulated annotator, on real images",
-        )
-    for place, (name, row) in zip(places, ensemble.iterrows(), strict=True):
-        words = f"{row['dice']:.2f}" if np.isfinite(row["dice"]) else f"no held-out image holds {name}"
-        axes.annotate(
-            f"{words}   n = {int(row['n'])}", (1, place), (8, 0), xycoords=("axes fraction", "data"),
-            textcoords="offset points", va="center", fontsize=7.2,
-        )  # fmt: skip
-    axes.set_yticks(places, [str(name) for name in ensemble.index])
-    axes.set_ylim(len(ensemble) - 0.4, -0.6)
+    _draw_dice(axes, table[table["member"] != ENSEMBLE], ensemble, annotator)
     axes.set_xlim(min(0.5, _lowest(table["dice"])), 1.005)
     axes.set_xlabel("Dice on held-out annotated synthetic images")
-    quiet_axes(axes, grid="x")
-    axes.spines["left"].set_visible(False)
-    axes.tick_params(axis="y", length=0)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3, borderaxespad=0.2, handletextpad=0.4)
+    beside = (
+        "" if annotator is None else "; the annotator's own errors (squares: its Dice on real patients) come on top"
+    )
     album.add(
         figure,
         f"labels_{source}",
         section="labels",
         title=f"Label head of {source}",
         caption=(
-            "Dice by structure on annotated synthetic images held out from the label head, mean over the n images "
-            "that hold the structure. The truth here is what the annotator drew"
-            + (", so a simulated annotator's own errors (squares: its Dice on real patients) are not in this number." if annotator is not None else ".")  # noqa: E501
+            "Dice by structure on annotated synthetic images held out from the label head, mean over the n images that "
+            f"hold the structure. The truth here is what the annotator drew{beside}."
         ),
         simulated=study.annotator_words(),
         source=source,
-    )  # fmt: skip
+    )
+
+
+def _draw_dice(axes: Axes, members: pd.DataFrame, ensemble: pd.DataFrame, annotator: pd.Series | None) -> None:
+    rows = records(ensemble)
+    for line, row in enumerate(rows):
+        dice = members.loc[members["structure"] == row["structure"], "dice"].dropna()
+        label = "one head" if line == 0 else None
+        axes.plot(dice, np.full(len(dice), line), "|", color=MUTED, markersize=9, label=label)
+        words = f"{row['dice']:.2f}" if np.isfinite(row["dice"]) else "none held out"
+        axes.annotate(
+            f"{words}   n = {int(row['n'])}", (1, line), (8, 0), xycoords=("axes fraction", "data"),
+            textcoords="offset points", va="center", fontsize=7.2,
+        )  # fmt: skip
+    lines = range(len(rows))
+    axes.plot(ensemble["dice"], lines, "D", color=SYNTHETIC, label="ensemble of heads", zorder=4)
+    if annotator is not None:
+        words = "simulated annotator, on real images"
+        axes.plot(annotator, lines, "s", markerfacecolor="none", color=FLOOR, markersize=7, label=words)
+    axes.set_yticks(lines, [row["structure"] for row in rows])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    quiet_axes(axes, grid="x")
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
 
 
 def _annotator_dice(study: StudyResults, ensemble: pd.DataFrame) -> pd.Series | None:

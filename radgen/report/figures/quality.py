@@ -74,18 +74,28 @@ def _score_panel(axes: Axes, rows: pd.DataFrame, metric: str, classes: list[str]
                 axes.hlines(place + lift, row["low"], row["high"], color=colour, linewidth=1.2, alpha=0.6)
             axes.plot(row["value"], place + lift, marker, color=colour, markersize=5.5, zorder=3)
             axes.annotate(
-                f"{row['value']:.3g}", (row["value"], place), (0, 5 if role == "synthetic" else -5), color=colour,
+                _short(row["value"]), (row["value"], place), (0, 5 if role == "synthetic" else -5), color=colour,
                 textcoords="offset points", fontsize=6.5, ha="center", va="bottom" if role == "synthetic" else "top",
             )  # fmt: skip
     quiet_axes(axes, grid="x")
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
     axes.locator_params(axis="x", nbins=4)
-    top = max(axes.get_xlim()[1], 0.0 if metric in {"judge_fd", "kid"} else 1.0)
-    axes.set_xlim(min(0.0, axes.get_xlim()[0]), 1.1 * top)
+    low, high = axes.get_xlim()
+    high = max(high, 0.0 if metric in {"judge_fd", "kid"} else 1.0)
+    axes.set_xlim(min(low, -0.08 * high), 1.1 * high)
     panel_title(
         axes, METRIC_WORDS[metric], f"{BETTER[metric]} is better" if BETTER[metric] != "near 1" else "near 1 is best"
     )
+
+
+def _short(value: float) -> str:
+    """Write a number with three digits and without an exponent.
+
+    >>> _short(0.01234), _short(3561.2)
+    ('0.0123', '3,561')
+    """
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 # ---------------------------------------------------------------- audit
@@ -144,9 +154,10 @@ def draw_closest(study: StudyResults, album: Album, source: str) -> None:
     rows = study.table("metrics.nearest", NEAREST, source=source)
     rows = rows[rows["distance_pixels"].notna()]
     count = study.report.closest_pairs
+    real = "REAL (PHANTOM)" if study.facts.is_phantom else "REAL"
     groups = [
         ("synthetic", "SYNTHETIC, and the nearest training image below", SYNTHETIC, "sample.part_index"),
-        ("control", "REAL, HELD OUT, and the nearest training image of another patient below", REAL, "slices.index"),
+        ("control", f"{real}, HELD OUT, and the nearest training image of another patient below", REAL, "slices.index"),
     ]
     shown = [group for group in groups if (rows["kind"] == group[0]).any()]
     if not shown:

@@ -61,8 +61,8 @@ def _losses(axes: Axes, history: pd.DataFrame) -> None:
             continue
         axes.plot(rows["seen_images"] / 1000, rows["value"], color=colour)
         axes.annotate(
-            words, (rows["seen_images"].iloc[-1] / 1000, rows["value"].iloc[-1]), (-2, 5), textcoords="offset points",
-            color=colour, fontsize=7, ha="right",
+            words, (rows["seen_images"].iloc[-1] / 1000, rows["value"].iloc[-1]), (5, 0), textcoords="offset points",
+            color=colour, fontsize=7, ha="left", va="center",
         )  # fmt: skip
     _finish(axes, "Losses", "")
 

@@ -1,0 +1,54 @@
+"""The columns that the report reads are the columns that the stages write."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from radgen.annotation.pack import PACK_SCHEMA
+from radgen.benchmark import tables as benchmark
+from radgen.cohort import tables as cohort
+from radgen.features import train as features
+from radgen.gan import run as gan
+from radgen.imaging.refusal import REJECTS_SCHEMA as SLICE_REJECTS_SCHEMA
+from radgen.labels import pairs, teach
+from radgen.labels import train as labels
+from radgen.metrics.audit import NEAREST_SCHEMA
+from radgen.metrics.judge_checks import CHECKS_SCHEMA
+from radgen.metrics.quality import AUDITS, METRICS, QUALITY_SCHEMA
+from radgen.report import arms, scores
+from radgen.report.figures import curves, judge, training
+from radgen.report.figures import labels as label_figures
+from radgen.report.figures import quality as quality_figures
+from radgen.report.sections import pairs as pairs_section
+
+READ = {
+    "cohort.series": (cohort.SERIES_SCHEMA, ("patient_key", "split")),
+    "cohort.rejects": (cohort.REJECTS_SCHEMA, ("stage", "reason", "refused")),
+    "cohort.counts": (cohort.COUNTS_SCHEMA, ("split", "class_name", "patients", "series", "slices", "with_mask")),
+    "slices.rejects": (SLICE_REJECTS_SCHEMA, ("reason",)),
+    "judge.checks": (CHECKS_SCHEMA, judge.CHECKS),
+    "encoder.history": (features.HISTORY_SCHEMA, training.ENCODER_HISTORY),
+    "gan.history": (gan.HISTORY_SCHEMA, training.HISTORY),
+    "metrics.quality": (QUALITY_SCHEMA, scores.QUALITY),
+    "metrics.nearest": (NEAREST_SCHEMA, scores.NEAREST),
+    "annotate.pack": (PACK_SCHEMA, pairs_section.PACK),
+    "annotator.scores": (teach.SCORES_SCHEMA, label_figures.ANNOTATOR),
+    "labels.validation": (labels.VALIDATION_SCHEMA, label_figures.VALIDATION),
+    "pairs.uncertainty": (pairs.UNCERTAINTY_SCHEMA, label_figures.UNCERTAINTY),
+    "benchmark.summary": (benchmark.SUMMARY_SCHEMA, arms.SUMMARY),
+    "benchmark.curve": (benchmark.CURVE_SCHEMA, curves.CURVE),
+    "benchmark.arm_history": (benchmark.HISTORY_SCHEMA, curves.HISTORY),
+}
+
+
+@pytest.mark.parametrize("table", sorted(READ))
+def test_a_stage_writes_every_column_that_is_read(table: str) -> None:
+    schema, columns = READ[table]
+    assert isinstance(schema, pa.Schema)
+    assert set(columns) <= set(schema.names)
+
+
+def test_every_score_has_its_words() -> None:
+    assert set(METRICS) | set(AUDITS) == set(scores.METRIC_WORDS)
+    assert set(METRICS) == set(quality_figures.METRICS)
