@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,7 @@ def run_arm(inputs: ArmInputs, device: torch.device, say: Callable[[str], None])
         )
         scores += [row | {"seed": seed} for row in rows]
         history += [vars(check) | {"task": arm.task, "arm": arm.name, "seed": seed} for check in checks]
-        say(f"benchmark: {arm.task} {arm.name}, seed {seed}: {_in_words(checks)}; {len(rows)} test rows")
+        say(f"benchmark: {arm.task} {arm.name}, seed {seed}: {_in_words(checks)}; {_tested(rows)}")
     facts = arm.facts() | inputs.budget.to_dict()
     scores.sort(key=lambda row: (row["seed"], row["series"], row.get("image_id") or "", row["metric"]))
     return table_of((facts | row for row in scores), SCORES_SCHEMA), table_of(history, HISTORY_SCHEMA)
@@ -105,6 +106,14 @@ def _check_classes(inputs: ArmInputs) -> None:
                 "raise the arm's fraction or choose another low.seed"
             )
             raise CohortError(msg)
+
+
+def _tested(rows: Sequence[Mapping[str, Any]]) -> str:
+    empty = Counter(row["reason"] for row in rows if row.get("reason") and row["metric"] == "dice")
+    absent = {row["series"]: row["n_missing_slices"] for row in rows if row.get("n_missing_slices")}
+    told = [f"{count} {reason}" for reason, count in sorted(empty.items())]
+    told += [f"{sum(absent.values())} slices absent"] if absent else []
+    return ", ".join([f"{len(rows)} test rows", *told])
 
 
 def _in_words(checks: Sequence[Check]) -> str:

@@ -38,16 +38,23 @@ class ReferenceVolume:
 
 
 def reference_volumes(paths: Sequence[Path], series: frozenset[str]) -> Iterator[ReferenceVolume]:
-    """Read the reference labels of some series, one volume at a time, in the order of the files.
+    """Read the reference labels of all test series, one volume at a time, in the order of the files.
+
+    Parameters
+    ----------
+    paths
+        Every shard's volumes table.
+    series
+        Test series of the image set; a series of which every slice was rejected is not among them, and is read too.
 
     Raises
     ------
     InputError
-        A volume does not have the size it claims, or a series has no volume.
+        A volume does not have the size it claims, or one of `series` has no volume.
     """
     missing = set(series)
     for path in paths:
-        for row in pq.read_table(path, filters=[("series", "in", sorted(series))]).to_pylist():
+        for row in pq.read_table(path, filters=[("split", "==", "test")]).to_pylist():
             missing.discard(row["series"])
             yield ReferenceVolume(row["series"], row["patient"], tuple(row["spacing_mm"]), _unpack(path, row))
     if missing:
@@ -137,6 +144,8 @@ class Segmentation:
     ) -> tuple[NDArray[np.uint8], int]:
         labels = np.zeros_like(volume.labels)
         stored = self._real.image_shape[1:]
+        if len(positions) == 0:
+            return labels, len(labels)
         logits = logits_in_blocks(network, self._real, positions, device)
         probability = torch.softmax(logits, dim=1).numpy()
         places = self._real.table.select(GEOMETRY_COLUMNS).take(positions).to_pylist()

@@ -53,11 +53,22 @@ def test_absent_slices_are_background_and_counted(tmp_path: Path) -> None:
     real, volumes = make(tmp_path)
     task = Segmentation(real, real.rows_where(split="val"), STRUCTURES, SETTINGS)
     test = real.rows_where(split="test", patient="test-0")
-    whole = task.test_rows(Oracle(), test, [volumes], CPU)
-    part = task.test_rows(Oracle(), test[:1], [volumes], CPU)
+    whole, part = (
+        [row for row in task.test_rows(Oracle(), rows, [volumes], CPU) if row["patient"] == "test-0"]
+        for rows in (test, test[:1])
+    )
     assert {row["n_missing_slices"] for row in whole} == {0}
     assert {row["n_missing_slices"] for row in part} == {SLICES - 1}
     assert part[0]["value"] < 0.6 < whole[0]["value"]
+
+
+def test_a_series_whose_slices_were_all_rejected_is_scored_as_background(tmp_path: Path) -> None:
+    real, volumes = make(tmp_path)
+    task = Segmentation(real, real.rows_where(split="val"), STRUCTURES, SETTINGS)
+    rows = task.test_rows(Oracle(), real.rows_where(split="test", patient="test-0"), [volumes], CPU)
+    lost = [row for row in rows if row["patient"] == "test-1"]
+    assert [row["value"] for row in lost] == [0.0, None] * len(STRUCTURES)
+    assert {(row["reason"], row["n_missing_slices"]) for row in lost} == {("structure missed", SLICES)}
 
 
 def test_a_test_series_without_its_volume_is_refused(tmp_path: Path) -> None:
