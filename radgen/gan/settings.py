@@ -36,7 +36,7 @@ class AugmentSettings:
     """What discriminator sees of real and generated images alike, so that few images do not get learnt by heart."""
 
     probability: float = setting(
-        0.2, "Chance that each kind of change is applied to an image. Well below 1, or it leaks."
+        0.4, "Chance that each kind of change is applied to an image. Well below 1, or it leaks."
     )
     translate: float = setting(0.08, "Largest shift, as a share of the image's width.")
     brightness: float = setting(0.1, "Largest shift of the grey level, as a share of the full range.")
@@ -79,7 +79,7 @@ class GanSettings:
         True, "Feed noise per pixel, so that w need not describe grain; it is fixed by the image's seed."
     )
     loss: str = setting("nonsaturating", "nonsaturating (logistic, R1 on real images) or relativistic (R1 and R2).")
-    gamma: float = setting(0.1, "Weight of the gradient penalties.")
+    gamma: float = setting(0.2, "Weight of the gradient penalties.")
     guidance: float = setting(
         0.5,
         "Weight of the encoder's class loss on generated images, so that each shows its class; 0 for none. Without "
