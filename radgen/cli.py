@@ -55,6 +55,8 @@ COMMANDS = ("init", "check", "workflow", "config", "clean", "failed_logs")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0 done, 2 a clear refusal, 75 stopped by a signal with its state saved."""
+    # Threads that wait actively starve each other where cores are shared; read when torch is first imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] in {"-h", "--help"}:
         _print_help()
@@ -215,5 +217,4 @@ def _read_json(text: str) -> dict[str, Any]:
 print = functools.partial(print, flush=True)  # noqa: A001 - logs are read while a job runs
 
 if __name__ == "__main__":
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.exit(main())

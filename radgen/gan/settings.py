@@ -62,10 +62,10 @@ class GanSettings:
     """The class-conditional generator, its discriminator, and how they are trained."""
 
     images: int = setting(
-        60_000, "Budget: real images shown in training. Raising it later goes on from the saved state."
+        45_000, "Budget: real images shown in training. Raising it later goes on from the saved state."
     )
     seed: int = setting(1, "Seed of initial weights, of the order of images, of latents and of augmentation.")
-    threads: int = setting(2, "CPU threads; another number gives slightly different weights.")
+    threads: int = setting(1, "CPU threads; another number gives slightly different weights.")
     precision: str = setting("bf16", "Arithmetic of convolutions: bf16 (faster where the processor has it) or fp32.")
     batch_size: int = setting(16, "Images per step.")
     z_dim: int = setting(64, "Length of the latent z.")
@@ -148,7 +148,7 @@ class SampleSettings:
     truncation: float = setting(1.0, "1 = full variety; smaller draws w towards its class's average.")
     seed: int = setting(1, "Seed of the latents.")
     rows_per_shard: int = setting(1_024, "Images per shard.")
-    threads: int = setting(2, "CPU threads; another number may change the lowest bits.")
+    threads: int = setting(1, "CPU threads; another number may change the lowest bits.")
 
     def __post_init__(self) -> None:
         """Refuse both or neither of counts and match, and impossible numbers."""

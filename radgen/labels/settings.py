@@ -36,7 +36,7 @@ class AnnotatorSettings:
     contrast: float = setting(0.2, "Augmentation: largest change of brightness, contrast and gamma, as a share.")
     noise: float = setting(0.05, "Augmentation: largest noise, as a share of the grey range.")
     seed: int = setting(1, "Seed of initial weights, of the order of images and of augmentation.")
-    threads: int = setting(2, "CPU threads; another number gives slightly different weights.")
+    threads: int = setting(1, "CPU threads; another number gives slightly different weights.")
 
     def __post_init__(self) -> None:
         """Refuse values with which no training is possible."""
@@ -75,7 +75,7 @@ class LabelHeadSettings:
         0.2, "Share of the annotated images held out; the head's Dice is measured on them."
     )
     seed: int = setting(1, "Seed of initial weights, bootstraps and order.")
-    threads: int = setting(2, "CPU threads; another number gives slightly different weights.")
+    threads: int = setting(1, "CPU threads; another number gives slightly different weights.")
 
     def __post_init__(self) -> None:
         """Refuse values with which no training is possible."""
