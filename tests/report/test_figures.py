@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,8 +19,10 @@ from report_tree import FACTS, REPORT, SOURCE, Tree, build_tree, write_cohort, w
 
 from radgen.errors import InputError
 from radgen.report.album import Album, read_list
+from radgen.report.figures.arms import draw_arms, draw_differences
 from radgen.report.figures.catalogue import draw_all
 from radgen.report.figures.cohort import draw_cohort
+from radgen.report.figures.curves import draw_real_curve
 from radgen.report.figures.judge import draw_judge
 from radgen.report.figures.pairs import draw_pairs
 from radgen.report.figures.quality import draw_closest
@@ -36,6 +39,7 @@ sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from report_tree import FACTS, REPORT
 from radgen.report.album import Album
+from radgen.report.figures.arms import draw_arms, draw_differences
 from radgen.report.figures.catalogue import draw_all
 from radgen.report.study import StudyResults
 album = Album(Path(sys.argv[3]), FACTS)
@@ -205,3 +209,36 @@ def test_a_distance_in_the_training_figure_brings_recall_and_audit(made: Made, t
     caption = album.pictures[0].caption
     assert "recall is 0.55 (floor 0.84)" in caption
     assert "near copies by pixels: 1.5 %" in caption
+
+
+# ---------------------------------------------------------------- tables at their edges
+
+
+def test_scores_that_were_not_measured_are_told_and_not_drawn(tree: Tree, tmp_path: Path) -> None:
+    for key in ("benchmark.summary", "benchmark.curve"):
+        table = pd.read_parquet(tree.path(key))
+        numbers = [name for name in table.columns if name.startswith(("mean", "to_low", "gap", "standard_error"))]
+        table[numbers] = table[numbers].where(table["task"] != "classification")
+        table.to_parquet(tree.path(key))
+    album, study = Album(tmp_path / "figures", FACTS), StudyResults(tree.root, REPORT, FACTS)
+    with figure_style():
+        draw_arms(study, album, "classification")
+        draw_differences(study, album, "classification")
+        draw_real_curve(study, album)
+    assert [picture.name for picture in album.pictures] == ["arms_classification", "real_curve"]
+    assert album.absent == {"differences_classification": "no arm besides the low arm was scored"}
+    assert "the gap is – with a standard error of –" in album.pictures[1].caption
+    album.finish()
+    page = write_page(study, album.folder / "figures.json", tmp_path / "index.html")
+    assert not re.search(r"\bnan\b", page)
+
+
+def test_images_without_a_class_are_counted(tree: Tree, tmp_path: Path) -> None:
+    path = tree.path("slices.index")
+    table = pd.read_parquet(path)
+    table.loc[:5, "class_name"] = None
+    table.to_parquet(path)
+    album = Album(tmp_path / "figures", FACTS)
+    with figure_style():
+        draw_cohort(StudyResults(tree.root, REPORT, FACTS), album)
+    assert "104 images" in album.pictures[0].caption

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -77,11 +78,13 @@ def _draw_forest(axes: Axes, study: StudyResults, rows: list[dict[str, Any]], co
     """Draw estimates with intervals, one arm per line, values written at the right edge."""
     for place, row in enumerate(rows):
         middle, lower, upper = (row[f"{column}{end}"] for end in ("", "_lower", "_upper"))
-        made = isinstance(row["synthetic"], str)
+        made, measured = isinstance(row["synthetic"], str), math.isfinite(middle)
         colour, marker = (SYNTHETIC, "D") if made else (REAL, "o")
-        axes.hlines(place, lower, upper, color=colour, linewidth=1.6, alpha=0.75)
-        axes.plot(middle, place, marker=marker, color=colour, markersize=5.5 if made else 6)
-        words = f"{form.format(middle)}  [{form.format(lower)}, {form.format(upper)}]".replace("-", "−")
+        words = "not measured"
+        if measured:
+            axes.hlines(place, lower, upper, color=colour, linewidth=1.6, alpha=0.75)
+            axes.plot(middle, place, marker=marker, color=colour, markersize=5.5 if made else 6)
+            words = f"{form.format(middle)}  [{form.format(lower)}, {form.format(upper)}]".replace("-", "−")
         axes.annotate(
             words, (1, place), (8, 0), xycoords=("axes fraction", "data"), textcoords="offset points", va="center",
             fontsize=7.2,

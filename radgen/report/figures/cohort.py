@@ -13,6 +13,7 @@ from radgen.report.study import StudyResults
 from radgen.report.style import FLOOR, INK, MUTED, WARN, class_colour, panel_title
 
 ASIDE = " (set aside)"
+NO_CLASS = "no class"
 SPLITS = ("train", "val", "test", "annotator", "generator")
 SPLIT_WORDS = {
     "train": "train",
@@ -33,7 +34,9 @@ def draw_cohort(study: StudyResults, album: Album) -> None:
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.7), sharey=True)
     _bars(left, splits, [int(patients.get(name, 0)) for name in splits], MUTED)
     panel_title(left, "Patients")
-    _class_bars(right, splits, images, study.class_names)
+    images["class_name"] = images["class_name"].fillna(NO_CLASS)
+    names = [*study.class_names, *([NO_CLASS] if (images["class_name"] == NO_CLASS).any() else [])]
+    _class_bars(right, splits, images, names)
     panel_title(right, "2-D images by class")
     for axes in (left, right):
         axes.set_xticks([])
@@ -67,7 +70,7 @@ def _class_bars(axes: Axes, splits: list[str], images: pd.DataFrame, classes: li
     total = counts.sum(axis=1).to_numpy()
     for number, name in enumerate(classes):
         values = counts[name].to_numpy()
-        colour = class_colour(number)
+        colour = FLOOR if name == NO_CLASS else class_colour(number)
         axes.barh(range(len(splits)), values, left=left, height=0.62, color=colour, label=name, edgecolor="white")
         for place, (start, value) in enumerate(zip(left, values, strict=True)):
             if value > 0.12 * total.max():

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 
 from radgen.report.album import Album
 from radgen.report.arms import arm_words, metric_of, primary_rows
+from radgen.report.parts import number
 from radgen.report.study import StudyResults, records
 from radgen.report.style import FLOOR, GOOD, INK, MUTED, REAL, SYNTHETIC, panel_title, quiet_axes
 
@@ -24,7 +25,7 @@ def draw_real_curve(study: StudyResults, album: Album) -> None:
     """Draw score against training patients for real images alone, and mark the low fraction."""
     curve = study.table("benchmark.curve", CURVE)
     tasks = sorted(set(curve["task"]))
-    panels = [(task, curve[curve["task"] == task].sort_values("n_patients")) for task in tasks]
+    panels = [(task, curve[curve["task"] == task].sort_values("fraction")) for task in tasks]
     figure = album.new(2.75)
     for axes, (task, rows) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         _curve_panel(axes, rows, task)
@@ -43,23 +44,23 @@ def draw_real_curve(study: StudyResults, album: Album) -> None:
 
 def _curve_panel(axes: Axes, frame: pd.DataFrame, task: str) -> None:
     rows = records(frame)
-    patients = [row["n_patients"] for row in rows]
-    axes.plot(patients, [row["mean"] for row in rows], color=REAL, marker="o", zorder=3)
-    axes.vlines(patients, frame["mean_lower"], frame["mean_upper"], color=REAL, linewidth=1.2, alpha=0.6)
+    shares = [row["fraction"] for row in rows]  # two small shares may come to the same number of patients
+    axes.plot(shares, [row["mean"] for row in rows], color=REAL, marker="o", zorder=3)
+    axes.vlines(shares, frame["mean_lower"], frame["mean_upper"], color=REAL, linewidth=1.2, alpha=0.6)
     axes.set_xscale("log")
-    axes.set_xlim(min(patients) / 1.5, max(patients) * 1.5)
-    axes.set_xticks(patients, [f"{row['n_patients']}\n{100 * row['fraction']:.3g} %" for row in rows])
+    axes.set_xlim(min(shares) / 1.5, max(shares) * 1.5)
+    axes.set_xticks(shares, [f"{row['n_patients']}\n{100 * row['fraction']:.3g} %" for row in rows])
     axes.set_xticks([], minor=True)
     axes.set_xlabel("training patients, and their share")
     quiet_axes(axes)
     for row in rows:
         if not row["configured"]:
             continue
-        point = (row["n_patients"], row["mean"])
+        point = (row["fraction"], row["mean"])
         axes.plot(*point, marker="o", markersize=10, markerfacecolor="none", color=SYNTHETIC, zorder=4)
         axes.annotate(
-            f"low arm\ngap {row['gap']:.3f}", point, (10, -6), textcoords="offset points", color=SYNTHETIC, fontsize=7,
-            ha="left", va="top",
+            f"low arm\ngap {number(row['gap'])}", point, (10, -6), textcoords="offset points", color=SYNTHETIC,
+            fontsize=7, ha="left", va="top",
         )  # fmt: skip
     axes.margins(y=0.22)
     panel_title(axes, task, metric_of(frame))
@@ -75,8 +76,8 @@ def _rule_words(task: str, frame: pd.DataFrame) -> str:
     row = low[0]
     holds = "holds" if row["holds"] else "does NOT hold"
     return (
-        f"{name}: at the low fraction of {100 * row['fraction']:.3g} % the gap is {row['gap']:.3f} with a standard "
-        f"error of {row['standard_error']:.3f}, so the rule {holds} there; {would}."
+        f"{name}: at the low fraction of {100 * row['fraction']:.3g} % the gap is {number(row['gap'])} with a standard "
+        f"error of {number(row['standard_error'])}, so the rule {holds} there; {would}."
     )
 
 

@@ -90,6 +90,9 @@ def draw_uncertainty(study: StudyResults, album: Album, source: str) -> None:
     """Draw the histogram of uncertainty by class, and what was dropped."""
     table = study.table("pairs.uncertainty", UNCERTAINTY, source=source)
     names = [name for name in study.class_names if name in set(table["class_name"])]
+    if not names:
+        album.absent[f"uncertainty_{source}"] = "no pair was made"
+        return
     figure = album.new(0.5 + 0.95 * len(names))
     edges = np.linspace(0, max(1e-9, float(table["score"].max())), BINS + 1)
     grid = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
