@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from radgen.benchmark.settings import CLASSIFICATION, SEGMENTATION, TASKS, ArmSettings, BenchmarkSettings
 from radgen.cohort.settings import ClassSettings, LowSettings, StructureSettings
@@ -77,51 +77,50 @@ def run(
     if task not in TASKS or len(synthetic) != len(synthetic_manifests) or len(synthetic) > 1:
         msg = f"task {task!r} with {len(synthetic)} synthetic sets; give one of {', '.join(TASKS)} and at most one set"
         raise ConfigError(msg)
-    real = ImageSet(slices)
+    real, extra = ImageSet(slices), ImageSet(synthetic[0]) if synthetic else None
     study = study_of(real, low, free_labels=classes.by == "position")
     resolved = resolve_arm(name=arm, task=task, settings=arm_settings, real=real, study=study, low=low)
     saw = saw_patients_of(*synthetic_manifests)
     if resolved.setting is not None:
         check_ancestry(arm, resolved.setting, saw, study)
+    inputs = ArmInputs(
+        arm=resolved,
+        budget=label_budget(resolved, real, 0 if extra is None else len(extra), saw, study),
+        real=real,
+        synthetic=extra,
+        volumes=volumes,
+        class_names=classes.names,
+        structures=structures.names,
+        settings=benchmark.training,
+    )
     what = what_part(
         stage="benchmark",
         version=VERSION,
-        settings={
-            "arm": [*resolved.facts().values(), as_plain(arm_settings)],
-            "training": as_plain(benchmark.training),
-            # The rows themselves, so that another low fraction leaves the arms alone that do not use it.
-            "rows": [digest_json(rows.tolist()) for rows in (resolved.train, resolved.val, resolved.test)],
-            "names": list(classes.names if task == CLASSIFICATION else structures.names),
-            "ancestry": digest_json(saw.to_json()),
-        },
+        settings=_settings(inputs),
         inputs=_input_digests(task, slices, synthetic, volumes),
         seed=benchmark.training.seed,
     )
     outputs = {"scores": scores, "history": history}
     with run_keyed(work, what, outputs) as (job, done):
         if done is None:
-            extra = ImageSet(synthetic[0]) if synthetic else None
-            inputs = ArmInputs(
-                arm=resolved,
-                budget=label_budget(resolved, real, 0 if extra is None else len(extra), saw, study),
-                real=real,
-                synthetic=extra,
-                volumes=volumes,
-                class_names=classes.names,
-                structures=structures.names,
-                settings=benchmark.training,
-            )
             _train(job, inputs, device, outputs)
         else:
             _say(f"benchmark: {task} {arm} was finished before (key {job.key}); its scores are published again")
-    write_manifest(
-        manifest,
-        what=what,
-        outputs=outputs,
-        saw_patients=saw | patients_used(resolved, real),
-        device=device,
-        reused=done is not None,
-    )
+    saw |= patients_used(resolved, real)
+    write_manifest(manifest, what=what, outputs=outputs, saw_patients=saw, device=device, reused=done is not None)
+
+
+def _settings(inputs: ArmInputs) -> dict[str, Any]:
+    """Return what decides an arm's bytes: its rows themselves, so that a change elsewhere leaves it alone."""
+    arm, classifies = inputs.arm, inputs.arm.task == CLASSIFICATION
+    other = "segmenter" if classifies else "classifier"
+    training = {name: value for name, value in as_plain(inputs.settings).items() if not name.startswith(other)}
+    return {
+        "arm": arm.facts() | inputs.budget.to_dict(),
+        "rows": {name: digest_json(getattr(arm, name).tolist()) for name in ("train", "val", "test")},
+        "training": training,
+        "names": list(inputs.class_names if classifies else inputs.structures),
+    }
 
 
 def _train(job: KeyedJob, inputs: ArmInputs, device: str, outputs: Mapping[str, Path]) -> None:
