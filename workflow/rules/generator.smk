@@ -16,6 +16,8 @@ rule encoder_train:
     conda:
         f"../{ENVIRONMENT}"
     threads: PLAN.threads("encoder")
+    # The longest chain of the DAG runs through the generator: start it first.
+    priority: 90
     resources:
         **PLAN.gpu,
         mem_mb=4000,
