@@ -81,45 +81,43 @@ class LabelHead(nn.Module):
         style = self.classes(class_ids)
         x: Tensor | None = None
         for (name, _), mix in zip(self.shape.scales, self.mix, strict=True):
-            reduced = self.reduce[name](F.dropout2d(features[name].float(), self.shape.dropout, self.training))
-            if x is not None:
-                enlarged = F.interpolate(x, size=reduced.shape[-2:], mode="bilinear", align_corners=False)
-                reduced = torch.cat([enlarged, reduced], dim=1)
-            x = mix(reduced, style)
+            reduced = F.dropout2d(self.reduce[name](features[name].float()), self.shape.dropout, self.training)
+            if x is None:
+                x = mix(reduced, style)
+            else:
+                x = F.interpolate(x, size=reduced.shape[-2:], mode="bilinear", align_corners=False)
+                x = x + mix(torch.cat([x, reduced], dim=1), style)
         logits: Tensor = self.paint(x)
         return logits
 
 
-class Mix(nn.Module):
-    """Normalise, scale and shift by the class, rectify, convolve 3 x 3; twice, beside a 1 x 1 shortcut.
+class Mix(nn.Sequential):
+    """Twice: convolve 3 x 3, normalise, scale and shift by the class, rectify.
 
     Source: Perez et al. 2018, FiLM (arXiv 1709.07871), equation 2, for the scale and shift.
     """
 
     def __init__(self, inputs: int, outputs: int, embedding: int) -> None:
-        super().__init__()
-        self.first = _Modulated(inputs, outputs, embedding)
-        self.second = _Modulated(outputs, outputs, embedding)
-        self.shortcut = nn.Conv2d(inputs, outputs, 1, bias=False)
+        super().__init__(_Modulated(inputs, outputs, embedding), _Modulated(outputs, outputs, embedding))
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         """Map [n, inputs, h, w] and class embeddings [n, e] to [n, outputs, h, w]."""
-        mixed: Tensor = self.second(self.first(x, style), style) + self.shortcut(x)
-        return mixed
+        for step in self:
+            x = step(x, style)
+        return x
 
 
 class _Modulated(nn.Module):
     def __init__(self, inputs: int, outputs: int, embedding: int) -> None:
         super().__init__()
-        groups = max(1, inputs // GROUP_CHANNELS) if inputs % GROUP_CHANNELS == 0 else 1
-        self.norm = nn.GroupNorm(groups, inputs, affine=False)
-        self.style = nn.Linear(embedding, 2 * inputs)
-        self.convolve = nn.Conv2d(inputs, outputs, 3, padding=1)
+        groups = max(1, outputs // GROUP_CHANNELS) if outputs % GROUP_CHANNELS == 0 else 1
+        self.convolve = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+        self.norm = nn.GroupNorm(groups, outputs, affine=False)
+        self.style = nn.Linear(embedding, 2 * outputs)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         scale, shift = self.style(style)[:, :, None, None].chunk(2, dim=1)
-        convolved: Tensor = self.convolve(F.silu(self.norm(x) * (1 + scale) + shift))
-        return convolved
+        return F.silu(self.norm(self.convolve(x)) * (1 + scale) + shift)
 
 
 # ---------------------------------------------------------------- files

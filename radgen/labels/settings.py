@@ -64,7 +64,7 @@ class LabelHeadSettings:
     """The label head: it reads masks off the features of the frozen generator."""
 
     members: int = setting(5, "Heads in the ensemble; their disagreement is a pair's uncertainty.")
-    images: int = setting(4_000, "Budget of each head: annotated images shown, again and again.")
+    images: int = setting(2_000, "Budget of each head: annotated images shown, again and again.")
     batch_size: int = setting(8, "Images per step.")
     width: int = setting(16, "Channels to which every scale is reduced before anything is enlarged.")
     embedding: int = setting(16, "Length of the class embedding that modulates the head.")

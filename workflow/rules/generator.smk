@@ -13,11 +13,11 @@ rule encoder_train:
         P.log("encoder_train_{source}"),
     benchmark:
         P.benchmark("encoder_train_{source}")
+    # The longest chain of the DAG runs through the generator: start it first.
+    priority: 90
     conda:
         f"../{ENVIRONMENT}"
     threads: PLAN.threads("encoder")
-    # The longest chain of the DAG runs through the generator: start it first.
-    priority: 90
     resources:
         **PLAN.gpu,
         mem_mb=4000,
