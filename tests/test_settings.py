@@ -80,5 +80,5 @@ def test_unknown_commands_exit_with_two(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_errors_end_in_one_sentence_and_code_two(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["failed-logs", str(tmp_path / "none")]) == 0
-    assert main(["gather", "--index", "x", "--manifest", "y", "--settings", "[1]"]) == 2
-    assert capsys.readouterr().err.startswith("radgen gather: --settings: list given")
+    assert main(["phantom", "--archive", "x", "--manifest", "y", "--settings", "[1]"]) == 2
+    assert "radgen phantom: --settings: list given, an object of sections expected" in capsys.readouterr().err
