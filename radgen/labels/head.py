@@ -91,20 +91,21 @@ class LabelHead(nn.Module):
         return logits
 
 
-class Mix(nn.Sequential):
+class Mix(nn.Module):
     """Twice: convolve 3 x 3, normalise, scale and shift by the class, rectify.
 
     Source: Perez et al. 2018, FiLM (arXiv 1709.07871), equation 2, for the scale and shift.
     """
 
     def __init__(self, inputs: int, outputs: int, embedding: int) -> None:
-        super().__init__(_Modulated(inputs, outputs, embedding), _Modulated(outputs, outputs, embedding))
+        super().__init__()
+        self.first = _Modulated(inputs, outputs, embedding)
+        self.second = _Modulated(outputs, outputs, embedding)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         """Map [n, inputs, h, w] and class embeddings [n, e] to [n, outputs, h, w]."""
-        for step in self:
-            x = step(x, style)
-        return x
+        mixed: Tensor = self.second(self.first(x, style), style)
+        return mixed
 
 
 class _Modulated(nn.Module):
