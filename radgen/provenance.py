@@ -58,7 +58,9 @@ def digest_file(path: Path) -> str:
 
 
 def input_digest(path: Path) -> str:
-    """Return a file's digest from the manifest beside it, else from the file itself."""
+    """Return a file's digest from the manifest beside it, else from the file itself; of a manifest, its `what` alone."""
+    if path.name.endswith("manifest.json"):
+        return digest_json(read_manifest(path)["what"])
     for manifest in sorted(path.parent.glob("*manifest.json")):
         found = _manifest_outputs(manifest, manifest.stat().st_mtime_ns).get(path.name)
         if found is not None:
