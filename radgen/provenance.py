@@ -58,7 +58,7 @@ def digest_file(path: Path) -> str:
 
 
 def input_digest(path: Path) -> str:
-    """Return a file's digest from the manifest beside it, else from the file itself; of a manifest, its `what` alone."""
+    """Return a file's digest from the manifest beside it or the file itself; of a manifest, that of its `what`."""
     if path.name.endswith("manifest.json"):
         return digest_json(read_manifest(path)["what"])
     for manifest in sorted(path.parent.glob("*manifest.json")):
