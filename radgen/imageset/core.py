@@ -4,11 +4,12 @@ Files of an image set, all named by the folder that holds `index.parquet`::
 
     index.parquet                      one row per image (columns of INDEX_SCHEMA)
     <shard>.images.arrow               columns image_id, image: fixed_shape_tensor uint8 [C, H, W]
-    <shard>.masks.arrow                columns image_id, mask: fixed_shape_tensor uint8 [H, W]; only where masks exist
+    <shard>.masks.arrow                columns image_id, mask: fixed_shape_tensor uint8 [H, W], where masks exist
     <shard>.index.parquet              the shard's own rows of the index
 
-`<shard>` is a path relative to the index, such as `shard-000` or `main/shard-000`; row r of the index part is row r of both
-Arrow files. Readers map files into memory and view one record batch at a time: nothing is copied until rows are gathered.
+`<shard>` is a path relative to the index, such as `shard-000` or `main/shard-000`; row r of the index part is row r of
+both Arrow files. Readers map files into memory and view one record batch at a time: nothing is copied until rows are
+gathered.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ INDEX_SCHEMA = pa.schema(
         pa.field("window_low", pa.float64()),  # source intensity shown as grey 0
         pa.field("window_high", pa.float64()),  # source intensity shown as grey 255
         pa.field("clipped_fraction", pa.float64()),  # share of body pixels outside the window
-        # Stored pixel centre (i, j) lies at source row offset_row + i * step_row, source column offset_col + j * step_col.
+        # Stored pixel centre (i, j) lies at source row offset_row + i * step_row and column offset_col + j * step_col.
         pa.field("source_rows", pa.int32()),
         pa.field("source_cols", pa.int32()),
         pa.field("offset_row", pa.float64()),
@@ -114,7 +115,8 @@ class ShardWriter:
         self._check(row, image, self._shape, "image")
         if self._with_masks:
             if mask is None:
-                msg = f"{self._shard}: image {row['image_id']} has no mask, but this shard stores masks; write an empty mask"
+                image_id = row["image_id"]
+                msg = f"{self._shard}: image {image_id} has no mask, but the shard stores masks; write an empty one"
                 raise InputError(msg)
             self._check(row, mask, self._shape[1:], "mask")
             self._masks.append(mask)
@@ -262,7 +264,7 @@ class ImageSet:
         return np.asarray(column.to_numpy())
 
     def rows_where(self, **equals: str | int | Iterable[Any]) -> NDArray[np.int64]:
-        """Return positions of rows whose columns equal the given values; a list, tuple or set means any of its members."""
+        """Return positions of rows whose columns equal the given values; a list, tuple or set means any member."""
         keep = np.ones(len(self), dtype=bool)
         for name, wanted in equals.items():
             values = self.column(name)

@@ -34,8 +34,8 @@ def test_nothing_is_mirrored() -> None:
     shifted_in = changed.flatten(1).amax(dim=1) < -0.9  # the square may be blanked away altogether
     assert (shifted_in | (left > right - 0.45)).all()
     mirrored = augment(_sided(2_000).flip(3), STRONG, _random())
-    assert (mirrored[..., :8].mean() < mirrored[..., 8:].mean())
-    assert (left.mean() > right.mean())
+    assert mirrored[..., :8].mean() < mirrored[..., 8:].mean()
+    assert left.mean() > right.mean()
 
 
 @pytest.mark.parametrize("change", [shift_grey, translate, cutout])

@@ -133,7 +133,7 @@ def test_nothing_appears_when_writing_fails(tmp_path: Path) -> None:
     ("row", "image", "mask", "says"),
     [
         ({"colour": 1}, pictures(1)[0], None, r"shard-000: unknown index column 'colour'; columns are image_id"),
-        ({}, pictures(1)[0], None, r"image x has no mask, but this shard stores masks; write an empty mask"),
+        ({}, pictures(1)[0], None, r"image x has no mask, but the shard stores masks; write an empty one"),
         ({}, pictures(1)[0][:, :3], pictures(1)[0][0], r"image of x is uint8 \(1, 3, 5\), but this shard holds uint8"),
         ({}, pictures(1)[0] * 1.0, pictures(1)[0][0], r"image of x is float64 .* convert it before writing"),
         ({}, pictures(1)[0], pictures(1)[0], r"mask of x is uint8 \(1, 6, 5\), but this shard holds uint8 \(6, 5\)"),
