@@ -90,6 +90,10 @@ _RC: Mapping[str, Any] = {
 }
 
 
+# Digits kept of a place, as a share of the figure: far below a pixel.
+PLACE_DIGITS = 6
+
+
 @contextmanager
 def figure_style() -> Iterator[None]:
     """Draw inside this block: matplotlib's shipped defaults with the settings above, whatever the user's own are."""
@@ -147,12 +151,19 @@ def save_figure(figure: Figure, stem: Path) -> tuple[int, int]:
     if figure.get_layout_engine() is not None:
         figure.draw_without_rendering()  # lays out once, so that both files agree
         figure.set_layout_engine("none")
+        _round_places(figure)
     with atomic_path(stem.with_name(f"{stem.name}.pdf")) as path:
         figure.savefig(path, format="pdf", metadata={"Creator": None, "Producer": None, "CreationDate": None})
     with atomic_path(stem.with_name(f"{stem.name}.png")) as path:
         figure.savefig(path, format="png", metadata={"Software": None})
     width, height = figure.get_size_inches() * DPI
     return round(float(width)), round(float(height))
+
+
+def _round_places(figure: Figure) -> None:
+    """Round where axes lie: the layout's solver leaves differences of 1e-12 between processes, which a PDF prints."""
+    for axes in figure.axes:
+        axes.set_position([round(edge, PLACE_DIGITS) for edge in axes.get_position(original=True).bounds])
 
 
 def quiet_axes(axes: Axes, *, grid: str = "y") -> None:

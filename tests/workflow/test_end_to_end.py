@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -188,7 +189,8 @@ def test_an_image_is_made_again_from_its_id(tiny: Folder, results: Path) -> None
     image_id = table.column("image_id")[table.num_rows - 1].as_py()
     words = [BIN / "radgen", "regenerate", image_id, "--index", results / "samples/main/index.parquet"]
     words += ["--weights", results / "gan/main/generator.safetensors"]
-    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False)
+    environment = os.environ | {"PYTHONPATH": str(tiny.package)}
+    done = subprocess.run([str(word) for word in words], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "equal" in done.stdout
 
