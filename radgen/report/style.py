@@ -163,7 +163,8 @@ def save_figure(figure: Figure, stem: Path) -> tuple[int, int]:
 def _round_places(figure: Figure) -> None:
     """Round where axes lie: the layout's solver leaves differences of 1e-12 between processes, which a PDF prints."""
     for axes in figure.axes:
-        axes.set_position([round(edge, PLACE_DIGITS) for edge in axes.get_position(original=True).bounds])
+        left, bottom, width, height = (round(edge, PLACE_DIGITS) for edge in axes.get_position(original=True).bounds)
+        axes.set_position((left, bottom, width, height))
 
 
 def quiet_axes(axes: Axes, *, grid: str = "y") -> None:
