@@ -13,6 +13,7 @@ from radgen.gan.layers import EqualConv, ModulatedConv, activate, clip_grey, ups
 from radgen.gan.mapping import Mapping
 
 FIRST_SCALE = 4
+IMAGE_START = 0.1  # the first images are an even grey, from which any picture is equally far
 RESIDUAL_GAIN = 2**-0.5  # the sum of two maps of equal variance keeps that variance
 
 
@@ -101,11 +102,11 @@ class StyleBlock(nn.Module):
     Maps are scaled and projected at the small scale and upsampled then: the same sums for fewer passes over memory.
     """
 
-    def __init__(self, inputs: int, outputs: int, w_dim: int) -> None:
+    def __init__(self, inputs: int, outputs: int, w_dim: int, size: int) -> None:
         super().__init__()
         self.first = ModulatedConv(inputs, outputs, w_dim)
         # Activation gain times residual gain is one.
-        self.second = ModulatedConv(outputs, outputs, w_dim, gain=1.0)
+        self.second = ModulatedConv(outputs, outputs, w_dim, size=size, gain=1.0)
         self.shortcut = EqualConv(inputs, outputs, size=1, gain=RESIDUAL_GAIN)
         self.noise_strength = nn.Parameter(torch.zeros(()))
 
@@ -139,9 +140,12 @@ class Generator(nn.Module):
         self.start = nn.Parameter(torch.randn(1, channels[0], FIRST_SCALE, FIRST_SCALE))
         self.first = ModulatedConv(channels[0], channels[0], shape.w_dim)
         self.blocks = nn.ModuleList(
-            StyleBlock(inputs, outputs, shape.w_dim) for inputs, outputs in itertools.pairwise(channels)
+            StyleBlock(inputs, outputs, shape.w_dim, size)
+            for (inputs, outputs), size in zip(itertools.pairwise(channels), self.scales[1:], strict=True)
         )
-        self.to_image = nn.ModuleList(EqualConv(count, shape.image_channels, size=1) for count in channels)
+        self.to_image = nn.ModuleList(
+            EqualConv(count, shape.image_channels, size=1, start=IMAGE_START) for count in channels
+        )
 
     @property
     def feature_channels(self) -> dict[str, int]:

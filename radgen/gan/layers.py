@@ -16,6 +16,7 @@ from torch import Tensor, nn
 LEAK = 0.2
 ACTIVATION_GAIN = math.sqrt(2)  # keeps the variance of unit normal input through the leaky rectifier
 EPSILON = 1e-8
+STYLE_START = 0.25  # images first differ little: variety is learnt sooner than it is unlearnt
 
 
 def activate(x: Tensor) -> Tensor:
@@ -75,11 +76,22 @@ class EqualLinear(nn.Module):
         Standard deviation of the output for unit normal input.
     rate
         Share of the learning rate this layer follows.
+    start
+        Initial weights, as a share of those that keep variance.
     """
 
-    def __init__(self, inputs: int, outputs: int, *, bias: float = 0.0, gain: float = 1.0, rate: float = 1.0) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        bias: float = 0.0,
+        gain: float = 1.0,
+        rate: float = 1.0,
+        start: float = 1.0,
+    ) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs) / rate)
+        self.weight = nn.Parameter(torch.randn(outputs, inputs) * start / rate)
         self.bias = nn.Parameter(torch.full((outputs,), bias / rate))
         self._gain = gain * rate / math.sqrt(inputs)
         self._rate = rate
@@ -100,11 +112,13 @@ class EqualConv(nn.Module):
         Height and width of the kernel, odd.
     gain
         Standard deviation of the output for unit normal input.
+    start
+        Initial weights, as a share of those that keep variance.
     """
 
-    def __init__(self, inputs: int, outputs: int, *, size: int = 3, gain: float = 1.0) -> None:
+    def __init__(self, inputs: int, outputs: int, *, size: int = 3, gain: float = 1.0, start: float = 1.0) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs, size, size))
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, size, size) * start)
         self.bias = nn.Parameter(torch.zeros(outputs))
         self._gain = gain / math.sqrt(inputs * size * size)
 
@@ -127,15 +141,18 @@ class ModulatedConv(nn.Module):
         Channels.
     w_dim
         Length of the style vector w.
+    size
+        Height and width of the output where the bias differs from place to place, 1 where it does not. Bodies lie alike
+        in every picture, so what is common to all of them need not be drawn out of the smallest scale.
     gain
         Standard deviation of the output for unit normal input.
     """
 
-    def __init__(self, inputs: int, outputs: int, w_dim: int, *, gain: float = ACTIVATION_GAIN) -> None:
+    def __init__(self, inputs: int, outputs: int, w_dim: int, *, size: int = 1, gain: float = ACTIVATION_GAIN) -> None:
         super().__init__()
-        self.style = EqualLinear(w_dim, inputs, bias=1.0)
+        self.style = EqualLinear(w_dim, inputs, bias=1.0, start=STYLE_START)
         self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
-        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.bias = nn.Parameter(torch.zeros(1, outputs, size, size))
         self._gain = gain
 
     def forward(self, x: Tensor, w: Tensor, *, double: bool = False, noise: Tensor | None = None) -> Tensor:
@@ -149,5 +166,5 @@ class ModulatedConv(nn.Module):
             restore = torch.rsqrt(style.square() @ power.t() + EPSILON) * self._gain  # [n, outputs]
         x = x * style[:, :, None, None].to(x.dtype)
         y = F.conv2d(upsample(x) if double else x, self.weight, padding=1)
-        y = torch.addcmul(self.bias[:, None, None].to(y.dtype), y, restore[:, :, None, None].to(y.dtype))
+        y = torch.addcmul(self.bias.to(y.dtype), y, restore[:, :, None, None].to(y.dtype))
         return y if noise is None else y + noise.to(y.dtype)

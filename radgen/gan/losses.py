@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from radgen.gan.settings import RebuildSettings
+
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -58,6 +60,39 @@ def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
     """
     (slope,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
     return slope.float().square().sum(dim=(1, 2, 3)).mean()
+
+
+def rebuilding(
+    rebuilt: Tensor, real: Tensor, mean: Tensor, log_variance: Tensor, settings: RebuildSettings, *, coarser: int = 1
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Loss of a variational autoencoder: squared difference of images, and how far latents are from standard normal.
+
+    The negative evidence bound with Gaussian grey levels of standard deviation `settings.tolerance`, scaled so that
+    the squared difference per pixel has the weight `settings.weight`.
+
+    Source: Kingma and Welling 2014, "Auto-encoding variational Bayes", equation 10.
+
+    Parameters
+    ----------
+    rebuilt, real
+        [n, C, H, W].
+    mean, log_variance
+        Of the latents, [n, z_dim].
+    settings
+        Weight and tolerance.
+    coarser
+        Side of the squares of pixels that are averaged before images are compared.
+
+    Returns
+    -------
+    loss, parts
+        The weighted sum; and by name the mean squared difference and the divergence of latents in nats.
+    """
+    difference = F.avg_pool2d(rebuilt - real, coarser).square().mean()
+    divergence = 0.5 * (mean.square() + log_variance.exp() - log_variance - 1).sum(dim=1).mean()
+    share = 2 * settings.tolerance**2 / real[0].numel()
+    loss = settings.weight * (difference + share * divergence)
+    return loss, {"rebuilding": difference.detach(), "latent": divergence.detach()}
 
 
 class Loss(NamedTuple):

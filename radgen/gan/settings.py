@@ -36,11 +36,11 @@ class AugmentSettings:
     """What discriminator sees of real and generated images alike, so that few images do not get learnt by heart."""
 
     probability: float = setting(
-        0.4, "Chance that each kind of change is applied to an image. Well below 1, or it leaks."
+        0.2, "Chance that each kind of change is applied to an image. Well below 1, or it leaks."
     )
     translate: float = setting(0.08, "Largest shift, as a share of the image's width.")
-    brightness: float = setting(0.1, "Largest shift of the grey level, as a share of the full range.")
-    contrast: float = setting(0.15, "Largest change of contrast, as a share.")
+    brightness: float = setting(0.05, "Largest shift of the grey level, as a share of the full range.")
+    contrast: float = setting(0.05, "Largest change of contrast, as a share.")
     cutout: float = setting(0.3, "Width of the square that is blanked, as a share of the image's width.")
 
     def __post_init__(self) -> None:
@@ -58,6 +58,29 @@ class AugmentSettings:
 
 
 @section
+class RebuildSettings:
+    """How the generator learns to rebuild real images from latents that the discriminator's trunk reads off them."""
+
+    alone_images: int = setting(
+        8_000, "Images at the start in which rebuilding is all there is to learn; the adversarial game follows."
+    )
+    weight: float = setting(20.0, "Weight of the squared difference per pixel, grey levels in [-1, 1].")
+    tolerance: float = setting(
+        0.25, "Grey-level difference that does not matter; smaller makes latents tell more of each image."
+    )
+    coarser: int = setting(
+        2, "In the game, squares of so many pixels a side are compared: what is finer is the discriminator's to judge."
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse impossible numbers."""
+        _positive(tolerance=self.tolerance, coarser=self.coarser)
+        if self.alone_images < 0 or self.weight < 0:
+            msg = f"alone_images and weight must be 0 or more, not {self.alone_images} and {self.weight}"
+            raise ValueError(msg)
+
+
+@section
 class GanSettings:
     """The class-conditional generator, its discriminator, and how they are trained."""
 
@@ -67,19 +90,19 @@ class GanSettings:
     seed: int = setting(1, "Seed of initial weights, of the order of images, of latents and of augmentation.")
     threads: int = setting(1, "CPU threads; another number gives slightly different weights.")
     precision: str = setting("bf16", "Arithmetic of convolutions: bf16 (faster where the processor has it) or fp32.")
-    batch_size: int = setting(16, "Images per step.")
+    batch_size: int = setting(8, "Images per step.")
     z_dim: int = setting(64, "Length of the latent z.")
     w_dim: int = setting(128, "Length of the style vector w.")
     mapping_layers: int = setting(2, "Layers of the mapping network from z and class to w.")
     generator_channels: tuple[int, ...] = setting(
-        (96, 96, 64, 48, 32), "Channels at 4, 8, 16, ... pixels; the last number serves all larger scales."
+        (96, 96, 64, 32, 16), "Channels at 4, 8, 16, ... pixels; the last number serves all larger scales."
     )
-    discriminator_channels: tuple[int, ...] = setting((96, 96, 64, 48, 32), "The same for the discriminator.")
+    discriminator_channels: tuple[int, ...] = setting((96, 96, 64, 32, 16), "The same for the discriminator.")
     noise: bool = setting(
-        True, "Feed noise per pixel, so that w need not describe grain; it is fixed by the image's seed."
+        False, "Feed noise per pixel, so that w need not describe grain; it is fixed by the image's seed."
     )
     loss: str = setting("nonsaturating", "nonsaturating (logistic, R1 on real images) or relativistic (R1 and R2).")
-    gamma: float = setting(0.2, "Weight of the gradient penalties.")
+    gamma: float = setting(1.0, "Weight of the gradient penalties.")
     guidance: float = setting(
         0.5,
         "Weight of the encoder's class loss on generated images, so that each shows its class; 0 for none. Without "
@@ -87,10 +110,14 @@ class GanSettings:
     )
     penalty_every: int = setting(8, "Steps between gradient penalties, which are weighted to make up for it.")
     learning_rate: float = setting(2.5e-3, "Adam's rate for both networks; layers are scaled to equalise it.")
-    beta2: float = setting(0.99, "Adam's second momentum; the first is 0.")
+    beta1: float = setting(0.5, "Adam's first momentum.")
+    beta2: float = setting(0.99, "Adam's second momentum.")
     ema_half_life_images: int = setting(5_000, "Images in which the weights' running average forgets half.")
     ema_rampup: float = setting(0.1, "Early on the half-life is at most this share of the images seen so far.")
     mirror: bool = setting(False, "Show images also mirrored left to right: only where both sides occur in nature.")
+    rebuild: RebuildSettings = setting(
+        RebuildSettings(), "Rebuilding real images, alone at first, then beside the game."
+    )
     balance_classes: bool = setting(True, "Show every class equally often, however rare it is.")
     augment: AugmentSettings = setting(AugmentSettings(), "Changes shown to the discriminator.")
     tick_images: int = setting(5_000, "Images between progress lines, sample grids and scores.")
@@ -103,7 +130,7 @@ class GanSettings:
         _one_of("loss", self.loss, LOSSES)
         _one_of("precision", self.precision, PRECISIONS)
         _one_of("publish", self.publish, PUBLISH)
-        _probability(beta2=self.beta2)
+        _probability(beta1=self.beta1, beta2=self.beta2)
         _positive(
             images=self.images,
             threads=self.threads,

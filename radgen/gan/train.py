@@ -1,4 +1,11 @@
-"""One step of adversarial training, and all the state it changes."""
+"""One step of training, and all the state it changes.
+
+The discriminator's trunk also reads a latent off each real image, from which the generator rebuilds it. For the first
+images that is all they learn, as a variational autoencoder; then the adversarial game begins with a generator that
+knows the anatomy and its variety, and rebuilding goes on at a coarser scale, so that no kind of image is dropped.
+
+Source: Larsen et al. 2016, "Autoencoding beyond pixels using a learned similarity metric", for joining the two.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +20,7 @@ from torch import Tensor, nn
 from radgen.gan.augment import augment
 from radgen.gan.discriminator import Discriminator
 from radgen.gan.generator import Generator, GeneratorShape
-from radgen.gan.losses import LOSSES, gradient_penalty
+from radgen.gan.losses import LOSSES, gradient_penalty, rebuilding
 from radgen.gan.sampling import from_grey
 from radgen.gan.settings import GanSettings
 from radgen.imageset.torch import RowBatches
@@ -22,6 +29,7 @@ from radgen.training.devices import autocast, place
 from radgen.training.ema import ema_decay, move_average
 
 Guide = Callable[[Tensor], Tensor]
+Losses = dict[str, Tensor]
 
 
 class GanTrainer:
@@ -32,7 +40,7 @@ class GanTrainer:
     Parameters
     ----------
     shape
-        Of the generator; the discriminator takes resolution, image channels and classes from it.
+        Of the generator; the discriminator takes resolution, image channels, classes and latent from it.
     settings
         Of the training.
     batches
@@ -59,16 +67,13 @@ class GanTrainer:
         self._guide = guide if settings.guidance > 0 else None
         torch.manual_seed(derive_seed("gan", settings.seed, "weights"))
         self.generator = Generator(shape)
-        self.discriminator = Discriminator(
-            shape.resolution, shape.image_channels, shape.classes, settings.discriminator_channels
-        )
+        self.discriminator = Discriminator(shape, settings.discriminator_channels)
         place(self.generator, device)
         place(self.discriminator, device)
         self.average = copy.deepcopy(self.generator).eval().requires_grad_(requires_grad=False)
+        betas = (settings.beta1, settings.beta2)
         self._optimisers = {
-            name: torch.optim.Adam(
-                network.parameters(), settings.learning_rate, betas=(0.0, settings.beta2), eps=1e-8, fused=True
-            )
+            name: torch.optim.Adam(network.parameters(), settings.learning_rate, betas=betas, fused=True)
             for name, network in (("generator", self.generator), ("discriminator", self.discriminator))
         }
         self._loss = LOSSES[settings.loss]
@@ -79,76 +84,106 @@ class GanTrainer:
         Returns
         -------
         dict
-            Losses by phase: discriminator, generator, penalty in the steps that compute one, guidance where there is.
+            Losses by phase: rebuilding and latent, then also discriminator, generator, penalty in the steps that
+            compute one, and guidance where there is.
         """
         random = torch.Generator().manual_seed(derive_seed("gan", self.settings.seed, "step", seen_images))
-        grey, class_ids = self._batches.batch(seen_images, self.batch_size)
-        class_ids = class_ids.to(self._device)
-        real = from_grey(grey.numpy(), self._device)
-        if self.settings.mirror:
-            flipped = (torch.rand(len(real), 1, 1, 1, generator=random) < 0.5).to(self._device)
-            real = torch.where(flipped, real.flip(3), real)
-        z, noise = self._latents(random)
-        self.generator.requires_grad_(requires_grad=True)
-        with autocast(self._device, self.settings.precision):
-            fake = self.generator(z, class_ids, noise)
-        losses = self._move_discriminator(seen_images, real, fake.detach(), class_ids, random)
-        losses |= self._move_generator(real, fake, class_ids, random)
+        real, class_ids = self._real(seen_images, random)
+        for optimiser in self._optimisers.values():
+            optimiser.zero_grad(set_to_none=True)
+        z = self._normal(self.generator.shape.z_dim, random)
+        if seen_images < self.settings.rebuild.alone_images:
+            losses = self._rebuild(real, class_ids, random)
+        else:
+            losses = self._play(real, class_ids, z, random, penalised=self._is_penalised(seen_images))
+        for optimiser in self._optimisers.values():
+            optimiser.step()
         self._move_average(seen_images, z, class_ids)
         values = torch.stack(list(losses.values())).tolist()
         return dict(zip(losses, values, strict=True))
 
-    def _latents(self, random: torch.Generator) -> tuple[Tensor, Tensor]:
-        z = torch.randn(self.batch_size, self.generator.shape.z_dim, generator=random)
-        noise = torch.randn(self.batch_size, self.generator.noise_length, generator=random)
-        return z.to(self._device), noise.to(self._device)
+    def _real(self, seen_images: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
+        grey, class_ids = self._batches.batch(seen_images, self.batch_size)
+        real = from_grey(grey.numpy(), self._device)
+        if self.settings.mirror:
+            flipped = (torch.rand(len(real), 1, 1, 1, generator=random) < 0.5).to(self._device)
+            real = torch.where(flipped, real.flip(3), real)
+        return real, class_ids.to(self._device)
 
-    def _move_discriminator(
-        self, seen_images: int, real: Tensor, fake: Tensor, class_ids: Tensor, random: torch.Generator
-    ) -> dict[str, Tensor]:
-        self.discriminator.requires_grad_(requires_grad=True)
-        penalised = (seen_images // self.batch_size) % self.settings.penalty_every == 0
-        real = augment(real, self.settings.augment, random).requires_grad_(penalised)
-        fake = augment(fake, self.settings.augment, random).requires_grad_(penalised and self._loss.penalise_fake)
+    def _normal(self, length: int, random: torch.Generator) -> Tensor:
+        # Drawn on the CPU: the same numbers on every device.
+        return torch.randn(self.batch_size, length, generator=random).to(self._device)
+
+    def _is_penalised(self, seen_images: int) -> bool:
+        return (seen_images // self.batch_size) % self.settings.penalty_every == 0
+
+    def _read(self, trunk: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Draw a latent of each real image; return it, and mean and log variance of what it was drawn from."""
+        mean, log_variance = self.discriminator.read(trunk)
+        spread = (0.5 * log_variance).exp()
+        return mean + spread * self._normal(mean.shape[1], random), mean, log_variance
+
+    def _rebuild(self, real: Tensor, class_ids: Tensor, random: torch.Generator) -> Losses:
+        """Learn to rebuild real images, pixel by pixel."""
         with autocast(self._device, self.settings.precision):
-            real_logits = self.discriminator(real, class_ids)
-            fake_logits = self.discriminator(fake, class_ids)
+            trunk = self.discriminator.trunk(augment(real, self.settings.augment, random))
+        latent, mean, log_variance = self._read(trunk, random)
+        with autocast(self._device, self.settings.precision):
+            rebuilt = self.generator(latent, class_ids, self._normal(self.generator.noise_length, random))
+        loss, losses = rebuilding(rebuilt, real, mean, log_variance, self.settings.rebuild)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return losses
+
+    def _play(self, real: Tensor, class_ids: Tensor, z: Tensor, random: torch.Generator, *, penalised: bool) -> Losses:
+        """Play the adversarial game and rebuild; both networks' gradients are taken at the same weights."""
+        count = len(real)
+        shown = augment(real, self.settings.augment, random).requires_grad_(penalised)
+        with autocast(self._device, self.settings.precision):
+            trunk = self.discriminator.trunk(shown)
+        latent, mean, log_variance = self._read(trunk, random)
+        noise = torch.cat([self._normal(self.generator.noise_length, random) for _ in range(2)])
+        with autocast(self._device, self.settings.precision):
+            made = self.generator(torch.cat([latent, z]), class_ids.repeat(2), noise)
+        # The generator's graph is walked once, for both of its tasks: from the leaf the gradient is carried over.
+        fake = made[count:].detach().requires_grad_()
+        real_logits = self.discriminator.judge(trunk, class_ids)
+        shown_fake = augment(fake, self.settings.augment, random)
+        with autocast(self._device, self.settings.precision):
+            fake_logits = self.discriminator(shown_fake, class_ids)
+        slope, losses = self._convince(fake, real_logits.detach(), fake_logits, class_ids)
+        loss, rebuilt = rebuilding(
+            made[:count], real, mean, log_variance, self.settings.rebuild, coarser=self.settings.rebuild.coarser
+        )
+        loss = loss + self._tell_apart(shown, shown_fake, real_logits, fake_logits, losses, penalised=penalised)
+        torch.autograd.backward([loss, made[count:]], [None, slope])
+        return losses | rebuilt
+
+    def _convince(
+        self, fake: Tensor, real_logits: Tensor, fake_logits: Tensor, class_ids: Tensor
+    ) -> tuple[Tensor, Losses]:
+        """Return the gradient of the generator's loss in the generated images, and the loss by part."""
+        loss = self._loss.generator(real_logits, fake_logits)
+        losses = {"generator": loss.detach()}
+        if self._guide is not None:
+            guidance = F.cross_entropy(self._guide(fake), class_ids)
+            losses["guidance"] = guidance.detach()
+            loss = loss + self.settings.guidance * guidance
+        (slope,) = torch.autograd.grad(loss, fake, retain_graph=True)
+        return slope, losses
+
+    def _tell_apart(
+        self, real: Tensor, fake: Tensor, real_logits: Tensor, fake_logits: Tensor, losses: Losses, *, penalised: bool
+    ) -> Tensor:
+        """Return the discriminator's loss with its penalties, and note the parts."""
         loss = self._loss.discriminator(real_logits, fake_logits)
-        found = {"discriminator": loss.detach()}
+        losses["discriminator"] = loss.detach()
         if penalised:
             penalty = gradient_penalty(real_logits, real)
             if self._loss.penalise_fake:
                 penalty = penalty + gradient_penalty(fake_logits, fake)
-            found["penalty"] = penalty.detach()
+            losses["penalty"] = penalty.detach()
             loss = loss + self.settings.gamma / 2 * self.settings.penalty_every * penalty
-        self._update("discriminator", loss)
-        return found
-
-    def _move_generator(
-        self, real: Tensor, fake: Tensor, class_ids: Tensor, random: torch.Generator
-    ) -> dict[str, Tensor]:
-        self.discriminator.requires_grad_(requires_grad=False)
-        fake = augment(fake, self.settings.augment, random)
-        real_logits = torch.zeros(len(real), device=self._device)
-        with autocast(self._device, self.settings.precision):
-            fake_logits = self.discriminator(fake, class_ids)
-            if self._loss.generator_sees_real:
-                with torch.no_grad():
-                    real_logits = self.discriminator(augment(real, self.settings.augment, random), class_ids)
-        loss = self._loss.generator(real_logits, fake_logits)
-        found = {"generator": loss.detach()}
-        if self._guide is not None:
-            guidance = F.cross_entropy(self._guide(fake), class_ids)
-            found["guidance"] = guidance.detach()
-            loss = loss + self.settings.guidance * guidance
-        self._update("generator", loss)
-        return found
-
-    def _update(self, name: str, loss: Tensor) -> None:
-        optimiser = self._optimisers[name]
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+        return loss
 
     def _move_average(self, seen_images: int, z: Tensor, class_ids: Tensor) -> None:
         decay = ema_decay(

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from radgen.gan.losses import LOSSES, gradient_penalty
+from radgen.gan.losses import LOSSES, gradient_penalty, rebuilding
+from radgen.gan.settings import RebuildSettings
 
 REAL, FAKE = torch.tensor([1.0, -2.0]), torch.tensor([0.5, 3.0])
 
@@ -40,6 +41,31 @@ def test_each_side_pulls_the_fake_logit_its_own_way(name: str) -> None:
         side(REAL, fake).backward()  # type: ignore[no-untyped-call]
         assert fake.grad is not None
         assert (fake.grad * sign > 0).all()
+
+
+def test_rebuilding_is_the_evidence_bound_scaled_to_its_weight() -> None:
+    real = torch.zeros(2, 1, 4, 4)
+    rebuilt = real.clone()
+    rebuilt[0, 0, 0, 0] = 0.8
+    mean, log_variance = torch.tensor([[1.0], [0.0]]), torch.tensor([[0.0], [-1.0]])
+    settings = RebuildSettings(weight=3.0, tolerance=0.2)
+    loss, parts = rebuilding(rebuilt, real, mean, log_variance, settings)
+    divergence = (0.5 * 1.0 + 0.5 * (math.exp(-1) + 1 - 1)) / 2
+    assert parts["rebuilding"].item() == pytest.approx(0.64 / 32)
+    assert parts["latent"].item() == pytest.approx(divergence, rel=1e-5)
+    # The bound per image is difference / (2 s^2) + divergence; the loss is that times 2 s^2 w / pixels.
+    bound = 16 * 0.64 / 32 / (2 * 0.04) + divergence
+    assert loss.item() == pytest.approx(bound * 2 * 0.04 * 3.0 / 16, rel=1e-5)
+
+
+def test_coarse_rebuilding_ignores_what_is_finer() -> None:
+    real = torch.zeros(1, 1, 4, 4)
+    checks = torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).repeat(2, 2)[None, None]
+    none = torch.zeros(1, 1)
+    fine, coarse = (
+        rebuilding(checks, real, none, none, RebuildSettings(), coarser=side)[1]["rebuilding"].item() for side in (1, 2)
+    )
+    assert (fine, coarse) == (1.0, 0.0)
 
 
 def test_penalty_of_a_linear_critic_is_its_squared_weight() -> None:

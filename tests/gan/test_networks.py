@@ -10,8 +10,9 @@ from torch import nn
 from radgen.errors import ConfigError
 from radgen.gan.discriminator import Discriminator, minibatch_deviation
 from radgen.gan.generator import Generator, GeneratorShape, scales_of
-from radgen.gan.layers import ModulatedConv, upsample
+from radgen.gan.layers import ModulatedConv, clip_grey, upsample
 from radgen.gan.mapping import Mapping
+from radgen.gan.settings import GanSettings
 from tests.gan import toys
 
 
@@ -30,10 +31,13 @@ def test_generator_makes_images_and_one_map_per_scale(resolution: int, channels:
 def test_gradient_reaches_every_parameter() -> None:
     torch.manual_seed(0)
     generator = Generator(toys.SHAPE)
-    discriminator = Discriminator(16, 1, 2, (6, 8, 8))
+    discriminator = Discriminator(toys.SHAPE, (6, 8, 8))
     classes = torch.arange(8) % 2
     images = generator(torch.randn(8, 6), classes, torch.randn(8, generator.noise_length))
-    F.softplus(-discriminator(images, classes)).mean().backward()  # type: ignore[no-untyped-call]
+    trunk = discriminator.trunk(images)
+    read = torch.cat(discriminator.read(trunk), dim=1)
+    loss = F.softplus(-discriminator.judge(trunk, classes)).mean() + read.square().mean()
+    loss.backward()
     for network in (generator, discriminator):
         _every_gradient(network)
 
@@ -45,16 +49,17 @@ def _every_gradient(network: nn.Module) -> None:
 
 
 def test_default_networks_hold_about_six_hundred_thousand_parameters() -> None:
-    channels = (96, 96, 64, 48, 32)
-    generator = Generator(GeneratorShape(64, 1, 2, 64, 128, 2, channels, noise=True))
-    for network in (generator, Discriminator(64, 1, 2, channels)):
-        assert 0.5e6 < sum(parameter.numel() for parameter in network.parameters()) < 0.7e6
+    settings = GanSettings()
+    shape = GeneratorShape(64, 1, 2, settings.z_dim, settings.w_dim, 2, settings.generator_channels, noise=True)
+    for network in (Generator(shape), Discriminator(shape, settings.discriminator_channels)):
+        assert 0.5e6 < sum(parameter.numel() for parameter in network.parameters()) < 0.8e6
 
 
 @pytest.mark.parametrize("double", [False, True])
 def test_modulated_convolution_equals_a_convolution_of_its_own_for_each_image(double: bool) -> None:
     torch.manual_seed(1)
-    layer = ModulatedConv(5, 7, 4, gain=1.3)
+    size = 16 if double else 8
+    layer = ModulatedConv(5, 7, 4, gain=1.3, size=size)
     nn.init.normal_(layer.bias)
     nn.init.normal_(layer.style.bias)
     x, w = torch.randn(3, 5, 8, 8), torch.randn(3, 4)
@@ -64,7 +69,7 @@ def test_modulated_convolution_equals_a_convolution_of_its_own_for_each_image(do
         weight = layer.weight * style[None, :, None, None]
         weight = weight / weight.square().sum(dim=(1, 2, 3), keepdim=True).sqrt() * 1.3
         source = upsample(x[number : number + 1]) if double else x[number : number + 1]
-        expected = F.conv2d(source, weight, layer.bias, padding=1)
+        expected = F.conv2d(source, weight, padding=1) + layer.bias
         torch.testing.assert_close(found[number : number + 1], expected, rtol=1e-4, atol=1e-5)
 
 
@@ -79,10 +84,35 @@ def test_class_changes_image_and_verdict() -> None:
     z, noise = torch.randn(4, 6), torch.randn(4, generator.noise_length)
     one, two = (generator(z, torch.full((4,), number), noise) for number in (0, 1))
     assert not torch.equal(one, two)
-    discriminator = Discriminator(16, 1, 2, (6,))
+    discriminator = Discriminator(toys.SHAPE, (6,))
     verdicts = [discriminator(one, torch.full((4,), number)) for number in (0, 1)]
     assert verdicts[0].shape == (4,)
     assert not torch.equal(*verdicts)
+
+
+def test_trunk_read_and_judged_is_the_verdict() -> None:
+    discriminator = Discriminator(toys.SHAPE, (6, 8))
+    images, classes = torch.randn(4, 1, 16, 16), torch.tensor([0, 1, 1, 0])
+    trunk = discriminator.trunk(images)
+    torch.testing.assert_close(discriminator.judge(trunk, classes), discriminator(images, classes))
+    mean, log_variance = discriminator.read(trunk)
+    assert mean.shape == log_variance.shape == (4, toys.SHAPE.z_dim)
+
+
+def test_first_images_are_an_even_grey() -> None:
+    torch.manual_seed(0)
+    generator = Generator(toys.SHAPE)
+    images = generator(torch.randn(16, 6), torch.zeros(16, dtype=torch.long), torch.randn(16, generator.noise_length))
+    assert images.std() < 0.25
+
+
+def test_grey_levels_are_clipped_and_clipped_ones_can_come_back() -> None:
+    x = torch.tensor([-3.0, -3.0, 0.5, 2.0, 2.0], requires_grad=True)
+    y = clip_grey(x)
+    assert y.tolist() == [-1.0, -1.0, 0.5, 1.0, 1.0]
+    y.backward(torch.tensor([1.0, -1.0, 1.0, 1.0, -1.0]))
+    assert x.grad is not None
+    assert x.grad.tolist() == [0.0, -1.0, 1.0, 1.0, 0.0]
 
 
 def test_minibatch_deviation_sees_equal_images() -> None:

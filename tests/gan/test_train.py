@@ -29,7 +29,7 @@ def _trainer(study: Path, **changes: object) -> GanTrainer:
 
 @pytest.mark.parametrize("loss", ["nonsaturating", "relativistic"])
 def test_state_and_images_seen_decide_the_next_step(study: Path, loss: str) -> None:
-    one, two = _trainer(study, loss=loss), _trainer(study, loss=loss)
+    one, two = (_trainer(study, loss=loss, rebuild={"alone_images": 8}) for _ in range(2))
     for seen in (0, 8):
         one.step(seen)
     two.load_state(copy.deepcopy(one.state()))
@@ -39,11 +39,10 @@ def test_state_and_images_seen_decide_the_next_step(study: Path, loss: str) -> N
 
 
 def test_a_step_moves_both_networks_the_average_and_the_class_averages(study: Path) -> None:
-    trainer = _trainer(study)
+    trainer = _trainer(study, rebuild={"alone_images": 8})
     before = {name: value.clone() for name, value in trainer.state()["generator"].items()}
-    losses = trainer.step(0)
-    assert losses.keys() == {"discriminator", "penalty", "generator"}
-    assert trainer.step(8).keys() == {"discriminator", "generator"}
+    assert trainer.step(0).keys() == {"rebuilding", "latent"}
+    assert trainer.step(8).keys() == {"rebuilding", "latent", "discriminator", "generator"}
     after = trainer.state()
     assert any(not torch.equal(before[name], value) for name, value in after["generator"].items())
     assert not torch.equal(after["average"]["start"], after["generator"]["start"])
@@ -51,7 +50,7 @@ def test_a_step_moves_both_networks_the_average_and_the_class_averages(study: Pa
 
 
 def test_penalty_comes_every_so_many_steps(study: Path) -> None:
-    trainer = _trainer(study, penalty_every=3)
+    trainer = _trainer(study, penalty_every=3, rebuild={"alone_images": 0})
     assert ["penalty" in trainer.step(seen) for seen in range(0, 56, 8)] == [True, False, False] * 2 + [True]
 
 
@@ -77,13 +76,44 @@ def test_real_images_are_mirrored_only_where_the_study_says_so(
     assert any(sides)
 
 
+@pytest.mark.parametrize("loss", ["nonsaturating", "relativistic"])
+def test_generator_follows_its_loss_and_rebuilding_reaches_the_trunk(study: Path, loss: str) -> None:
+    trainer = _trainer(study, loss=loss, rebuild={"alone_images": 0, "weight": 0.0}, augment={"probability": 0.0})
+    trainer.step(0)
+    alone = [parameter.grad.clone() for parameter in trainer.generator.parameters() if parameter.grad is not None]
+    assert max(float(grad.abs().max()) for grad in alone) > 0
+    assert trainer.discriminator.latent.weight.grad is not None
+    assert trainer.discriminator.latent.weight.grad.abs().max() == 0
+    trainer = _trainer(study, loss=loss, rebuild={"alone_images": 8})
+    trainer.step(0)
+    assert trainer.discriminator.latent.weight.grad is not None
+    assert trainer.discriminator.latent.weight.grad.abs().max() > 0
+    assert trainer.discriminator.verdict.weight.grad is None
+
+
+def test_a_guide_is_obeyed_and_moves_the_generator_alone(study: Path) -> None:
+    def brightness(images: torch.Tensor) -> torch.Tensor:
+        level = images.mean(dim=(1, 2, 3)) * 10
+        return torch.stack([-level, level], dim=1)
+
+    images = toys.images_of(study)
+    rows = images.rows_where(split="train")
+    ids = images.column("class_id")[rows].astype(int)
+    changes = {"guidance": 5.0, "rebuild": {"alone_images": 0, "weight": 0.0}}
+    settings = build(GanSettings, toys.GAN | changes)
+    batches = RowBatches(images, rows, ids, seed=1, balanced=True)
+    trainer = GanTrainer(toys.SHAPE, settings, batches, torch.device("cpu"), brightness)
+    losses = [trainer.step(seen)["guidance"] for seen in range(0, 480, 8)]
+    assert sum(losses[-10:]) < 0.6 * sum(losses[:10])
+
+
 def test_training_learns_where_the_toy_is_bright(study: Path) -> None:
-    trainer = _trainer(study, augment={"probability": 0.0})
-    for seen in range(0, 2_400, 8):
+    trainer = _trainer(study, rebuild={"alone_images": 600})
+    for seen in range(0, 800, 8):
         trainer.step(seen)
-    images = trainer.average(torch.randn(32, 6), torch.arange(32) % 2, torch.randn(32, trainer.average.noise_length))
-    assert images[..., 8:, :8].mean() > images[..., 8:, 8:].mean() + 0.1
+    images = trainer.generator(torch.randn(32, 6), torch.arange(32) % 2, torch.randn(32, trainer.average.noise_length))
     assert images[..., :8].mean() > images[..., 8:].mean() + 0.1
+    assert images[1::2].mean() > images[::2].mean() + 0.05
 
 
 # ---------------------------------------------------------------- published weights

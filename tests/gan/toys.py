@@ -24,6 +24,7 @@ GAN = {
     "w_dim": 12,
     "generator_channels": [8, 8, 6],
     "discriminator_channels": [6, 8, 8],
+    "rebuild": {"alone_images": 160},
     "tick_images": 200,
     "evaluate_images": 48,
     "save_every_images": 80,
