@@ -80,7 +80,8 @@ def run(
     outputs = {"images": images, "index": index, "rejects": rejects} | {k: v for k, v in side.items() if v is not None}
     shard = images.name.removesuffix(IMAGES_SUFFIX)
     _check_names(shard, outputs)
-    settings = as_plain({"slices": slices, "classes": classes, "structures": structures})
+    # The shard's name too: two shards without a patient have equal tables, and would share a work folder.
+    settings = as_plain({"shard": shard, "slices": slices, "classes": classes, "structures": structures})
     what = what_part(stage="slices", version=VERSION, settings=settings, inputs={"series": input_digest(series)})
     with run_keyed(work, what, outputs) as (job, done):
         if done is None:
