@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from radgen.benchmark.settings import ArmSettings
+from radgen.benchmark.settings import ArmSettings, ArmTrainingSettings, BenchmarkSettings
 from radgen.cohort.phantom.settings import PhantomSettings
 from radgen.cohort.settings import (
     ClassSettings,
@@ -27,6 +27,8 @@ def demo_config() -> StudyConfig:
         classes=ClassSettings(by="mask", names=("normal", "liver_lesion"), structure="lesion"),
         structures=StructureSettings(names=("liver", "spleen", "kidneys", "aorta", "spine", "lesion")),
         sources={"main": SourceSettings(train_on="train", setting="shared")},
+        # Fewer steps than the default: the last hundredth of a score is not worth five minutes of a demo.
+        benchmark=BenchmarkSettings(training=ArmTrainingSettings(max_steps=1000)),
         arms={
             "low_plus_synthetic": ArmSettings(real_fraction="low", synthetic="main"),
             "synthetic_only": ArmSettings(real_fraction=0, synthetic="main"),

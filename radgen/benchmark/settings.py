@@ -79,9 +79,9 @@ class ArmTrainingSettings:
     seed: int = setting(1, "First seed: of initial weights, of batches and of augmentation.")
     threads: int = setting(1, "CPU threads; another number gives slightly different weights.")
     max_steps: int = setting(
-        500, "Steps in every arm; enough for real 100 % to reach its plateau, as the history shows."
+        1500, "Steps in every arm; enough for real 100 % to reach its plateau, as the history shows."
     )
-    eval_every: int = setting(50, "Steps between scores on the arm's own validation patients.")
+    eval_every: int = setting(100, "Steps between scores on the arm's own validation patients.")
     val_images: int = setting(256, "At most so many validation images score a state, spread evenly over all of them.")
     weight_decay: float = setting(1e-2, "Weight decay of AdamW.")
     synthetic_share: float = setting(0.5, "Share of synthetic images in a batch of an arm that has both kinds.")
