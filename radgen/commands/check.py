@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from radgen.config import read_config
 from radgen.errors import CohortError, RadgenError
@@ -42,11 +43,15 @@ def main(words: list[str]) -> int:
 def _checks(plan: Plan, workers: int) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "paths", lambda: _paths(plan)
     yield "device", lambda: _device(plan)
-    if plan.has_phantom:
-        yield "cohort", lambda: f"{plan.study.config.phantom.patients} phantom patients will be made"  # type: ignore[union-attr]
+    yield "weights", lambda: "none asked for: every network of this study starts from its seed"
+    counts: list[dict[str, Any]] = []  # filled by the cohort's check, read by the disk's
+    phantom = plan.study.config.phantom
+    if phantom is not None:
+        counts.append({"slices": phantom.patients * phantom.slices_per_patient})
+        yield "cohort", lambda: f"{phantom.patients} phantom patients will be made"
     else:
-        yield "cohort", lambda: _cohort(plan, workers)
-    yield "disk", lambda: _disk(plan)
+        yield "cohort", lambda: _cohort(plan, workers, counts)
+    yield "disk", lambda: _disk(plan, sum(row["slices"] for row in counts))
     yield "arms", lambda: ", ".join(f"{task}: {len(plan.study.arms(task))} arms" for task in plan.study.tasks) or "none"
     for stage, reason in plan.study.absent().items():
         yield "absent", lambda stage=stage, reason=reason: f"{stage}: {reason}"  # type: ignore[misc]
@@ -64,9 +69,11 @@ def _device(plan: Plan) -> str:
     return f"{device} ({reason})"
 
 
-def _cohort(plan: Plan, workers: int) -> str:
-    """Take inventory and cohort in a temporary folder: the real thing, thrown away."""
+def _cohort(plan: Plan, workers: int, counts: list[dict[str, Any]]) -> str:
+    """Take inventory and cohort in a temporary folder: the real thing, thrown away; `counts` gets its table's rows."""
     import json
+
+    import pyarrow.parquet as pq
 
     from radgen.cli import main as radgen
 
@@ -80,14 +87,19 @@ def _cohort(plan: Plan, workers: int) -> str:
         words += ["--settings", json.dumps(plan.study.settings("inventory"))]
         _must(radgen([str(word) for word in words]))
         words = ["cohort", "--inventory", found[1], "--inventory-rejects", found[3]]
-        words += ["--inventory-manifest", place / "manifest.json", "--series", place / "cohort" / "series.parquet"]
+        words += ["--inventory-manifest", place / "manifest.json", "--files", place / "private" / "files.parquet"]
+        words += ["--series", place / "cohort" / "series.parquet"]
         words += ["--labels-table", *plan.optional("labels_table"), "--split-file", *plan.optional("split_file")]
         words += ["--rejects", place / "cohort" / "rejects.parquet", "--counts", place / "cohort" / "counts.parquet"]
         words += ["--page", place / "cohort" / "index.html", "--manifest", place / "cohort" / "manifest.json"]
         words += ["--shards", *(place / "cohort" / f"shard-{shard}.parquet" for shard in plan.shards)]
         words += ["--settings", json.dumps(plan.study.settings("cohort"))]
         _must(radgen([str(word) for word in words]))
-        return _counts(place / "cohort" / "counts.parquet")
+        counts += pq.read_table(place / "cohort" / "counts.parquet").to_pylist()
+    return "; ".join(
+        f"{row['split']} {row['class_name'] or 'all classes'}: {row['patients']} patients, {row['slices']} slices"
+        for row in counts
+    )
 
 
 def _must(code: int) -> None:
@@ -96,30 +108,21 @@ def _must(code: int) -> None:
         raise CohortError(msg)
 
 
-def _counts(table: Path) -> str:
-    import pyarrow.parquet as pq
-
-    rows = pq.read_table(table).to_pylist()
-    return "; ".join(
-        f"{row['split']} {row['class_name'] or 'all classes'}: {row['patients']} patients, {row['slices']} slices"
-        for row in rows
-    )
-
-
-def _disk(plan: Plan) -> str:
+def _disk(plan: Plan, slices: int) -> str:
     from radgen.errors import StorageError
+
+    if not slices:
+        return "not estimated: no slices are known"
 
     size = plan.study.config.slices.size_px
     place = Path(plan.path.root)
     while not place.exists():
         place = place.parent
     free = shutil.disk_usage(place).free
-    archive = Path(plan.archive)
-    files = sum(1 for path in archive.rglob("*") if path.is_file()) if archive.is_dir() else 2_000
-    needed = files * size * size * STORED_COPIES + FIXED_MIB * 2**20
+    needed = slices * size * size * STORED_COPIES + FIXED_MIB * 2**20
     if free < needed:
         msg = (
             f"{place}: {free / 2**30:.1f} GiB free, about {needed / 2**30:.1f} GiB needed; free space or set `results:`"
         )
         raise StorageError(msg)
-    return f"{free / 2**30:.0f} GiB free, about {needed / 2**30:.1f} GiB needed"
+    return f"{free / 2**30:.0f} GiB free, about {needed / 2**30:.1f} GiB needed for {slices:,} slices"
