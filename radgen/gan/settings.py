@@ -123,7 +123,10 @@ class GanSettings:
     tick_images: int = setting(5_000, "Images between progress lines, sample grids and scores.")
     evaluate_images: int = setting(1_000, "Samples per score: the domain FID against real validation images.")
     save_every_images: int = setting(5_000, "Images between saved states.")
-    publish: str = setting("best", "best (by that score, over the last half of the budget) or last weights.")
+    publish: str = setting(
+        "last",
+        "last or best weights: best by that score over the last half of the budget. The encoder's guidance misleads it.",
+    )
 
     def __post_init__(self) -> None:
         """Refuse values with which no training is possible."""
