@@ -125,7 +125,7 @@ class GanSettings:
     save_every_images: int = setting(5_000, "Images between saved states.")
     publish: str = setting(
         "last",
-        "last or best weights: best by that score over the last half of the budget. The encoder's guidance misleads it.",
+        "last or best weights: best by that score over the last half of a budget; the encoder's guidance misleads it.",
     )
 
     def __post_init__(self) -> None:
