@@ -11,6 +11,7 @@ import functools
 import hashlib
 import importlib.metadata
 import importlib.util
+import itertools
 import json
 import os
 import platform
@@ -81,7 +82,7 @@ def _manifest_outputs(manifest: Path, _mtime_ns: int) -> dict[str, str]:
 
 
 def code_digest(module: str) -> str:
-    """Digest the code a module rests on: its import closure inside radgen, without docstrings and comments.
+    """Digest the code a module rests on: its import closure inside radgen, without docstrings, comments, error texts.
 
     Function-level imports count. Modules that cannot change a result's bytes (`NOT_IN_CODE_DIGEST`) are left out.
     """
@@ -145,7 +146,25 @@ def _normalised(module: str) -> str:
                 and isinstance(first.value.value, str)
             ):
                 node.body = node.body[1:] or [ast.Pass()]
+        for block in (getattr(node, name, None) for name in ("body", "orelse", "finalbody")):
+            if isinstance(block, list):
+                _blank_error_texts(block)
     return ast.dump(tree)
+
+
+def _blank_error_texts(block: list[ast.stmt]) -> None:
+    """Blank the text in each `msg = "..."` that `raise SomeError(msg)` follows.
+
+    A text that reaches an output keeps counting: a refusal is raised with its reason too, and other such texts are not
+    named `msg`.
+    """
+    for said, raised in itertools.pairwise(block):
+        match said, raised:
+            case (
+                ast.Assign(targets=[ast.Name(id="msg")], value=ast.Constant(value=str()) | ast.JoinedStr()),
+                ast.Raise(exc=ast.Call(func=ast.Name(), args=[ast.Name(id="msg")], keywords=[])),
+            ):
+                said.value = ast.Constant("")
 
 
 # ---------------------------------------------------------------- atomic writes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import errno
 import json
 from pathlib import Path
@@ -77,6 +78,32 @@ def test_lazy_imports_are_in_the_closure(package: Path) -> None:
 def test_words_and_strangers_do_not_count(package: Path, name: str, old: str, new: str) -> None:
     before, after = digest_after(package, name, old, new)
     assert before == after
+
+
+@pytest.mark.parametrize(
+    ("stage", "name", "old", "counts"),
+    [
+        ("slices", "imageset/core.py", "unknown index column", False),
+        ("slices", "imageset/core.py", "but this shard holds uint8", False),  # one of several joined f-strings
+        ("slices", "imaging/quality.py", "of the slice is body", True),  # these three are written to tables
+        ("metrics", "metrics/kid.py", "KID needs at least 4 images", True),
+        ("metrics", "metrics/prdc.py", "neighbours of other patients; ", True),
+    ],
+)
+def test_an_error_text_does_not_count_but_a_sentence_in_a_table_does(
+    monkeypatch: pytest.MonkeyPatch, stage: str, name: str, old: str, counts: bool
+) -> None:
+    module = f"radgen.{name.removesuffix('.py').replace('/', '.')}"
+    text = (provenance.PACKAGE_ROOT / name).read_text()
+    assert text.count(old) == 1
+    forget()
+    before, tree = code_digest(f"radgen.stages.{stage}"), provenance._tree
+    forget()
+    edited = ast.parse(text.replace(old, "other words "))
+    monkeypatch.setattr(provenance, "_tree", lambda asked: edited if asked == module else tree(asked))
+    after = code_digest(f"radgen.stages.{stage}")
+    provenance._normalised.cache_clear()
+    assert (before != after) == counts
 
 
 def test_a_real_edit_counts(package: Path) -> None:

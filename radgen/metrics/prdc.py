@@ -69,9 +69,10 @@ def _radii(features: NDArray[np.floating], k: int, patients: NDArray[np.int64] |
     radii, _ = nearest(features, features, patients=own, other_patients=own, k=k)
     if not np.isfinite(radii).all():
         short = int((~np.isfinite(radii)).sum())
-        msg = (
+        # Not named `msg`: the table of scores shows it, so its words belong to the bytes.
+        reason = (
             f"{short} of {len(features)} images have fewer than {k} neighbours of other patients; "
             "lower metrics.neighbours or add images"
         )
-        raise InputError(msg)
+        raise InputError(reason)
     return radii
