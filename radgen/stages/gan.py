@@ -110,6 +110,8 @@ def run(
             done = job.finish(files, notes, tag=tag)
         else:
             _say(f"gan {source}: {gan.images} images were trained before, published again")
+            if done.code != job.code:
+                _say(f"gan {source}: other code made it ({done.code}; today's is {job.code}), see docs/determinism.md")
         job.publish(done, outputs)
     # The encoder guides and chooses, so what it saw reached the generator; choosing by validation images sees them.
     saw = ancestry(images, shown, classes) | SawPatients(unknown=saw_patients_of(slices_manifest).unknown)
@@ -122,6 +124,7 @@ def run(
         device=str(done.notes["device"]),
         notes=done.notes,
         reused=reused,
+        code=done.code,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from radgen import keyed, provenance
 from radgen.cli import main
 from radgen.errors import LeaseError
 from radgen.keyed import KeyedJob
@@ -90,6 +91,21 @@ def test_finished_training_is_published_again_in_no_time(study: Path, straight: 
     assert manifest["run"]["reused"] is True
     assert manifest["what"]["settings"]["gan"].keys().isdisjoint({"images", "save_every_images"})
     assert manifest["what"]["saw_patients"]["pixels"]["by_split"].keys() == {"train", "val"}
+
+
+def test_training_by_other_code_is_published_again_under_the_name_of_that_code(
+    study: Path, straight: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = toys.gan_command(study, "straight")
+    assert main(command) == 0
+    assert "other code" not in capsys.readouterr().out
+    before = _manifest(study, "straight")["what"]
+    for module in (keyed, provenance):
+        monkeypatch.setattr(module, "code_digest", lambda _: "edited")
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    assert f"gan main: other code made it ({before['code']}; today's is edited)" in said
+    assert _manifest(study, "straight")["what"] == before
 
 
 def test_a_larger_budget_goes_on_and_leaves_the_smaller_whole(study: Path, straight: Path) -> None:
