@@ -316,7 +316,7 @@ def write_manifest(
     saw_patients
         The patients behind these outputs, through every ancestor.
     device
-        Where it was computed.
+        Where it was computed: the device that was chosen, not the word that asked for it.
     notes
         Facts worth keeping that do not decide bytes: rates, choices and their reasons.
     reused

@@ -88,7 +88,7 @@ def run(
             what=what,
             outputs=outputs,
             saw_patients=_saw(images, rows) | SawPatients(unknown=saw_patients_of(slices_manifest).unknown),
-            device=device,
+            device=str(finished.notes["device"]),
             notes=finished.notes,
             reused=done is not None,
         )
@@ -118,7 +118,7 @@ def _teach(
     write_table(files["scores"], scores_table(found))
     for score in found:
         _say(f"annotator: {score.structure}: Dice {score.dice:.3f} on {score.n} held-out images")
-    return job.finish(files, {"annotator": _card(images, rows, found)})
+    return job.finish(files, {"annotator": _card(images, rows, found), "device": chosen.type})
 
 
 def _card(images: ImageSet, rows: AnnotatorRows, found: list[StructureScore]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from radgen.settings import as_plain
 
 if TYPE_CHECKING:
     from radgen.benchmark.arms import ArmInputs
-    from radgen.keyed import KeyedJob
+    from radgen.keyed import Finished, KeyedJob
 
 VERSION = 1
 
@@ -103,11 +103,14 @@ def run(
     outputs = {"scores": scores, "history": history}
     with run_keyed(work, what, outputs) as (job, done):
         if done is None:
-            _train(job, inputs, device, outputs)
+            finished = _train(job, inputs, device, outputs)
+            job.publish(finished, outputs)
         else:
+            finished = done
             _say(f"benchmark: {task} {arm} was finished before (key {job.key}); its scores are published again")
     saw |= patients_used(resolved, real)
-    write_manifest(manifest, what=what, outputs=outputs, saw_patients=saw, device=device, reused=done is not None)
+    used = str(finished.notes["device"])
+    write_manifest(manifest, what=what, outputs=outputs, saw_patients=saw, device=used, reused=done is not None)
 
 
 def _settings(inputs: ArmInputs) -> dict[str, Any]:
@@ -123,7 +126,7 @@ def _settings(inputs: ArmInputs) -> dict[str, Any]:
     }
 
 
-def _train(job: KeyedJob, inputs: ArmInputs, device: str, outputs: Mapping[str, Path]) -> None:
+def _train(job: KeyedJob, inputs: ArmInputs, device: str, outputs: Mapping[str, Path]) -> Finished:
     from radgen.benchmark.run import run_arm
     from radgen.imageset.core import write_table
     from radgen.training.devices import choose_device, set_threads
@@ -135,7 +138,7 @@ def _train(job: KeyedJob, inputs: ArmInputs, device: str, outputs: Mapping[str, 
     files = {name: job.path(f"{name}.parquet") for name in outputs}
     for path, table in zip(files.values(), tables, strict=True):
         write_table(path, table)
-    job.publish(job.finish(files), outputs)
+    return job.finish(files, {"device": chosen.type})
 
 
 def _input_digests(task: str, slices: Path, synthetic: tuple[Path, ...], volumes: tuple[Path, ...]) -> dict[str, str]:

@@ -82,9 +82,10 @@ def run(
     _say(f"encoder {source}: {objective} ({reason}), {len(rows.pixels)} images, {len(rows.labelled)} class labels")
     with run_keyed(work, what, outputs) as (job, done):
         if done is None:
-            notes = {"objective": objective, "reason": reason, "images": len(rows.pixels), "labels": len(rows.labelled)}
-            done_now = _train(job, Lesson(images, rows, classes, objective), encoder, device)
-            job.publish(job.finish(done_now, notes), outputs)
+            files, used = _train(job, Lesson(images, rows, classes, objective), encoder, device)
+            counts = {"images": len(rows.pixels), "labels": len(rows.labelled)}
+            notes = {"objective": objective, "reason": reason, "device": used} | counts
+            job.publish(job.finish(files, notes), outputs)
         else:
             notes = dict(done.notes)
             _say(f"encoder {source}: unchanged, published again")
@@ -94,13 +95,14 @@ def run(
             outputs=outputs,
             saw_patients=ancestry(images, rows, classes)
             | SawPatients(unknown=saw_patients_of(slices_manifest).unknown),
-            device=device,
+            device=str(notes["device"]),
             notes=notes,
             reused=done is not None,
         )
 
 
-def _train(job: KeyedJob, lesson: Lesson, encoder: EncoderSettings, device: str) -> dict[str, Path]:
+def _train(job: KeyedJob, lesson: Lesson, encoder: EncoderSettings, device: str) -> tuple[dict[str, Path], str]:
+    """Return the files written and the device that was used."""
     from radgen.features.network import save_network
     from radgen.features.train import history_table, train_network
     from radgen.imageset.core import write_table
@@ -113,7 +115,7 @@ def _train(job: KeyedJob, lesson: Lesson, encoder: EncoderSettings, device: str)
     files: dict[str, Any] = {"weights": job.path("encoder.safetensors"), "history": job.path("history.parquet")}
     save_network(network, files["weights"])
     write_table(files["history"], history_table(rows))
-    return files
+    return files, chosen.type
 
 
 def _say(line: str) -> None:

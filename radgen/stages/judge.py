@@ -71,8 +71,9 @@ def run(
     _say(f"judge: {objective} ({reason}), learns from {len(rows.pixels)} images, never sees {len(unseen)} of training")
     with run_keyed(work, what, outputs) as (job, done):
         if done is None:
-            notes = {"objective": objective, "reason": reason, "images": len(rows.pixels), "unseen": len(unseen)}
-            files = _train(job, Lesson(images, rows, classes, objective), judge, device)
+            files, used = _train(job, Lesson(images, rows, classes, objective), judge, device)
+            counts = {"images": len(rows.pixels), "unseen": len(unseen)}
+            notes = {"objective": objective, "reason": reason, "device": used} | counts
             job.publish(job.finish(files, notes), outputs)
         else:
             notes = dict(done.notes)
@@ -83,13 +84,14 @@ def run(
             outputs=outputs,
             saw_patients=ancestry(images, rows, classes)
             | SawPatients(unknown=saw_patients_of(slices_manifest).unknown),
-            device=device,
+            device=str(notes["device"]),
             notes=notes,
             reused=done is not None,
         )
 
 
-def _train(job: KeyedJob, lesson: Lesson, judge: JudgeSettings, device: str) -> dict[str, Path]:
+def _train(job: KeyedJob, lesson: Lesson, judge: JudgeSettings, device: str) -> tuple[dict[str, Path], str]:
+    """Return the files written and the device that was used."""
     from radgen.features.network import load_features, save_network
     from radgen.features.train import history_table, train_network
     from radgen.imageset.core import write_table
@@ -108,7 +110,7 @@ def _train(job: KeyedJob, lesson: Lesson, judge: JudgeSettings, device: str) -> 
     write_table(files["checks"], table)
     for line in check_lines(table):
         _say(line)
-    return files
+    return files, chosen.type
 
 
 def _say(line: str) -> None:

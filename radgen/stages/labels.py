@@ -108,7 +108,7 @@ def run(
             what=what,
             outputs=outputs,
             saw_patients=saw_patients_of(gan_manifest, annotation_manifest),
-            device=device,
+            device=str(finished.notes["device"]),
             notes=dict(finished.notes) | {"annotator": who},
             reused=done is not None,
         )
@@ -157,6 +157,7 @@ def _teach(
         "taught": len(teaching),
         "held_out": len(held),
         "largest_redraw_difference": annotated.largest_difference,
+        "device": chosen.type,
     }
     return job.finish(files, notes)
 

@@ -98,7 +98,7 @@ def run(
         saw_patients=saw_patients_of(judge_manifest, samples_manifest)
         | SawPatients(pixels=read, labels={} if classes.by == "position" else read)
         | SawPatients(unknown=saw_patients_of(slices_manifest).unknown),
-        device=device,
+        device=chosen.type,
     )
 
 

@@ -50,6 +50,7 @@ class Study:
         out: str = "benchmark",
         work: str = "work",
         low: LowSettings = LOW,
+        device: str = "cpu",
     ) -> Path:
         """Run one arm and return the folder of its outputs."""
         folder = self.root / out / task
@@ -71,7 +72,7 @@ class Study:
             classes=ClassSettings(names=CLASSES),
             structures=StructureSettings(names=STRUCTURES),
             work=self.root / work,
-            device="cpu",
+            device=device,
         )
         return folder
 
@@ -140,9 +141,10 @@ def test_a_finished_arm_is_published_again_without_training(
     monkeypatch.setattr("radgen.benchmark.run.run_arm", lambda *_: pytest.fail("trained again"))
     shutil.rmtree(study.root / "benchmark" / "classification")
     for arm, settings in arms("classification").items():
-        folder = study.run("classification", arm, settings)
+        folder = study.run("classification", arm, settings, device="auto")
         assert (folder / f"{arm}.scores.parquet").read_bytes()
-        assert json.loads((folder / f"{arm}.manifest.json").read_text())["run"]["reused"]
+        run = json.loads((folder / f"{arm}.manifest.json").read_text())["run"]
+        assert (run["reused"], run["device"]) == (True, "cpu")  # the device of the training, not the word that asked
     assert "was finished before" in capsys.readouterr().out
     assert before == {path.name: path.read_bytes() for path in files(study, "scores.parquet")}
 

@@ -110,7 +110,7 @@ class JudgedStudy:
     manifest: Path
 
 
-def run_judge(root: Path, slices: Path) -> JudgedStudy:
+def run_judge(root: Path, slices: Path, device: str = "cpu") -> JudgedStudy:
     """Run the judge stage below a folder."""
     folder = root / "judge"
     study = JudgedStudy(
@@ -131,6 +131,6 @@ def run_judge(root: Path, slices: Path) -> JudgedStudy:
         judge=JUDGE,
         classes=CLASSES,
         work=root / "work",
-        device="cpu",
+        device=device,
     )
     return study

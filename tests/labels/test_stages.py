@@ -75,7 +75,7 @@ class Study:
         }
         annotate_pack.run(**(given | change))
 
-    def teach(self) -> None:
+    def teach(self, device: str = "cpu") -> None:
         annotator.run(
             slices=self.slices,
             slices_manifest=self.slices_manifest,
@@ -86,7 +86,7 @@ class Study:
             structures=STRUCTURE_SETTINGS,
             classes=CLASS_SETTINGS,
             work=self.root / "work",
-            device="cpu",
+            device=device,
         )
 
     def simulate(self, structures: StructureSettings = STRUCTURE_SETTINGS) -> None:
@@ -117,7 +117,7 @@ class Study:
             classes=CLASS_SETTINGS,
         )
 
-    def teach_head(self) -> None:
+    def teach_head(self, device: str = "cpu") -> None:
         labels.run(
             weights=self.weights,
             gan_manifest=self.gan_manifest,
@@ -132,7 +132,7 @@ class Study:
             structures=STRUCTURE_SETTINGS,
             classes=CLASS_SETTINGS,
             work=self.root / "work",
-            device="cpu",
+            device=device,
         )
 
     def make_pairs(self, folder: str = "pairs", sample: SampleSettings = SAMPLE) -> Path:
@@ -222,9 +222,10 @@ def test_finished_jobs_are_published_again(study: Study) -> None:
         assert len(before) == 2
         for name in before:
             (study.root / folder / name).unlink()
-        again()
+        again(device="auto")
         assert {name: (study.root / folder / name).read_bytes() for name in before} == before
-        assert read_manifest(study.root / folder / "manifest.json")["run"]["reused"]
+        run = read_manifest(study.root / folder / "manifest.json")["run"]
+        assert (run["reused"], run["device"]) == (True, "cpu")  # the device of the training, not the word that asked
 
 
 def test_validation_tables_hold_every_structure(study: Study) -> None:

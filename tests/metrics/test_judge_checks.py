@@ -9,8 +9,8 @@ from radgen.cohort.settings import ClassSettings
 from radgen.features.network import load_features
 from radgen.imageset.core import ImageSet
 from radgen.metrics.judge_checks import CHECKS_SCHEMA, check_judge, check_lines, shifted
-from radgen.provenance import saw_patients_of
-from tests.features.toys import JUDGE, JudgedStudy
+from radgen.provenance import read_manifest, saw_patients_of
+from tests.features.toys import JUDGE, JudgedStudy, run_judge
 
 
 def test_everything_rises_on_held_out_patients(judged: JudgedStudy) -> None:
@@ -24,6 +24,12 @@ def test_everything_rises_on_held_out_patients(judged: JudgedStudy) -> None:
         values = [row["value"] for row in rows if row["check"] == name]
         assert values == sorted(values)
     assert not any("WARNING" in line for line in check_lines(table))
+
+
+def test_a_republished_judge_keeps_the_device_it_was_trained_on(judged: JudgedStudy) -> None:
+    run_judge(judged.root, judged.slices, device="auto")
+    run = read_manifest(judged.manifest)["run"]
+    assert (run["reused"], run["device"]) == (True, "cpu")
 
 
 def test_the_judge_saw_half_of_the_training_patients(judged: JudgedStudy) -> None:

@@ -11,13 +11,14 @@ from radgen.gan.settings import SourceSettings
 from radgen.metrics.audit import NEAREST_SCHEMA
 from radgen.metrics.quality import AUDITS, METRICS, QUALITY_SCHEMA
 from radgen.metrics.settings import MetricsSettings
-from radgen.provenance import digest_file, saw_patients_of
+from radgen.provenance import digest_file, read_manifest, saw_patients_of
 from radgen.stages import metrics as metrics_stage
+from radgen.training.devices import choose_device
 from tests.features.toys import CLASSES, JudgedStudy, write_toy
 
 
 def _run(
-    judged: JudgedStudy, samples: Path, folder: Path, train_on: str = "train"
+    judged: JudgedStudy, samples: Path, folder: Path, train_on: str = "train", device: str = "cpu"
 ) -> dict[tuple[str, str, str], float]:
     metrics_stage.run(
         slices=judged.slices,
@@ -34,7 +35,7 @@ def _run(
         source_settings=SourceSettings(train_on=train_on),
         low=LowSettings(fraction=0.25),
         classes=CLASSES,
-        device="cpu",
+        device=device,
     )
     rows = pq.read_table(folder / "main.quality.parquet").to_pylist()
     return {(row["class_name"], row["metric"], row["role"]): row["value"] for row in rows}
@@ -50,6 +51,11 @@ def test_honest_samples_lie_near_the_floor_and_black_ones_do_not(judged: JudgedS
     assert honest["all", "recall", "synthetic"] > 0.5
     assert {metric for _, metric, _ in honest} == {*METRICS, *AUDITS}
     assert pq.read_schema(tmp_path / "one" / "main.quality.parquet") == QUALITY_SCHEMA
+
+
+def test_the_manifest_tells_the_device_that_was_chosen(judged: JudgedStudy, tmp_path: Path) -> None:
+    _run(judged, write_toy(tmp_path / "samples", source="main", count=20), tmp_path / "out", device="auto")
+    assert read_manifest(tmp_path / "out" / "main.manifest.json")["run"]["device"] == choose_device("auto")[0].type
 
 
 def test_the_same_inputs_give_the_same_bytes(judged: JudgedStudy, tmp_path: Path) -> None:
