@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -23,7 +24,7 @@ from radgen.errors import LeaseError
 from radgen.provenance import atomic_path, code_digest, digest_file, digest_json, write_json
 
 HEARTBEAT_SECONDS = 10.0
-# A writer on another host is believed dead after this silence; on this host its process is looked up instead.
+# A writer whose process cannot be looked up, as on another host, is believed dead after this silence.
 STALE_SECONDS = 120.0
 
 
@@ -130,11 +131,10 @@ class KeyedJob:
         return self.folder / "lease.json"
 
     def _take_lease(self) -> None:
-        mine = {"host": socket.gethostname(), "pid": os.getpid(), "heartbeat": time.time()}
+        mine = _myself()
         for _ in range(2):
             try:
-                with self._lease_path.open("x") as file:
-                    json.dump(mine, file)
+                _create_whole(self._lease_path, mine)
             except FileExistsError:
                 holder = _read_holder(self._lease_path)
                 if holder is not None and _alive(holder):
@@ -153,9 +153,37 @@ class KeyedJob:
     def _keep_alive(self) -> None:
         while not self._stop.wait(HEARTBEAT_SECONDS):
             with contextlib.suppress(OSError):
-                write_json(
-                    self._lease_path, {"host": socket.gethostname(), "pid": os.getpid(), "heartbeat": time.time()}
-                )
+                write_json(self._lease_path, _myself())
+
+
+def _myself() -> dict[str, Any]:
+    pid = os.getpid()
+    return {"host": socket.gethostname(), "pid": pid, "started": _started(pid), "heartbeat": time.time()}
+
+
+def _create_whole(path: Path, value: Mapping[str, Any]) -> None:
+    """Create a JSON file with all its text at once: an empty lease would be nobody's, and taken from its writer.
+
+    Raises
+    ------
+    FileExistsError
+        It is there already.
+    """
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w") as file:
+            json.dump(value, file)
+        temporary.chmod(0o644)
+        try:
+            path.hardlink_to(temporary)
+        except FileExistsError:
+            raise
+        except OSError:  # the file system has no hard links: as exclusive, but empty for a moment
+            with path.open("x") as file:
+                json.dump(value, file)
+    finally:
+        temporary.unlink()
 
 
 def _read_holder(lease: Path) -> dict[str, Any] | None:
@@ -167,15 +195,31 @@ def _read_holder(lease: Path) -> dict[str, Any] | None:
 
 
 def _alive(holder: Mapping[str, Any]) -> bool:
-    if holder["host"] != socket.gethostname():
-        return bool(time.time() - float(holder["heartbeat"]) < STALE_SECONDS)
+    if holder["host"] == socket.gethostname():
+        pid = int(holder["pid"])
+        with contextlib.suppress(PermissionError):  # another user's process
+            try:
+                os.kill(pid, 0)
+            except ProcessLookupError:
+                return False
+        then, now = holder.get("started"), _started(pid)
+        if then is not None and now is not None:
+            return bool(then == now)
+    return bool(time.time() - float(holder["heartbeat"]) < STALE_SECONDS)
+
+
+def _started(pid: int) -> str | None:
+    """Return when a process of this host started, None where /proc does not tell.
+
+    Numbers of processes are given again, after a reboot at the latest; number and start together are not.
+    """
     try:
-        os.kill(int(holder["pid"]), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        # Field 22, in ticks since the boot; the name before it, in brackets, may itself hold blanks and brackets.
+        ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return None
+    return f"{boot} {ticks}"
 
 
 @contextlib.contextmanager

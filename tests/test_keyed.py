@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -92,3 +94,60 @@ def test_a_silent_writer_on_another_host_is_believed_dead(tmp_path: Path) -> Non
     (job.folder / "lease.json").write_text(json.dumps(lease | {"heartbeat": time.time() - 1000}))
     with job:
         assert socket.gethostname() in (job.folder / "lease.json").read_text()
+
+
+def lease_of(folder: Path, **change: object) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "lease.json").write_text(json.dumps(keyed._myself() | change))
+
+
+def is_taken(job: KeyedJob) -> bool:
+    try:
+        with job:
+            return True
+    except LeaseError:
+        return False
+
+
+def test_a_stranger_under_the_dead_writers_number_holds_nothing(tmp_path: Path) -> None:
+    job = KeyedJob(tmp_path, "phantom", WHAT)
+    day = 24 * 3600
+    lease_of(job.folder, heartbeat=time.time() - day)  # this process itself, suspended for a day
+    assert not is_taken(job)
+    lease_of(job.folder, started="another boot 1")
+    assert is_taken(job)
+
+
+@pytest.mark.parametrize(("silence", "taken"), [(1, False), (1000, True)])
+def test_where_starts_are_not_told_a_fresh_heartbeat_decides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, silence: float, taken: bool
+) -> None:
+    monkeypatch.setattr(keyed, "_started", lambda _: None)
+    job = KeyedJob(tmp_path, "phantom", WHAT)
+    lease_of(job.folder, heartbeat=time.time() - silence)
+    assert is_taken(job) == taken
+
+
+def test_of_two_that_start_at_once_one_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = KeyedJob(tmp_path, "phantom", WHAT), KeyedJob(tmp_path, "phantom", WHAT)
+    dump = json.dump
+
+    def dump_late(*arguments: Any) -> None:
+        monkeypatch.setattr(json, "dump", dump)
+        second.__enter__()  # in the very moment in which the first writes its lease
+        dump(*arguments)
+
+    monkeypatch.setattr(json, "dump", dump_late)
+    assert not is_taken(first)
+    second.__exit__(None, None, None)
+    assert not list(first.folder.glob("*lease*"))
+
+
+def test_leases_work_where_there_are_no_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    with KeyedJob(tmp_path, "phantom", WHAT):
+        assert not is_taken(KeyedJob(tmp_path, "phantom", WHAT))
+    assert is_taken(KeyedJob(tmp_path, "phantom", WHAT))
