@@ -14,6 +14,7 @@ gathered.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -76,9 +77,14 @@ class ShardWriter:
     with_masks
         Whether every row brings a mask (H, W).
 
+    Raises
+    ------
+    StorageError
+        The disk is full, read-only or out of quota.
+
     Notes
     -----
-    Nothing appears under the final names until the block ends without an error.
+    Nothing appears under the final names until the block ends without an error, and nothing is left when it does not.
     """
 
     def __init__(self, folder: Path, shard: str, image_shape: tuple[int, int, int], *, with_masks: bool) -> None:
@@ -93,11 +99,11 @@ class ShardWriter:
 
     def __enter__(self) -> Self:
         self._base.parent.mkdir(parents=True, exist_ok=True)
-        self._image_context = atomic_path(images_path(self._base))
-        self._image_sink = _TensorSink(self._image_context.__enter__(), "image", self._shape)
-        if self._with_masks:
-            self._mask_context = atomic_path(masks_path(self._base))
-            self._mask_sink = _TensorSink(self._mask_context.__enter__(), "mask", self._shape[1:])
+        with contextlib.ExitStack() as files:
+            self._image_sink = _open_sink(files, images_path(self._base), "image", self._shape)
+            if self._with_masks:
+                self._mask_sink = _open_sink(files, masks_path(self._base), "mask", self._shape[1:])
+            self._files = files.pop_all()
         return self
 
     def append(self, row: Mapping[str, Any], image: NDArray[np.uint8], mask: NDArray[np.uint8] | None = None) -> None:
@@ -146,12 +152,8 @@ class ShardWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is None:
-            self._flush()
-        self._image_sink.close()
-        if self._with_masks:
-            self._mask_sink.close()
-            self._mask_context.__exit__(kind, error, trace)
-        self._image_context.__exit__(kind, error, trace)
+            self._files.callback(self._flush)  # on the stack, so that its error too closes and removes both files
+        self._files.__exit__(kind, error, trace)
         if error is None:
             write_index(self._base.parent / f"{self._base.name}.index.parquet", self._rows)
 
@@ -172,8 +174,13 @@ class _TensorSink:
         self._writer.write_batch(pa.record_batch([pa.array(ids), tensor], schema=self._schema))
 
     def close(self) -> None:
-        self._writer.close()
-        self._sink.close()
+        with self._sink:
+            self._writer.close()
+
+
+def _open_sink(files: contextlib.ExitStack, path: Path, column: str, shape: tuple[int, ...]) -> _TensorSink:
+    sink = _TensorSink(files.enter_context(atomic_path(path)), column, shape)
+    return files.enter_context(contextlib.closing(sink))
 
 
 def images_path(base: Path) -> Path:

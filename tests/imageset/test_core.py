@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -127,6 +128,32 @@ def test_nothing_appears_when_writing_fails(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         fail()
     assert list(tmp_path.iterdir()) == []
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+import numpy as np
+from radgen.errors import StorageError
+from radgen.imageset.core import ShardWriter
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write beyond the limit is then an error, as on a full disk
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, resource.RLIM_INFINITY))
+folder, count, shape = Path(sys.argv[1]), int(sys.argv[2]), (1, 100, 100)
+try:
+    with ShardWriter(folder, "shard-000", shape, with_masks=True) as writer:
+        for number in range(count):
+            row = {"image_id": str(number), "source": "real"}
+            writer.append(row, np.zeros(shape, np.uint8), np.zeros(shape[1:], np.uint8))
+except StorageError as error:
+    print(error, [path.name for path in folder.iterdir()])
+"""
+
+
+@pytest.mark.parametrize("count", [ROWS_PER_BATCH - 1, ROWS_PER_BATCH + 1])  # full in the last flush, and before it
+def test_a_full_disk_is_said_in_words_and_gets_its_space_back(tmp_path: Path, count: int) -> None:
+    command = [sys.executable, "-c", FULL, str(tmp_path), str(count)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert re.search(r"cannot be written \(.*File too large\); mend space or rights .* \[\]$", done.stdout), done
 
 
 @pytest.mark.parametrize(
