@@ -30,7 +30,8 @@ def run(
     results
         Folder of the studies' results, searched for the image where no index is given.
     index, weights
-        samples/<source>/index.parquet and gan/<source>/generator.safetensors of the image's study; found if left out.
+        samples/<source>/index.parquet, or that of pairs/, and gan/<source>/generator.safetensors of the image's study;
+        found if left out.
     out
         PNG to write the image to.
     device
@@ -39,7 +40,7 @@ def run(
     Raises
     ------
     InputError, CheckpointError
-        No such image, or other weights than those it was made with.
+        No such image, several studies that have one, or other weights than those it was made with.
     """
     from radgen.gan.grid import write_png
     from radgen.gan.sampling import load_sampler, parse_image_id
@@ -75,12 +76,17 @@ def run(
 def _find_index(image_id: str, results: Path) -> Path:
     from radgen.imageset.core import read_index
 
-    indexes = sorted(results.glob("*/samples/*/index.parquet"))
-    for path in indexes:
-        if image_id in read_index(path).column("image_id").to_pylist():
-            return path
-    msg = f"{image_id!r} is in none of the {len(indexes)} sample sets under {results}; give --index or --results"
-    raise InputError(msg)
+    # A study's pairs go on where its samples end, because some are drawn to be dropped; what both hold is the same.
+    indexes = [path for kind in ("samples", "pairs") for path in sorted(results.glob(f"*/{kind}/*/index.parquet"))]
+    found = [path for path in indexes if image_id in read_index(path).column("image_id").to_pylist()]
+    studies = sorted({path.parents[2].name for path in found})
+    if len(studies) > 1:
+        msg = f"{image_id!r} is in {len(studies)} studies under {results}: {', '.join(studies)}; give --index of one"
+        raise InputError(msg)
+    if not found:
+        msg = f"{image_id!r} is in none of the {len(indexes)} image sets under {results}; give --index or --results"
+        raise InputError(msg)
+    return found[0]
 
 
 def _check_weights(weights: Path, checkpoint: str, image_id: str) -> None:

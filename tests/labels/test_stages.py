@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +14,12 @@ import pytest
 
 from radgen.annotation.settings import AnnotationSettings
 from radgen.cohort.settings import ClassSettings, LowSettings, StructureSettings
-from radgen.errors import AnnotationError, CheckpointError, ConfigError
+from radgen.errors import AnnotationError, CheckpointError, ConfigError, InputError
 from radgen.gan.settings import SampleSettings, SourceSettings
 from radgen.imageset.core import ImageSet
 from radgen.labels.settings import AnnotatorSettings, LabelHeadSettings, PairsSettings
 from radgen.provenance import SawPatients, read_manifest, saw_patients_of
-from radgen.stages import annotate_import, annotate_pack, annotate_simulated, annotator, labels, pairs
+from radgen.stages import annotate_import, annotate_pack, annotate_simulated, annotator, labels, pairs, regenerate
 from tests.annotation.toys import save_indexed
 from tests.labels.toys import (
     CLASSES,
@@ -213,6 +214,21 @@ def test_pairs_made_again_have_the_same_bytes(study: Study) -> None:
 def test_pairs_match_the_training_set(study: Study) -> None:
     index = study.make_pairs("matched", SampleSettings(threads=1))
     assert len(ImageSet(index)) == 16  # three training patients of 8 images, less the low fraction's one
+
+
+def test_a_pair_is_made_again_from_its_id_and_two_studies_with_it_are_named(
+    study: Study, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = study.root / "results"
+    index = study.make_pairs(f"results/one/pairs/{SOURCE}")
+    image_id = str(ImageSet(index).column("image_id")[-1])
+    regenerate.run(image_id=image_id, results=results, weights=study.weights)
+    assert "equal: all" in capsys.readouterr().out
+    shutil.copytree(results / "one", results / "two")
+    with pytest.raises(InputError, match=rf"'{image_id}' is in 2 studies under .*: one, two; give --index of one"):
+        regenerate.run(image_id=image_id, results=results, weights=study.weights)
+    with pytest.raises(InputError, match="is in none of the 2 image sets under"):
+        regenerate.run(image_id="toy_none_000000", results=results)
 
 
 def test_finished_jobs_are_published_again(study: Study) -> None:
