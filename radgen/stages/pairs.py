@@ -77,7 +77,7 @@ def run(
     labels = ("background", *structures.names)
     check_head(heads[0].shape, generator=generator, class_names=classes.names, labels=labels)
     plan = PairsPlan(
-        counts=class_counts(sample, ImageSet(slices), classes.names, low),
+        counts=class_counts(sample, ImageSet(slices), source_settings, low, classes),
         drop_fraction=pairs.drop_fraction,
         source=source,
         checkpoint=generator,
