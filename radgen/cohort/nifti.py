@@ -54,7 +54,7 @@ def read_header(path: Path) -> NiftiHeader:
 
 
 def read_volume(path: Path, repeat: int = 0) -> Volume:
-    """Read one volume: a memory map of the file where it is not compressed and not scaled.
+    """Read one volume: a memory map where it is neither compressed nor scaled; gzip files to their check sum.
 
     Parameters
     ----------
@@ -71,11 +71,11 @@ def read_volume(path: Path, repeat: int = 0) -> Volume:
     Raises
     ------
     RefusalError
-        foreign, undecodable or truncated.
+        foreign, bad-geometry, or truncated: the voxels end too early or are not those that were compressed.
     """
     image = _load(path)
     try:
-        stored = np.asarray(image.dataobj.get_unscaled())
+        stored = _stored(image, path)
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise RefusalError(Reason.TRUNCATED, f"the voxels cannot be read ({type(error).__name__})") from error
     if stored.ndim == 2:
@@ -99,6 +99,18 @@ def _load(path: Path) -> Any:  # noqa: ANN401 - nibabel is untyped
     if not isinstance(image, nib.Nifti1Image):
         raise RefusalError(Reason.FOREIGN, f"a {type(image).__name__}, which is not a NIfTI volume")
     return image
+
+
+def _stored(image: Any, path: Path) -> NDArray[Any]:  # noqa: ANN401 - nibabel is untyped
+    with path.open("rb") as file:
+        if file.read(2) != GZIP_MAGIC:
+            return np.asarray(image.dataobj.get_unscaled())
+    with gzip.open(path) as stream:
+        stored = np.asarray(type(image).from_stream(stream).dataobj.get_unscaled())
+        # The check sum stands behind the last voxel and is compared only by a reader who asks for more.
+        while stream.read(1 << 20):
+            pass
+    return stored
 
 
 def _affine(image: Any) -> NDArray[np.float64]:  # noqa: ANN401 - nibabel is untyped

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from radgen.keyed import KeyedJob
 
-VERSION = 1
+VERSION = 2
 IMAGES_SUFFIX = ".images.arrow"
 
 

@@ -87,11 +87,26 @@ def test_a_truncated_volume_is_noticed_from_its_header(tmp_path: Path, name: str
     assert refusal_of(path) == Reason.TRUNCATED
 
 
+def test_a_flipped_bit_of_a_gzip_file_never_gives_other_voxels(tmp_path: Path) -> None:
+    values = np.random.default_rng(2).integers(-500, 500, (32, 32, 32)).astype(np.int16)
+    # Behind the first blocks, which nibabel reads for the header, as far as check sum and length at the end.
+    whole = write_nifti(tmp_path / "a.nii.gz", values).read_bytes()
+    places = [*np.random.default_rng(3).integers(8 * 20_000, 8 * len(whole), 60), *range(-64, 0, 7)]
+    for bit in places:
+        data = bytearray(whole)
+        data[bit // 8] ^= 1 << bit % 8
+        (tmp_path / "b.nii.gz").write_bytes(data)
+        with pytest.raises(RefusalError, match="the voxels cannot be read") as refused:
+            nifti.read_volume(tmp_path / "b.nii.gz")
+        assert refused.value.reason == Reason.TRUNCATED
+
+
 def test_a_gzip_file_of_two_members_is_whole(tmp_path: Path) -> None:
     data = write_nifti(tmp_path / "a.nii", VOLUME).read_bytes()
     path = tmp_path / "b.nii.gz"
     path.write_bytes(gzip.compress(data[:500]) + gzip.compress(data[500:]))
     assert scan_file(tmp_path, "b.nii.gz", "").refusal is None
+    np.testing.assert_array_equal(nifti.read_volume(path).array, VOLUME)
 
 
 @pytest.mark.parametrize("content", [b"not an image at all", gzip.compress(b"neither is this"), b"\x1f\x8b broken"])
