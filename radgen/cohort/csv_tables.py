@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
@@ -54,7 +55,10 @@ def read_csv(table: Path) -> pd.DataFrame:
         The table is missing or not a CSV.
     """
     try:
-        frame = pd.read_csv(table, dtype=str, keep_default_na=False, comment="#", skipinitialspace=True)
+        # Not by pandas' own `comment`, which cuts a line at any #, and file names may hold one.
+        with table.open(encoding="utf-8-sig") as file:
+            text = "".join(line for line in file if not line.startswith("#"))
+        frame = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, skipinitialspace=True)
     except (OSError, ValueError) as error:
         msg = f"{table}: not a readable CSV table ({error})"
         raise InputError(msg) from error
