@@ -43,7 +43,7 @@ def _section_lines(value: Any, depth: int) -> Iterator[str]:  # noqa: ANN401 - a
                 yield f"{pad}  {key}:"
                 yield from (line for line in _section_lines(entry, depth + 2) if not line.lstrip().startswith("#"))
         else:
-            yield f"{pad}{field.name}: {_inline(item)}"
+            yield f"{pad}{field.name}: {inline(item)}"
         if depth == 0:
             yield ""
 
@@ -65,7 +65,8 @@ def _comment(text: str, pad: str) -> Iterator[str]:
         yield f"{pad}# {line}"
 
 
-def _inline(item: Any) -> str:  # noqa: ANN401 - any plain value
+def inline(item: Any) -> str:  # noqa: ANN401 - any plain value
+    """Return a value as YAML of one line, quoted where YAML would read something else."""
     return yaml.safe_dump(as_plain(item), default_flow_style=True, width=10_000).replace("\n...", "").strip()
 
 

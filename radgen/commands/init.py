@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from radgen.config_files import inline
 from radgen.errors import ConfigError
 from radgen.provenance import write_text
 
@@ -137,10 +138,10 @@ def configuration(study: str, archive: Path, key_file: Path, found: Found) -> st
     lines = [
         f"# Study {study}: written by `radgen init` from {found.series} series.",
         "# Lines marked CHECK are assumptions. `radgen config` prints every other key with its default and meaning.",
-        f"study: {study}",
-        f"archive: {archive}",
+        f"study: {inline(study)}",
+        f"archive: {inline(str(archive))}",
         "# The key that turns patient ids into pseudonyms. Keep it: another key is refused.",
-        f"key_file: {key_file}",
+        f"key_file: {inline(str(key_file))}",
         *_inventory_lines(found),
         *_class_lines(found),
         *_structure_lines(found),
@@ -156,7 +157,7 @@ def _inventory_lines(found: Found) -> list[str]:
         patient = ["  # CHECK: the DICOM tag PatientID tells patients apart.", "  patient_from: tag"]
     elif found.tables:
         lines = [f"# CHECK: a CSV with the columns file,patient. Found here: {', '.join(found.tables)}"]
-        lines += [f"patient_table: {found.tables[0]}"]
+        lines += [f"patient_table: {inline(found.tables[0])}"]
         patient = ["  patient_from: table"]
     elif found.format == "nifti":
         patient = [
@@ -176,8 +177,8 @@ def _inventory_lines(found: Found) -> list[str]:
 
 def _class_lines(found: Found) -> list[str]:
     if len(found.folders) > 1:
-        names = ", ".join(sorted(found.folders))
-        return ["classes:", "  # One folder per class.", "  by: folder", f"  names: [{names}]"]
+        names = inline(sorted(found.folders))
+        return ["classes:", "  # One folder per class.", "  by: folder", f"  names: {names}"]
     if found.structures:
         name = list(found.structures)[-1]
         return [
@@ -185,7 +186,7 @@ def _class_lines(found: Found) -> list[str]:
             "  # CHECK: a slice is of the second class where this is seen. Others: folder, tag, table, position.",
             "  by: mask",
             f"  names: [without_{name}, with_{name}]",
-            f"  structure: {name}",
+            f"  structure: {inline(name)}",
         ]
     comment = "  # CHECK: thirds of each volume, for want of labels."
     return ["classes:", comment, "  by: position", "  names: [lower, middle, upper]"]
@@ -195,20 +196,16 @@ def _structure_lines(found: Found) -> list[str]:
     if not found.structures:
         return ["# No masks were found: annotation, label head, pairs and segmentation are left out."]
     sources = [
-        f"    {name}: [{_quoted(source)}]" if isinstance(source, int) else f"    {name}: [{number}, {_quoted(source)}]"
+        f"    {inline(name)}: {inline([source] if isinstance(source, int) else [number, source])}"
         for number, (name, source) in enumerate(found.structures.items(), start=1)
     ]
     return [
         "structures:",
         f"  # CHECK: seen in the first {MASKS_LOOKED_AT} masks, with their numbers in NIfTI masks and labels in SEG.",
-        f"  names: [{', '.join(found.structures)}]",
+        f"  names: {inline(list(found.structures))}",
         "  map:",
         *sources,
     ]
-
-
-def _quoted(source: int | str) -> str:
-    return str(source) if isinstance(source, int) else '"' + source.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _slice_lines(found: Found) -> list[str]:

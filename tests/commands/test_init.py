@@ -1,0 +1,60 @@
+"""`radgen init` writes a configuration that is read back as what the archive holds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from radgen.commands import init
+from radgen.config import StudyConfig, read_config
+from tests.cohort.toys import picture, write_picture
+
+# Words that YAML reads as truth, nothing, numbers, dates or structure when they are not quoted.
+AWKWARD = ("no", "yes", "null", "0", "007", "1e3", "2024-01-01", "a: b", "c #d", "[e", "f, g", "'h'", "ü")
+FOUND = init.Found(
+    files=3,
+    refused=0,
+    series=3,
+    formats=Counter({"nifti": 3}),
+    modalities=Counter({"MR": 3}),
+    folders=Counter(),
+    structures={},
+    tables=(),
+)
+
+
+def read_back(folder: Path, archive: Path, found: init.Found, study: str = "study") -> StudyConfig:
+    path = folder / "study.yaml"
+    path.write_text(init.configuration(study, archive, folder / "study.key", found), encoding="utf-8")
+    return read_config(path)
+
+
+def test_a_picture_archive_of_awkward_names_gives_a_configuration_that_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive, out = tmp_path / "2024", tmp_path / "study.yaml"
+    for number, name in enumerate(AWKWARD):
+        write_picture(archive / name / "a.png", picture(number))
+    assert init.main([str(archive), "--out", str(out), "--workers", "1"]) == 0
+    config = read_config(out)
+    assert (config.study, config.archive) == ("2024", str(archive))
+    assert config.classes.names == tuple(sorted(AWKWARD))
+    assert f"0 of {len(AWKWARD)} files refused" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", AWKWARD)
+def test_paths_and_tables_keep_their_names(tmp_path: Path, name: str) -> None:
+    config = read_back(tmp_path, Path(name), replace(FOUND, tables=(name,)), study="007")
+    assert (config.study, config.archive, config.patient_table) == ("007", name, name)
+
+
+@pytest.mark.parametrize("label", ["no", "0", '"Liver" \\ left', "Leber: rechts"])
+def test_structures_keep_their_labels(tmp_path: Path, label: str) -> None:
+    name = init._word(label)
+    config = read_back(tmp_path, tmp_path, replace(FOUND, structures={"on": "on", name: label}))
+    assert config.structures.names == ("on", name)
+    assert config.structures.map == {"on": (1, "on"), name: (2, label)}
+    assert config.classes.structure == name
