@@ -18,7 +18,7 @@ MASKS_LOOKED_AT = 8
 
 @dataclass(frozen=True)
 class Found:
-    """What an archive holds, as far as a configuration needs to know."""
+    """What an archive holds, as far as a configuration needs to know; files set aside do not count as refused."""
 
     files: int
     refused: int
@@ -82,6 +82,7 @@ def look_through(archive: Path, workers: int) -> Found:
     """
     from radgen.cohort.candidates import find_candidates
     from radgen.cohort.mask_layout import attach_masks
+    from radgen.cohort.refusal import SET_ASIDE
     from radgen.cohort.scan import scan_archive
     from radgen.cohort.settings import InventorySettings
 
@@ -95,7 +96,7 @@ def look_through(archive: Path, workers: int) -> Found:
     mask_paths = [(archive / path, item.mask_kind) for item in candidates for path in item.masks]
     return Found(
         files=len(files),
-        refused=len(refused) + len(misfits),
+        refused=sum(item.reason not in SET_ASIDE for item in (*refused, *misfits)),
         series=len(candidates),
         formats=Counter(item.format for item in candidates),
         modalities=Counter(item.modality for item in candidates if item.modality),

@@ -45,6 +45,15 @@ def test_a_picture_archive_of_awkward_names_gives_a_configuration_that_is_read(
     assert f"0 of {len(AWKWARD)} files refused" in capsys.readouterr().out
 
 
+def test_files_set_aside_do_not_count_as_refused(tmp_path: Path) -> None:
+    for number in range(3):
+        write_picture(tmp_path / f"{number}.png", picture(number))
+    (tmp_path / "SOURCE.txt").write_text("where the pictures come from")
+    assert init.look_through(tmp_path, workers=1).refused == 0
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
+    assert init.look_through(tmp_path, workers=1).refused == 1
+
+
 @pytest.mark.parametrize("name", AWKWARD)
 def test_paths_and_tables_keep_their_names(tmp_path: Path, name: str) -> None:
     config = read_back(tmp_path, Path(name), replace(FOUND, tables=(name,)), study="007")
