@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from radgen.errors import PatientKeyError
@@ -75,13 +76,13 @@ def hashed_id(key: bytes, kind: str, text: str) -> str:
     return hmac.new(key, f"{kind}\x1f{text}".encode(), hashlib.sha256).hexdigest()[:16]
 
 
-def remember_fingerprint(work: Path, found: str, configured: str = "") -> None:
+def remember_fingerprint(folders: Sequence[Path], found: str, configured: str = "") -> None:
     """Keep the fingerprint of a study's key at the first run, and stop when it is another one later.
 
     Parameters
     ----------
-    work
-        The study's work folder; the fingerprint stays in `patient-key.json` there.
+    folders
+        The fingerprint stays in `patient-key.json` in each of them, so that deleting one does not forget it.
     found
         Fingerprint of the key in use.
     configured
@@ -90,18 +91,18 @@ def remember_fingerprint(work: Path, found: str, configured: str = "") -> None:
     Raises
     ------
     PatientKeyError
-        The key differs from the remembered or the configured one; both fingerprints are named.
+        The key differs from a remembered or the configured one; both fingerprints are named.
     """
-    path = work / "patient-key.json"
-    known = {"configured": configured}
-    if path.is_file():
-        known["remembered"] = str(json.loads(path.read_text())["fingerprint"])
-    for how, other in known.items():
+    paths = [folder / "patient-key.json" for folder in folders]
+    remembered = {path: str(json.loads(path.read_text())["fingerprint"]) for path in paths if path.is_file()}
+    for how, other in [("configured", configured), *(("remembered", other) for other in remembered.values())]:
         if other and other != found:
             msg = (
                 f"the patient key has changed: fingerprint {found} now, {other} {how}; all patients would get new "
-                f"pseudonyms and splits. Restore the key, or start anew by deleting this study's results and {path}"
+                "pseudonyms and splits. Restore the key, or start anew by deleting this study's results and "
+                f"{' and '.join(map(str, paths))}"
             )
             raise PatientKeyError(msg)
-    if "remembered" not in known:
-        write_json(path, {"fingerprint": found})
+    for path in paths:
+        if path not in remembered:
+            write_json(path, {"fingerprint": found})

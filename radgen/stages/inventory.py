@@ -38,13 +38,14 @@ def run(
     index, rejects
         One row per candidate series, one per refused file; hashed ids only.
     files
-        The private table of paths and raw identifiers; its folder is made accessible to its owner alone.
+        The private table of paths and raw identifiers; its folder is made accessible to its owner alone, and the key's
+        fingerprint is remembered there.
     manifest
         Written last.
     inventory, patient_key
         Sections of the config.
     work
-        The study's work folder; the key's fingerprint is remembered there.
+        The study's work folder; the key's fingerprint is remembered there too.
     workers
         Processes that read headers.
     """
@@ -53,10 +54,11 @@ def run(
     from radgen.cohort.tables import FILES_SCHEMA, INVENTORY_SCHEMA, REJECTS_SCHEMA, write_rows
 
     key = keys.load_key(patient_key.public, key_file)
-    keys.remember_fingerprint(work, keys.fingerprint(key), patient_key.fingerprint)
-    found = take_inventory(archive, inventory, key, patient_table=patient_table, workers=workers)
     files.parent.mkdir(parents=True, exist_ok=True)
     files.parent.chmod(0o700)
+    # The work folder may be deleted at any time, and the private one goes with the results: neither alone is enough.
+    keys.remember_fingerprint((files.parent, work), keys.fingerprint(key), patient_key.fingerprint)
+    found = take_inventory(archive, inventory, key, patient_table=patient_table, workers=workers)
     write_rows(files, found.files, FILES_SCHEMA)
     files.chmod(0o600)
     write_rows(index, found.index, INVENTORY_SCHEMA)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from radgen.cohort.settings import (
     StructureSettings,
 )
 from radgen.cohort.tables import COUNTS_SCHEMA, REJECTS_SCHEMA, SERIES_SCHEMA, read_rows
-from radgen.errors import CohortError, ConfigError
+from radgen.errors import CohortError, ConfigError, PatientKeyError
 from radgen.stages import cohort as cohort_stage
 from radgen.stages import inventory as inventory_stage
 from tests.cohort.toys import picture, save, segmentation, stored_volume, uid, write_picture, write_series
@@ -37,6 +38,7 @@ class Study:
     archive: Path
     out: Path
     inventory: InventorySettings
+    key: str = "tests"
 
     def run(self, **changes: Any) -> Path:
         """Run both stages and return the cohort's folder."""
@@ -49,7 +51,7 @@ class Study:
             files=files,
             manifest=taken / "manifest.json",
             inventory=self.inventory,
-            patient_key=PatientKeySettings(public="tests"),
+            patient_key=PatientKeySettings(public=self.key),
             work=self.out / "work",
         )
         sections = {"cohort": FEW, "classes": FOLDERS, "structures": NO_MASKS, "limit": LimitSettings()}
@@ -240,6 +242,17 @@ def test_a_split_without_patients_is_named_with_a_remedy(pictures: Study) -> Non
         CohortError, match=r"class 'sick' has 14 patients, but none of them in split val; set cohort\.exact"
     ):
         pictures.run(cohort=cohort)
+
+
+def test_another_key_is_noticed_after_the_work_folder_was_deleted(pictures: Study) -> None:
+    made = pictures.run()
+    before = {path.name: path.read_bytes() for path in made.iterdir()}
+    shutil.rmtree(pictures.out / "work")
+    (pictures.out / "private" / "files.parquet").unlink()  # as the workflow does before it runs a rule again
+    pictures.key = "another"
+    with pytest.raises(PatientKeyError, match="the patient key has changed"):
+        pictures.run()
+    assert {path.name: path.read_bytes() for path in made.iterdir()} == before
 
 
 def test_missing_shard_tables_are_noticed(pictures: Study) -> None:

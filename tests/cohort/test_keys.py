@@ -44,9 +44,22 @@ def test_two_keys_short_keys_and_lost_keys_are_refused(tmp_path: Path) -> None:
 
 def test_a_changed_key_stops_the_run_and_names_both_fingerprints(tmp_path: Path) -> None:
     one, two = fingerprint(b"one"), fingerprint(b"two")
-    remember_fingerprint(tmp_path, one)
-    remember_fingerprint(tmp_path, one, one)
+    remember_fingerprint((tmp_path,), one)
+    remember_fingerprint((tmp_path,), one, one)
     with pytest.raises(PatientKeyError, match=rf"fingerprint {two} now, {one} remembered"):
-        remember_fingerprint(tmp_path, two)
+        remember_fingerprint((tmp_path,), two)
     with pytest.raises(PatientKeyError, match=rf"fingerprint {one} now, {two} configured"):
-        remember_fingerprint(tmp_path, one, two)
+        remember_fingerprint((tmp_path,), one, two)
+
+
+def test_a_fingerprint_outlives_either_folder(tmp_path: Path) -> None:
+    folders = (tmp_path / "private", tmp_path / "work")
+    one, two = fingerprint(b"one"), fingerprint(b"two")
+    for lost in folders:
+        remember_fingerprint(folders, one)
+        (lost / "patient-key.json").unlink()
+        with pytest.raises(PatientKeyError, match=rf"{one} remembered.* deleting .*private/.* and .*work/patient-key"):
+            remember_fingerprint(folders, two)
+    for folder in folders:
+        (folder / "patient-key.json").unlink(missing_ok=True)
+    remember_fingerprint(folders, two)
