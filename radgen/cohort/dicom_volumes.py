@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from radgen.cohort.dicom_headers import first_value, planes_of, read_dataset, text_value
 from radgen.cohort.planes import stacks_of
-from radgen.cohort.refusal import Reason, RefusalError
+from radgen.cohort.refusal import Reason, RefusalError, blaming
 from radgen.imaging.volume import CANONICAL_DIRECTIONS, Volume
 
 
@@ -40,9 +40,13 @@ def read_volume(paths: Sequence[Path], repeat: int = 0) -> Volume:
     datasets = [open_dataset(path) for path in paths]
     planes = [plane for number, dataset in enumerate(datasets) for plane in planes_of(dataset, number)]
     if not planes:
-        return _without_place(datasets[0])
+        with blaming(paths[0]):
+            return _without_place(datasets[0])
     stack = stacks_of(planes)[repeat]
-    pixels = {number: decode(datasets[number]) for number in sorted({plane.file for plane in stack.planes})}
+    pixels = {}
+    for number in sorted({plane.file for plane in stack.planes}):
+        with blaming(paths[number]):
+            pixels[number] = decode(datasets[number])
     slices = [
         _intensity(pixels[plane.file][plane.frame], plane.slope, plane.intercept, datasets[plane.file])
         for plane in stack.planes
@@ -64,7 +68,7 @@ def read_grid(paths: Sequence[Path], repeat: int = 0) -> tuple[tuple[int, int, i
 
 def open_dataset(path: Path) -> pydicom.Dataset:
     """Read a whole DICOM file."""
-    with path.open("rb") as file:
+    with blaming(path), path.open("rb") as file:
         return read_dataset(file, stop_before_pixels=False)
 
 

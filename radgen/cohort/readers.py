@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from radgen.cohort import dicom_volumes, nifti, pictures
 from radgen.cohort.grids import on_grid
 from radgen.cohort.label_ids import map_numbers
-from radgen.cohort.refusal import Reason, RefusalError
+from radgen.cohort.refusal import Reason, RefusalError, blaming
 from radgen.cohort.segmentations import read_segmentation
 from radgen.cohort.settings import StructureSettings
 from radgen.errors import InputError
@@ -51,15 +51,16 @@ def read_series(series_row: Mapping[str, Any], files: Mapping[str, Path]) -> Vol
     Raises
     ------
     RefusalError
-        A file is gone or damaged; `reason` and `sentence` make a row of a rejects table.
+        A file is gone or damaged; `reason`, `sentence` and `path` make a row of a rejects table.
     """
     paths = _paths(series_row["file_ids"], files)
     repeat = int(series_row["repeat"])
     if series_row["format"] == "dicom":
         return dicom_volumes.read_volume(paths, repeat)
-    if series_row["format"] == "nifti":
-        return nifti.read_volume(paths[0], repeat)
-    return pictures.read_volume(paths[0])
+    with blaming(paths[0]):
+        if series_row["format"] == "nifti":
+            return nifti.read_volume(paths[0], repeat)
+        return pictures.read_volume(paths[0])
 
 
 def read_mask(
@@ -100,9 +101,10 @@ def read_mask(
     merged = np.zeros(shape, dtype=np.uint8)
     for mask_id, path in zip(series_row["mask_ids"], _paths(series_row["mask_ids"], files), strict=True):
         try:
-            labels = _read_labels(
-                str(series_row["mask_kind"]), path, (shape[0], shape[1], shape[2]), affine, structures
-            )
+            with blaming(path):
+                labels = _read_labels(
+                    str(series_row["mask_kind"]), path, (shape[0], shape[1], shape[2]), affine, structures
+                )
         except RefusalError:
             raise
         except InputError as error:
@@ -134,7 +136,9 @@ def _grid(series_row: Mapping[str, Any], files: Mapping[str, Path]) -> tuple[tup
 
 def _paths(ids: Iterable[str], files: Mapping[str, Path]) -> list[Path]:
     paths = [files[file_id] for file_id in ids]
-    gone = sum(not path.is_file() for path in paths)
+    gone = [path for path in paths if not path.is_file()]
     if gone:
-        raise RefusalError(Reason.UNREADABLE, f"{gone} of {len(paths)} files are gone since the inventory")
+        refusal = RefusalError(Reason.UNREADABLE, f"{len(gone)} of {len(paths)} files are gone since the inventory")
+        refusal.path = gone[0] if len(gone) == 1 else None
+        raise refusal
     return paths

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
+from pathlib import Path
 
 from radgen.errors import InputError
 
@@ -65,9 +68,26 @@ class RefusalError(InputError):
         The kind of refusal.
     sentence
         What is wrong, with the values that show it and without names, paths or identifiers.
+
+    Attributes
+    ----------
+    path
+        The file to blame, where it is one; it leads to a hashed file id and is written nowhere.
     """
+
+    path: Path | None = None
 
     def __init__(self, reason: Reason, sentence: str) -> None:
         super().__init__(sentence)
         self.reason = reason
         self.sentence = sentence
+
+
+@contextmanager
+def blaming(path: Path) -> Iterator[None]:
+    """Let a refusal raised inside know the file it is about."""
+    try:
+        yield
+    except RefusalError as refusal:
+        refusal.path = refusal.path or path
+        raise

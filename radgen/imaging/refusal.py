@@ -13,6 +13,7 @@ from radgen.errors import InputError
 REJECTS_SCHEMA = pa.schema(
     [
         pa.field("series_key", pa.string(), nullable=False),
+        pa.field("file_id", pa.string()),  # of the file to blame, where it is one
         pa.field("split", pa.string(), nullable=False),
         pa.field("slice_index", pa.int32()),
         pa.field("stage", pa.string(), nullable=False),  # as in the cohort's rejects: always "slices" here

@@ -101,18 +101,20 @@ def store_series(row: Row, paths: Paths, recipe: Recipe) -> StoredSlices:
         The mask holds a label that no structure names: a mistake of the configuration, not of one file.
     """
     facts = SeriesFacts.of_row(row)
+    ids: dict[Path | None, str] = {path: file_id for file_id, path in paths.items()}
     try:
         volume = read_series(row, paths)
         mask = read_mask(row, paths, recipe.structures, volume) if recipe.structures.names else None
     except RefusalError as refusal:
-        return _unreadable(facts, str(refusal.reason), refusal.sentence)
+        return _unreadable(facts, refusal.reason, refusal.sentence, ids.get(refusal.path))
     except OSError as error:
-        return _unreadable(facts, str(FileReason.UNREADABLE), f"a file cannot be read ({error.strerror})")
+        path = Path(error.filename) if error.filename else None
+        return _unreadable(facts, FileReason.UNREADABLE, f"a file cannot be read ({error.strerror})", ids.get(path))
     return slice_series(volume, mask, facts, recipe)
 
 
-def _unreadable(facts: SeriesFacts, reason: str, sentence: str) -> StoredSlices:
-    return StoredSlices(rejects=[reject_row(facts.series, facts.split, reason, sentence)])
+def _unreadable(facts: SeriesFacts, reason: FileReason, sentence: str, file_id: str | None) -> StoredSlices:
+    return StoredSlices(rejects=[reject_row(facts.series, facts.split, str(reason), sentence) | {"file_id": file_id}])
 
 
 def _all_series(series: Sequence[Row], paths: Paths, recipe: Recipe, workers: int) -> Iterator[StoredSlices]:

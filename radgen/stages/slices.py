@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from radgen.keyed import KeyedJob
 
-VERSION = 2
+VERSION = 3
 IMAGES_SUFFIX = ".images.arrow"
 
 

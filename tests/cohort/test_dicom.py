@@ -249,3 +249,15 @@ def test_multi_frame_files_carry_slope_and_place_per_frame(tmp_path: Path) -> No
     expected = np.stack([stored[number] * (number + 1) + 5 for number in (2, 1, 0)])
     np.testing.assert_array_equal(volume.array, expected)
     assert volume.affine[2, 3] == pytest.approx(-4.0)
+
+
+@pytest.mark.parametrize("where", range(4))
+def test_a_damaged_file_of_a_series_is_the_one_to_blame(tmp_path: Path, where: int) -> None:
+    paths = write_series(tmp_path, stored_volume())
+    paths[where].write_bytes(paths[where].read_bytes()[:-30])
+    assert refused(paths).path == paths[where]
+
+
+def test_planes_that_make_no_volume_blame_no_file(tmp_path: Path) -> None:
+    paths = write_series(tmp_path, stored_volume())
+    assert refused([paths[0], paths[1], paths[3]]).path is None

@@ -58,11 +58,19 @@ def test_a_file_that_cannot_be_read_is_a_row_and_the_run_goes_on(archive: Archiv
         ("c", "truncated"),
         ("d", "unreadable"),
     ]
+    assert rejects["file_id"].to_pylist() == ["b-image", "c-image", "d-image"]
     assert rejects["slice_index"].to_pylist() == [None] * 3
     assert not any("/" in sentence or "image" in sentence for sentence in rejects["sentence"].to_pylist())
     assert read_index(out / "shard-000.index.parquet").num_rows == SLICES
     notes = read_manifest(out / "shard-000.manifest.json")["run"]["notes"]
     assert notes == {"series": 4, "slices": SLICES, "refused": {"foreign": 1, "truncated": 1, "unreadable": 1}}
+
+
+def test_a_damaged_mask_is_the_file_to_blame(archive: Archive) -> None:
+    archive.add("a", "train")
+    (archive.root / "archive" / "a-mask.nii").write_bytes(b"not a mask")
+    rejects = pq.read_table(archive.run() / "shard-000.rejects.parquet")
+    assert (rejects["reason"].to_pylist(), rejects["file_id"].to_pylist()) == (["foreign"], ["a-mask"])
 
 
 def test_a_mask_with_unknown_labels_stops_with_both_values(archive: Archive) -> None:
