@@ -31,6 +31,7 @@ STAGES = (
     "inventory",
     "cohort",
     "slices",
+    "slices_gather",
     "gather",
     "encoder",
     "judge",

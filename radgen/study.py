@@ -28,6 +28,7 @@ STAGE_SECTIONS: Mapping[str, tuple[str, ...]] = {
     "inventory": ("inventory", "patient_key"),
     "cohort": ("cohort", "classes", "structures", "limit"),
     "slices": ("slices", "classes", "structures"),
+    "slices_gather": ("cohort",),
     "gather": (),
     "encoder": ("encoder", "source_settings", "low", "classes"),
     "judge": ("judge", "classes"),

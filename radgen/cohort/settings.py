@@ -221,7 +221,11 @@ class CohortSettings:
     )
     min_patients: int = setting(3, "Fewest patients of a class (of all, when classes are decided by slice).")
     min_images: int = setting(10, "Fewest slices of a class (of all, when classes are decided by slice).")
-    max_refused_fraction: float = setting(0.02, "Largest share of the archive's image files that may be refused.")
+    max_refused_fraction: float = setting(
+        0.02,
+        "Largest share that may be refused: of the archive's image files by their headers, then of the series "
+        "when their pixels are read.",
+    )
 
     def __post_init__(self) -> None:
         """Refuse shares and ranges that do not add up."""

@@ -170,7 +170,7 @@ def write_slices(tree: Tree) -> None:
         "body": {"arms": "keep"},
     }
     tree.manifest("slices.part_manifest", "slices", {"slices": own}, shard="000")
-    tree.manifest("slices.manifest", "gather")
+    tree.manifest("slices.manifest", "slices_gather")
 
 
 # ---------------------------------------------------------------- generator

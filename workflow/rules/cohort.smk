@@ -143,10 +143,12 @@ rule slices_gather:
         mem_mb=2000,
         runtime=20,
     params:
-        code=PLAN.code("gather"),
+        settings=PLAN.settings("slices_gather"),
+        code=PLAN.code("slices_gather"),
     shell:
-        "exec radgen gather --parts {input.parts:q} --part-manifests {input.manifests:q} --side-parts {input.rejects:q}"
-        " --index {output.index:q} --side {output.rejects:q} --manifest {output.manifest:q} > {log:q} 2>&1"
+        "exec radgen slices-gather --parts {input.parts:q} --part-manifests {input.manifests:q}"
+        " --rejects-parts {input.rejects:q} --index {output.index:q} --rejects {output.rejects:q}"
+        " --manifest {output.manifest:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
 rule slices:

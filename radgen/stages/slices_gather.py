@@ -1,0 +1,65 @@
+"""Join the shards of slices into one index, and stop if too many series could not be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from radgen.cohort.settings import CohortSettings
+from radgen.provenance import input_digest, read_manifest, saw_patients_of, what_part, write_manifest
+from radgen.settings import as_plain
+
+VERSION = 1
+
+
+def run(
+    *,
+    parts: tuple[Path, ...],
+    part_manifests: tuple[Path, ...],
+    rejects_parts: tuple[Path, ...],
+    index: Path,
+    rejects: Path,
+    manifest: Path,
+    cohort: CohortSettings,
+) -> None:
+    """Write one index and one table of rejects over all shards; pixels stay where they are.
+
+    Parameters
+    ----------
+    parts, part_manifests, rejects_parts
+        Of the shards: index parts in the index's folder or below it, manifests, and rejects.
+    index, rejects
+        The joined tables.
+    manifest
+        Beside the index.
+    cohort
+        Section of the config: what the cohort must be is asked again, now that pixels were read.
+
+    Raises
+    ------
+    InputError
+        A part cannot be read, lies outside the index's folder, or rejects have different columns.
+    CohortError
+        Too many series could not be read.
+    """
+    from radgen.imageset.core import write_table
+    from radgen.imageset.gather import join_index, join_tables
+    from radgen.imaging.enough import check_unreadable_share
+
+    refused = join_tables(rejects_parts)
+    series = sum(read_manifest(path)["run"]["notes"]["series"] for path in part_manifests)
+    check_unreadable_share(refused, series, cohort.max_refused_fraction)
+    images = join_index(parts, index)
+    write_table(rejects, refused)
+    inputs = {f"{path.parent.name}/{path.name}": input_digest(path) for path in (*parts, *rejects_parts)}
+    write_manifest(
+        manifest,
+        what=what_part(stage="slices_gather", version=VERSION, settings=as_plain({"cohort": cohort}), inputs=inputs),
+        outputs={"index": index, "rejects": rejects},
+        saw_patients=saw_patients_of(*part_manifests),
+        notes={"parts": len(parts), "images": images.num_rows},
+    )
+    _say(f"slices: {images.num_rows} images of {len(parts)} shards")
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - a stage's progress goes to its log
