@@ -28,7 +28,7 @@ STAGE_SECTIONS: Mapping[str, tuple[str, ...]] = {
     "inventory": ("inventory", "patient_key"),
     "cohort": ("cohort", "classes", "structures", "limit"),
     "slices": ("slices", "classes", "structures"),
-    "slices_gather": ("cohort",),
+    "slices_gather": ("cohort", "classes", "limit"),
     "gather": (),
     "encoder": ("encoder", "source_settings", "low", "classes"),
     "judge": ("judge", "classes"),

@@ -153,7 +153,6 @@ def check_enough(series: Sequence[Row], sections: Sections) -> None:
     """Raise CohortError if a class or a split has too few patients or slices to work with."""
     settings, classes = sections.cohort, sections.classes
     groups = [None] if classes.per_slice else list(classes.names)
-    needed = ["train", *(split for split in ("val", "test") if _is_needed(split, settings))]
     for name in groups:
         rows = [row for row in series if row["class_name"] == name]
         patients, slices = {row["patient_key"] for row in rows}, sum(row["n_slices"] for row in rows)
@@ -165,7 +164,7 @@ def check_enough(series: Sequence[Row], sections: Sections) -> None:
                 "cohort.min_patients and cohort.min_images"
             )
             raise CohortError(msg)
-        for split in needed:
+        for split in needed_splits(settings):
             if not any(row["split"] == split for row in rows):
                 msg = (
                     f"{what} has {len(patients)} patients, but none of them in split {split}; "
@@ -174,8 +173,13 @@ def check_enough(series: Sequence[Row], sections: Sections) -> None:
                 raise CohortError(msg)
 
 
-def _is_needed(split: str, settings: CohortSettings) -> bool:
-    return split in settings.ranges if settings.ranges else getattr(settings, split) > 0
+def needed_splits(settings: CohortSettings) -> list[str]:
+    """Return the splits that no class may be missing from: train, and val and test where the study has them."""
+    return ["train", *(name for name in ("val", "test") if name in settings.ranges or _has_share(name, settings))]
+
+
+def _has_share(split: str, settings: CohortSettings) -> bool:
+    return not settings.ranges and getattr(settings, split) > 0
 
 
 def _drop(row: Row, reason: Reason, sentence: str) -> list[Row]:

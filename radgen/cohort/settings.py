@@ -220,7 +220,11 @@ class CohortSettings:
         "Splits as row ranges [from, to) of row-numbered files; rows between the ranges are guards and are left out.",
     )
     min_patients: int = setting(3, "Fewest patients of a class (of all, when classes are decided by slice).")
-    min_images: int = setting(10, "Fewest slices of a class (of all, when classes are decided by slice).")
+    min_images: int = setting(
+        10,
+        "Fewest slices of a class (of all, when classes are decided by slice), and fewest images of each class that "
+        "are stored for training; val and test need one of each.",
+    )
     max_refused_fraction: float = setting(
         0.02,
         "Largest share that may be refused: of the archive's image files by their headers, then of the series "

@@ -1,11 +1,15 @@
-"""What the cohort must be is asked again of its slices, because some damage shows only when pixels are read."""
+"""What the cohort must be is asked again of its slices: damage and classes by slice show only when pixels are read."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 import pyarrow as pa
 
-from radgen.cohort.assemble import by_reason
+from radgen.cohort.assemble import by_reason, needed_splits
 from radgen.cohort.refusal import SET_ASIDE, Reason
+from radgen.cohort.settings import CohortSettings
 from radgen.errors import CohortError
 
 # The reader's reasons; what the slices themselves decide (flat, almost empty, ...) is no damage.
@@ -34,3 +38,28 @@ def check_unreadable_share(rejects: pa.Table, series: int, limit: float) -> None
             "cohort.max_refused_fraction"
         )
         raise CohortError(msg)
+
+
+def check_class_images(images: pa.Table, names: Sequence[str], cohort: CohortSettings) -> None:
+    """Raise CohortError if a class has too few images to learn from, or none to choose or test by.
+
+    Parameters
+    ----------
+    images
+        The joined index.
+    names
+        Of the classes.
+    cohort
+        Its `min_images` are needed in train; in val and test, where the study has them, one is.
+    """
+    found = Counter(zip(images["class_name"].to_pylist(), images["split"].to_pylist(), strict=True))
+    for split in needed_splits(cohort):
+        least = cohort.min_images if split == "train" else 1
+        remedy = ", or lower cohort.min_images" if split == "train" else ""
+        for name in names:
+            if found[name, split] < least:
+                msg = (
+                    f"class {name!r} has {found[name, split]} images in split {split}, at least {least} needed; "
+                    f"add patients or choose another cohort.seed{remedy}"
+                )
+                raise CohortError(msg)

@@ -1,12 +1,11 @@
-"""Join the shards of slices into one index, and stop if too many series could not be read."""
+"""Join the shards of slices into one index, and stop if they are not enough to work with."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from radgen.cohort.settings import CohortSettings
+from radgen.cohort.settings import ClassSettings, CohortSettings, LimitSettings
 from radgen.provenance import input_digest, read_manifest, saw_patients_of, what_part, write_manifest
-from radgen.settings import as_plain
 
 VERSION = 1
 
@@ -20,6 +19,8 @@ def run(
     rejects: Path,
     manifest: Path,
     cohort: CohortSettings,
+    classes: ClassSettings,
+    limit: LimitSettings,
 ) -> None:
     """Write one index and one table of rejects over all shards; pixels stay where they are.
 
@@ -31,29 +32,33 @@ def run(
         The joined tables.
     manifest
         Beside the index.
-    cohort
-        Section of the config: what the cohort must be is asked again, now that pixels were read.
+    cohort, classes, limit
+        Sections of the config: what the cohort must be is asked again, now that pixels were read.
 
     Raises
     ------
     InputError
         A part cannot be read, lies outside the index's folder, or rejects have different columns.
     CohortError
-        Too many series could not be read.
+        Too many series could not be read, or a class has too few images in a split.
     """
     from radgen.imageset.core import write_table
     from radgen.imageset.gather import join_index, join_tables
-    from radgen.imaging.enough import check_unreadable_share
+    from radgen.imaging.enough import check_class_images, check_unreadable_share
 
     refused = join_tables(rejects_parts)
     series = sum(read_manifest(path)["run"]["notes"]["series"] for path in part_manifests)
     check_unreadable_share(refused, series, cohort.max_refused_fraction)
+    # A limit takes patients from a cohort that was enough as a whole, and promises no minimum.
+    if limit.patients is None:
+        check_class_images(join_tables(parts), classes.names, cohort)
     images = join_index(parts, index)
     write_table(rejects, refused)
     inputs = {f"{path.parent.name}/{path.name}": input_digest(path) for path in (*parts, *rejects_parts)}
     write_manifest(
         manifest,
-        what=what_part(stage="slices_gather", version=VERSION, settings=as_plain({"cohort": cohort}), inputs=inputs),
+        # The settings decide whether this stops, not what it writes.
+        what=what_part(stage="slices_gather", version=VERSION, settings={}, inputs=inputs),
         outputs={"index": index, "rejects": rejects},
         saw_patients=saw_patients_of(*part_manifests),
         notes={"parts": len(parts), "images": images.num_rows},

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,13 +8,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from radgen.cohort.settings import CohortSettings
+from radgen.cohort.settings import CohortSettings, LimitSettings
 from radgen.errors import CohortError, InputError
 from radgen.imageset.core import ImageSet
 from radgen.provenance import SawPatients, read_manifest
 from radgen.stages import gather, slices_gather
-from tests.imaging.archives import Archive
+from tests.imaging.archives import CLASSES, Archive
 from tests.imaging.toys import SLICES
+
+LENIENT = {"max_refused_fraction": 0.5, "min_images": 0, "val": 0.0, "test": 0.0}
 
 
 @pytest.fixture
@@ -21,7 +24,7 @@ def archive(tmp_path: Path) -> Archive:
     return Archive(tmp_path)
 
 
-def gathered(out: Path, *shards: str, **cohort: Any) -> Path:
+def gathered(out: Path, *shards: str, limit: int | None = None, **cohort: Any) -> Path:
     slices_gather.run(
         parts=tuple(out / f"{shard}.index.parquet" for shard in shards),
         part_manifests=tuple(out / f"{shard}.manifest.json" for shard in shards),
@@ -29,7 +32,9 @@ def gathered(out: Path, *shards: str, **cohort: Any) -> Path:
         index=out / "index.parquet",
         rejects=out / "rejects.parquet",
         manifest=out / "manifest.json",
-        cohort=CohortSettings(**({"max_refused_fraction": 0.5} | cohort)),
+        cohort=CohortSettings(**(LENIENT | cohort)),
+        classes=CLASSES,
+        limit=LimitSettings(patients=limit),
     )
     return out / "index.parquet"
 
@@ -71,6 +76,7 @@ def test_gather_refuses_what_does_not_fit(archive: Archive, tmp_path: Path) -> N
     pq.write_table(pa.table({"reason": ["x"]}), tmp_path / "other.parquet")
     sides = (out / "shard-000.rejects.parquet", tmp_path / "other.parquet")
     there |= {"rejects_parts": sides, "rejects": out / "rejects.parquet", "cohort": CohortSettings()}
+    there |= {"classes": CLASSES, "limit": LimitSettings()}
     with pytest.raises(InputError, match=r"other\.parquet: has columns reason, but .*shard-000\.rejects\.parquet has"):
         slices_gather.run(parts=part, **there)
 
@@ -103,3 +109,52 @@ def test_slices_refused_for_their_quality_are_no_damage(archive: Archive) -> Non
     out = archive.run()
     assert len(ImageSet(gathered(out, "shard-000", max_refused_fraction=0.0))) == SLICES
     assert set(pq.read_table(out / "rejects.parquet")["series_key"].to_pylist()) == {"b"}
+
+
+@pytest.fixture
+def two_classes(archive: Archive) -> Path:
+    """One well and two ill patients in train, one of each in val, an ill one in test; four slices each."""
+    for name, split, mask_value in [
+        ("a", "train", 1),
+        ("b", "train", 2),
+        ("c", "train", 2),
+        ("d", "val", 1),
+        ("e", "val", 2),
+        ("f", "test", 2),
+    ]:
+        archive.add(name, split, mask_value=mask_value)
+    return archive.run()
+
+
+@pytest.mark.parametrize(
+    ("cohort", "words"),
+    [
+        (
+            {"min_images": SLICES + 1},
+            "class 'normal' has 4 images in split train, at least 5 needed; add patients or choose another "
+            "cohort.seed, or lower cohort.min_images",
+        ),
+        (
+            {"min_images": SLICES, "val": 0.2, "test": 0.2},
+            "class 'normal' has 0 images in split test, at least 1 needed; add patients or choose another cohort.seed",
+        ),
+        (
+            {"min_images": SLICES, "ranges": {"train": (0, 3), "test": (3, 6)}},
+            "class 'normal' has 0 images in split test, at least 1 needed",
+        ),
+    ],
+)
+def test_a_class_by_mask_with_too_few_images_is_named(two_classes: Path, cohort: dict[str, Any], words: str) -> None:
+    with pytest.raises(CohortError, match=re.escape(words)):
+        gathered(two_classes, "shard-000", **cohort)
+    assert not (two_classes / "index.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    ("limit", "cohort"),
+    [(None, {"min_images": SLICES, "val": 0.2}), (4, {"min_images": SLICES + 1, "val": 0.2, "test": 0.2})],
+)
+def test_splits_a_study_has_not_and_limited_cohorts_need_no_minimum(
+    two_classes: Path, limit: int | None, cohort: dict[str, Any]
+) -> None:
+    assert len(ImageSet(gathered(two_classes, "shard-000", limit=limit, **cohort))) == 6 * SLICES
