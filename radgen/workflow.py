@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from radgen.config import load_config
+from radgen.config import StudyConfig, load_config
 from radgen.errors import ConfigError
 from radgen.paths import WILDCARDS, StudyPaths
 from radgen.provenance import code_digest
@@ -57,8 +57,14 @@ class Plan:
         return plan
 
     def check_inputs(self) -> None:
-        """Refuse a missing archive or table (ConfigError)."""
+        """Refuse a missing archive or table, or an archive that a phantom study would not read (ConfigError)."""
         config = self.study.config
+        if config.phantom is not None and not self._own_archive(Path(config.archive)):
+            msg = (
+                f"archive {config.archive}: study {config.study} makes its own phantom and reads {self.archive}; "
+                f"name the CONFIG of your own study, which `radgen init {config.archive}` writes"
+            )
+            raise ConfigError(msg)
         if config.phantom is None and not Path(config.archive).is_dir():
             msg = (
                 f"archive {config.archive}: no such folder; set `archive:` (or ARCHIVE=...) to the folder of the images"
@@ -69,6 +75,12 @@ class Plan:
             if value and self.optional(name) and not Path(self._located(value)).is_file():
                 msg = f"{name} {value}: no such file, neither here nor in the archive; correct the path or leave it out"
                 raise ConfigError(msg)
+
+    def _own_archive(self, archive: Path) -> bool:
+        """Whether this is where a phantom is put, here or in a run with other results, or the unchanged default."""
+        default = StudyConfig()
+        places = [Path(results, self.study.config.study) for results in (self.study.config.results, default.results)]
+        return archive in {Path(default.archive), *(place / "archive" for place in places)}
 
     def _located(self, value: str) -> str:
         """Return a table's path: as given, or inside the archive when it stands there."""

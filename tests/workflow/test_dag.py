@@ -11,12 +11,13 @@ import pytest
 import yaml
 
 from radgen.config import load_config, read_config
-from radgen.errors import RadgenError
+from radgen.errors import ConfigError, RadgenError
 from radgen.study import Study
 from radgen.workflow import Plan
 from tests.conftest import REPOSITORY
 from tests.workflow.runs import BIN, TINY, Folder, rules_in
 
+DEMO = REPOSITORY / "config" / "config.yaml"
 ALWAYS = {"inventory", "cohort", "slices_shard", "slices_gather", "figures_draw", "report", "all"}
 IMAGES = {"encoder_train", "judge", "gan_train", "sample_source", "sample_gather", "metrics_source"}
 MASKS = {"annotate_pack", "labels_head", "pairs_source", "pairs_gather"}
@@ -126,6 +127,18 @@ def test_a_bad_configuration_is_one_sentence(changes: dict[str, Any], message: s
     with pytest.raises(RadgenError, match=re.escape(message)) as caught:
         Plan.of(data).settings("inventory")({})
     assert "\n" not in str(caught.value)
+
+
+def test_a_phantom_study_refuses_an_archive_it_would_not_read() -> None:
+    with pytest.raises(ConfigError, match="archive /my/data: study demo .* `radgen init /my/data`"):
+        Plan(Study.of(read_config(DEMO, {"archive": "/my/data"}))).check_inputs()
+    for own in (
+        {},
+        {"archive": "results/demo/archive/"},
+        {"results": "results/trial", "work": "work/trial"},
+        {"results": "/big", "archive": "/big/demo/archive"},
+    ):
+        Plan(Study.of(read_config(DEMO, own))).check_inputs()
 
 
 def test_the_slurm_profile_resolves_from_the_root(tmp_path: Path) -> None:
