@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -181,10 +182,18 @@ class Plan:
         return folder
 
     def code(self, stage: str) -> str:
-        """Return the digest of the code a stage rests on."""
-        import importlib.util
+        """Return the digest of the code a stage rests on.
 
-        return code_digest(f"radgen.stages.{stage}") if importlib.util.find_spec(f"radgen.stages.{stage}") else "TEMP"
+        Raises
+        ------
+        ConfigError
+            There is no such stage: a rule is misspelt.
+        """
+        module = f"radgen.stages.{stage}"
+        if importlib.util.find_spec(module) is None:
+            msg = f"code({stage!r}): radgen/stages has no such stage; correct the name in workflow/rules"
+            raise ConfigError(msg)
+        return code_digest(module)
 
     # ------------------------------------------------------------ resources
 

@@ -141,6 +141,11 @@ def test_a_phantom_study_refuses_an_archive_it_would_not_read() -> None:
         Plan(Study.of(read_config(DEMO, own))).check_inputs()
 
 
+def test_a_misspelt_stage_is_refused() -> None:
+    with pytest.raises(ConfigError, match="'slcies'.* no such stage"):
+        Plan(Study.of(read_config(TINY))).code("slcies")
+
+
 def test_the_slurm_profile_resolves_from_the_root(tmp_path: Path) -> None:
     profile = yaml.safe_load((REPOSITORY / "slurm" / "config.yaml").read_text())
     assert profile["executor"] == "slurm"
