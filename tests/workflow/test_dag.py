@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import re
 import subprocess
 from pathlib import Path
@@ -107,6 +109,18 @@ def test_places_and_devices_rerun_nothing_and_reach_the_command(tmp_path: Path) 
     assert "--work /elsewhere/tiny" in done.stdout
     settings = Study.of(read_config(TINY)).settings("judge")
     assert Study.of(read_config(TINY, {"device": "cuda", "work": "/elsewhere"})).settings("judge") == settings
+
+
+def test_jobs_of_stages_with_a_device_ask_for_a_gpu_and_no_others_do(tmp_path: Path) -> None:
+    done = Folder(tmp_path).snakemake("-n", "-p", "all", config=("device=cuda",))
+    assert done.returncode == 0, done.stderr
+    calls = re.findall(r"\n    resources: (.*)\n(?s:.*?)exec radgen ([a-z-]+) (.*)", done.stdout)
+    assert {"annotate-pack", "annotate-simulated", "metrics", "gan"} <= {stage for _, stage, _ in calls}
+    for resources, stage, words in calls:
+        run = importlib.import_module(f"radgen.stages.{stage.replace('-', '_')}").run
+        expected = "device" in inspect.signature(run).parameters
+        assert ("--device cuda" in words) is expected, stage
+        assert ("gpu=1" in resources) is expected, stage
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,7 @@ rule metrics_source:
     conda:
         f"../{ENVIRONMENT}"
     resources:
+        **PLAN.gpu,
         mem_mb=4000,
         runtime=120,
         device=PLAN.device,

@@ -47,6 +47,7 @@ rule annotate_pack:
     conda:
         f"../{ENVIRONMENT}"
     resources:
+        **PLAN.gpu,
         mem_mb=4000,
         runtime=60,
         device=PLAN.device,
@@ -79,15 +80,18 @@ if PLAN.study.simulated_annotator:
         conda:
             f"../{ENVIRONMENT}"
         resources:
+            **PLAN.gpu,
             mem_mb=3000,
             runtime=30,
+            device=PLAN.device,
         params:
             settings=PLAN.settings("annotate_simulated"),
             code=PLAN.code("annotate_simulated"),
         shell:
             "exec radgen annotate-simulated --pack {input.pack:q} --pack-manifest {input.pack_manifest:q}"
             " --annotator {input.annotator:q} --annotator-manifest {input.annotator_manifest:q} --source {wildcards.source}"
-            " --index {output.index:q} --manifest {output.manifest:q} --settings {params.settings:q} > {log:q} 2>&1"
+            " --index {output.index:q} --manifest {output.manifest:q} --settings {params.settings:q}"
+            " --device {resources.device} > {log:q} 2>&1"
 
 else:
 
