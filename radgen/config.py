@@ -114,7 +114,18 @@ def read_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Study
     Raises
     ------
     ConfigError
-        The file is missing, not YAML, or refused by `load_config`.
+        The file is refused by `read_mapping` or `load_config`.
+    """
+    return load_config(read_mapping(path) | dict(overrides or {}), path.name)
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Read a YAML file of sections as it stands, without validation.
+
+    Raises
+    ------
+    ConfigError
+        The file is missing, is not YAML, or holds no mapping.
     """
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -127,4 +138,4 @@ def read_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Study
     if not isinstance(data, dict):
         msg = f"{path}: a mapping of sections is expected, {type(data).__name__} found"
         raise ConfigError(msg)
-    return load_config(data | dict(overrides or {}), path.name)
+    return data

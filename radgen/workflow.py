@@ -58,7 +58,13 @@ class Plan:
         return plan
 
     def check_inputs(self) -> None:
-        """Refuse a missing archive or table, or an archive that a phantom study would not read (ConfigError)."""
+        """Refuse a missing archive, table or key, or an archive that a phantom study would not read.
+
+        Raises
+        ------
+        ConfigError, PatientKeyError
+            One of them is missing; the message names it.
+        """
         config = self.study.config
         if config.phantom is not None and not self._own_archive(Path(config.archive)):
             msg = (
@@ -76,6 +82,7 @@ class Plan:
             if value and self.optional(name) and not Path(self._located(value)).is_file():
                 msg = f"{name} {value}: no such file, neither here nor in the archive; correct the path or leave it out"
                 raise ConfigError(msg)
+        self.study.settings("inventory")  # reads the key
 
     def _own_archive(self, archive: Path) -> bool:
         """Whether this is where a phantom is put, here or in a run with other results, or the unchanged default."""
