@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +27,16 @@ class RulePaths(StudyPaths):
     def benchmark(self, job: str) -> str:
         """Return where Snakemake notes time and memory of a job."""
         return f"{self.root}/logs/{job}.benchmark.tsv"
+
+
+def newest_folder_ns(archive: Path) -> int:
+    """Return the newest modification time, in ns, of a folder and the folders in it, hidden ones left out.
+
+    It changes when a file appears or vanishes in one of them. Not deeper: an archive may hold 100,000 patients.
+    """
+    with os.scandir(archive) as entries:
+        folders = (entry for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+        return max([archive.stat().st_mtime_ns, *(entry.stat().st_mtime_ns for entry in folders)])
 
 
 class Plan:
@@ -111,6 +122,14 @@ class Plan:
     def archive_input(self) -> str:
         """What the inventory waits for: the phantom's manifest, or the archive folder itself."""
         return self.path("phantom.manifest") if self.has_phantom else self.archive
+
+    @property
+    def archive_changes(self) -> dict[str, Callable[[Any], int]]:
+        """Watch a real archive's folders: a changed param reruns, as the top folder's own time does not tell.
+
+        A phantom archive is made within the DAG, and its manifest tells.
+        """
+        return {} if self.has_phantom else {"changed_ns": lambda _wildcards: newest_folder_ns(Path(self.archive))}
 
     @property
     def shards(self) -> list[str]:

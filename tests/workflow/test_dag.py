@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from PIL import Image
 
 from radgen.config import load_config, read_config
 from radgen.errors import ConfigError, RadgenError
@@ -101,6 +102,30 @@ def test_two_sources_are_two_generators(tmp_path: Path) -> None:
     sources = {"main": {"train_on": "train", "setting": "shared"}, "few": {"train_on": "low", "setting": "scarce"}}
     done = variant(tmp_path, sources=sources).snakemake("-n", "gan")
     assert done.stdout.count("rule gan_train:") == 2
+
+
+@pytest.mark.slow
+def test_a_new_file_in_a_folder_of_the_archive_takes_the_inventory_again(tmp_path: Path) -> None:
+    archive = tmp_path / "images"
+    for name in ("a", "b"):
+        (archive / name).mkdir(parents=True)
+        draw(archive / name / "1.png")
+    inventory = {"patient_from": "none", "shards": 1}
+    folder = variant(tmp_path, **NO_MASKS, phantom=None, archive=str(archive), inventory=inventory)
+    done = folder.snakemake("inventory")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert folder.listed("inventory") == set()
+    before = archive.stat().st_mtime_ns
+    draw(archive / "b" / "2.png")
+    assert archive.stat().st_mtime_ns == before
+    assert folder.listed("inventory") == {"inventory"}
+    # The stage does not know, so an inventory with the same result keeps its digest.
+    assert "changed_ns" not in Plan.of(yaml.safe_load(folder.configuration.read_text())).settings("inventory")({})
+    assert "changed_ns" not in (tmp_path / "results" / "tiny" / "inventory" / "manifest.json").read_text()
+
+
+def draw(path: Path) -> None:
+    Image.new("L", (32, 32), color=len(path.stem)).save(path)
 
 
 def test_places_and_devices_rerun_nothing_and_reach_the_command(tmp_path: Path) -> None:

@@ -47,6 +47,8 @@ rule inventory:
         work=PLAN.work,
         key_file=PLAN.key_file,
     params:
+        # Read by nobody: Snakemake compares it with the last run's.
+        **PLAN.archive_changes,
         settings=PLAN.settings("inventory"),
         code=PLAN.code("inventory"),
     shell:
