@@ -188,8 +188,22 @@ def test_a_misspelt_stage_is_refused() -> None:
 def test_the_slurm_profile_resolves_from_the_root(tmp_path: Path) -> None:
     profile = yaml.safe_load((REPOSITORY / "slurm" / "config.yaml").read_text())
     assert profile["executor"] == "slurm"
-    done = Folder(tmp_path).snakemake("-n", "--profile", str(REPOSITORY / "slurm"), "slices")
-    assert done.returncode == 0, done.stderr
+    words = ["--profile", "slurm", "-n", "all", "--directory", str(tmp_path)]
+    words += ["--configfile", "config/config.yaml", "--config", "device=cuda"]
+    done = subprocess.run([BIN / "snakemake", *words], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {"gan_train", "report"} <= rules_in(done.stdout + done.stderr)
+    assert "gpu=1" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["config", "lidc-patches", "msd-hippocampus"])
+def test_a_trial_on_eight_patients_resolves(tmp_path: Path, name: str) -> None:
+    archive = tmp_path / "images"
+    archive.mkdir()
+    (archive / "patients.csv").touch()
+    folder = Folder(tmp_path, REPOSITORY / "config" / f"{name}.yaml", config=("limit={patients: 8}",))
+    place = () if name == "config" else (f"archive={archive}",)
+    assert {"inventory", "gan_train", "report"} <= folder.listed("all", config=place)
 
 
 def test_usable_as_a_module_of_another_workflow(tmp_path: Path) -> None:
