@@ -88,6 +88,8 @@ rule gan_train:
     benchmark:
         P.benchmark("gan_train_{source}")
     retries: 3
+    # As for the encoder: arms that need no generator wait their turn.
+    priority: 90
     conda:
         f"../{ENVIRONMENT}"
     threads: PLAN.threads("gan")
