@@ -87,9 +87,9 @@ rule gan_train:
         P.log("gan_train_{source}"),
     benchmark:
         P.benchmark("gan_train_{source}")
-    retries: 3
     # As for the encoder: arms that need no generator wait their turn.
     priority: 90
+    retries: 3
     conda:
         f"../{ENVIRONMENT}"
     threads: PLAN.threads("gan")
