@@ -14,6 +14,8 @@ ANNOTATED_IMAGES = 8
 HEAD_IMAGES = 128
 SYNTHETIC_PER_CLASS = 48
 ARM_STEPS = 20
+LEAST_LOW = 2 / 3
+"""Share of a handful of patients that the low arm gets: one of them alone may lack a class."""
 
 
 def trial_of(config: StudyConfig) -> StudyConfig:
@@ -29,6 +31,7 @@ def trial_of(config: StudyConfig) -> StudyConfig:
             min_images=1,
             max_refused_fraction=max(config.cohort.max_refused_fraction, 0.1),
         ),
+        low=replace(config.low, fraction=max(config.low.fraction, LEAST_LOW)),
         encoder=replace(config.encoder, images=ENCODER_IMAGES),
         judge=replace(config.judge, images=ENCODER_IMAGES, check_images=256),
         gan=replace(
