@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from radgen.errors import LeaseError
+from radgen.processes import lives, start_of
 from radgen.provenance import atomic_path, code_digest, digest_file, digest_json, write_json
 
 HEARTBEAT_SECONDS = 10.0
@@ -158,7 +159,7 @@ class KeyedJob:
 
 def _myself() -> dict[str, Any]:
     pid = os.getpid()
-    return {"host": socket.gethostname(), "pid": pid, "started": _started(pid), "heartbeat": time.time()}
+    return {"host": socket.gethostname(), "pid": pid, "started": start_of(pid), "heartbeat": time.time()}
 
 
 def _create_whole(path: Path, value: Mapping[str, Any]) -> None:
@@ -196,30 +197,10 @@ def _read_holder(lease: Path) -> dict[str, Any] | None:
 
 def _alive(holder: Mapping[str, Any]) -> bool:
     if holder["host"] == socket.gethostname():
-        pid = int(holder["pid"])
-        with contextlib.suppress(PermissionError):  # another user's process
-            try:
-                os.kill(pid, 0)
-            except ProcessLookupError:
-                return False
-        then, now = holder.get("started"), _started(pid)
-        if then is not None and now is not None:
-            return bool(then == now)
+        known = lives(int(holder["pid"]), str(holder.get("started") or ""))
+        if known is not None:
+            return known
     return bool(time.time() - float(holder["heartbeat"]) < STALE_SECONDS)
-
-
-def _started(pid: int) -> str | None:
-    """Return when a process of this host started, None where /proc does not tell.
-
-    Numbers of processes are given again, after a reboot at the latest; number and start together are not.
-    """
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        # Field 22, in ticks since the boot; the name before it, in brackets, may itself hold blanks and brackets.
-        ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return None
-    return f"{boot} {ticks}"
 
 
 @contextlib.contextmanager

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import os
 import socket
-import subprocess
 from pathlib import Path
 
 from radgen.errors import LeaseError
+from radgen.processes import lives, start_of
 from radgen.provenance import write_json
 
 LOCKS = Path(".snakemake") / "locks"
@@ -76,27 +76,4 @@ def _refuse_live(place: Path, note: Path) -> None:
 
 def is_alive(pid: int, started: str) -> bool:
     """Whether the process that had this number and start lives; where no start can be read, the number decides."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # it lives and is another user's
-    return start_of(pid) in {started, ""}
-
-
-def start_of(pid: int) -> str:
-    """Return when a process started, in its system's own words; "ended" for a zombie, "" where it cannot be read."""
-    try:
-        # The name in parentheses may hold anything; the state follows it, and the start (clock ticks since boot) is
-        # field 22 of the whole line.
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        return "ended" if fields[0] in "ZX" else fields[19]
-    except OSError:
-        pass
-    try:  # macOS has no /proc
-        words = ["ps", "-o", "lstart=", "-p", str(pid)]
-        environment = os.environ | {"LC_ALL": "C"}
-        return subprocess.run(words, capture_output=True, text=True, check=False, env=environment).stdout.strip()  # noqa: S603
-    except OSError:
-        return ""
+    return lives(pid, started) is not False

@@ -31,7 +31,7 @@ PACKAGE_ROOT = Path(__file__).resolve().parent
 # Modules that never change the bytes of a result: editing them must not rerun anything.
 NOT_IN_CODE_DIGEST = frozenset(
     f"radgen.{name}"
-    for name in ("cli", "config", "paths", "provenance", "errors", "progress", "logs", "keyed", "settings")
+    for name in ("cli", "config", "paths", "provenance", "errors", "progress", "logs", "keyed", "processes", "settings")
 )
 ASPECTS = ("pixels", "labels", "masks")
 

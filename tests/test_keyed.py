@@ -122,7 +122,7 @@ def test_a_stranger_under_the_dead_writers_number_holds_nothing(tmp_path: Path) 
 def test_where_starts_are_not_told_a_fresh_heartbeat_decides(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, silence: float, taken: bool
 ) -> None:
-    monkeypatch.setattr(keyed, "_started", lambda _: None)
+    monkeypatch.setattr("radgen.processes.start_of", lambda _pid: "")
     job = KeyedJob(tmp_path, "phantom", WHAT)
     lease_of(job.folder, heartbeat=time.time() - silence)
     assert is_taken(job) == taken

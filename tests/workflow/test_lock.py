@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from radgen.errors import LeaseError
-from radgen.lock import LOCKS, is_alive, note_owner, remove_stale_lock, start_of
+from radgen.lock import LOCKS, is_alive, note_owner, remove_stale_lock
+from radgen.processes import start_of
 from tests.conftest import REPOSITORY
 from tests.workflow.runs import BIN
 
@@ -159,7 +160,7 @@ def test_a_process_is_known_by_its_start(monkeypatch: pytest.MonkeyPatch) -> Non
     started = start_of(process.pid)
     assert is_alive(process.pid, started)
     assert not is_alive(process.pid, "some other time")
-    monkeypatch.setattr("radgen.lock.start_of", lambda _pid: "")
+    monkeypatch.setattr("radgen.processes.start_of", lambda _pid: "")
     assert is_alive(process.pid, started)
     monkeypatch.undo()
     process.kill()
