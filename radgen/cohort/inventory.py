@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from radgen.cohort.candidates import Candidate, Refused, find_candidates
+from radgen.cohort.candidates import Candidate, Refused
 from radgen.cohort.dicom_headers import DicomHeader
+from radgen.cohort.grouping import find_candidates
 from radgen.cohort.keys import hashed_id, patient_key
 from radgen.cohort.mask_layout import attach_masks
 from radgen.cohort.patients import name_patients, row_number

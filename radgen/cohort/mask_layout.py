@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from radgen.cohort.candidates import NNUNET_CHANNEL, Candidate, Refused, without_nifti_suffix
+from radgen.cohort.candidates import Candidate, Refused
 from radgen.cohort.dicom_headers import DicomHeader
+from radgen.cohort.grouping import NNUNET_CHANNEL, without_nifti_suffix
 from radgen.cohort.refusal import Reason
 from radgen.cohort.scan import ScannedFile
 

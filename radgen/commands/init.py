@@ -80,7 +80,7 @@ def look_through(archive: Path, workers: int) -> Found:
     ConfigError
         Nothing readable is there.
     """
-    from radgen.cohort.candidates import find_candidates
+    from radgen.cohort.grouping import find_candidates
     from radgen.cohort.mask_layout import attach_masks
     from radgen.cohort.refusal import SET_ASIDE
     from radgen.cohort.scan import scan_archive
