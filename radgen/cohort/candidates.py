@@ -8,10 +8,30 @@ from pathlib import PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from radgen.cohort.refusal import Reason
+from radgen.cohort.refusal import Reason, RefusalError
 from radgen.imaging.volume import canonical_turn
 
 Size = tuple[tuple[int, int, int], tuple[float, float, float] | None]  # shape and voxel edges, canonical axes
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Something out of the ordinary that was found in a series which is used all the same, and what was done about it.
+
+    Parameters
+    ----------
+    kind
+        What was found: a value of `Reason`, such as tilted.
+    treatment
+        What the reader does about it: nearest | resample | split | ...
+    figure, unit
+        What was measured: degrees, mm, positions, ...
+    """
+
+    kind: str
+    treatment: str
+    figure: float
+    unit: str
 
 
 @dataclass(frozen=True)
@@ -32,6 +52,8 @@ class Candidate:
         Along the canonical axes.
     masks, mask_kind
         Mask files and how they are read (seg | nifti).
+    remarks
+        What is unusual about it, and how the reader treats it.
     """
 
     format: str
@@ -48,6 +70,7 @@ class Candidate:
     frame_of_reference: str = ""
     masks: tuple[str, ...] = ()
     mask_kind: str | None = None
+    remarks: tuple[Remark, ...] = ()
 
     @property
     def folder(self) -> PurePosixPath:
@@ -63,6 +86,13 @@ class Refused:
     reason: Reason
     sentence: str
     series: str | None = None
+    figure: float | None = None
+    unit: str = ""
+
+    @classmethod
+    def by(cls, refusal: RefusalError, path: str, series: str | None = None) -> Refused:
+        """Refuse a file for what an error says."""
+        return cls(path, refusal.reason, refusal.sentence, series, refusal.figure, refusal.unit)
 
 
 def canonical_size(shape: tuple[int, int, int], affine: NDArray[np.float64]) -> Size:

@@ -32,7 +32,7 @@ def dicom_series(images: Sequence[ScannedFile], settings: InventorySettings, ref
         try:
             candidates.extend(_one_dicom_series(series, groups[series], settings))
         except RefusalError as refusal:
-            refused.extend(Refused(file.path, refusal.reason, refusal.sentence, series) for file in groups[series])
+            refused.extend(Refused.by(refusal, file.path, series) for file in groups[series])
     return candidates
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -121,13 +121,15 @@ def _index_row(
         "file_ids": [hashed_id(key, "file", path) for path in candidate.paths],
         "mask_ids": [hashed_id(key, "file", path) for path in candidate.masks],
         "mask_kind": candidate.mask_kind,
+        "remarks": [asdict(remark) for remark in candidate.remarks],
         "digest": state.hexdigest(),
     }
 
 
 def _reject(item: Refused, key: bytes) -> dict[str, Any]:
     series = None if item.series is None else hashed_id(key, "series", item.series)
-    return reject_row(hashed_id(key, "file", item.path), series, STAGE, item.reason, item.sentence)
+    measured = (item.figure, item.unit)
+    return reject_row(hashed_id(key, "file", item.path), series, STAGE, item.reason, item.sentence, measured=measured)
 
 
 def _file_rows(

@@ -68,6 +68,8 @@ class RefusalError(InputError):
         The kind of refusal.
     sentence
         What is wrong, with the values that show it and without names, paths or identifiers.
+    figure, unit
+        What was measured, where one number says it: degrees, mm, positions, files, bytes, ...
 
     Attributes
     ----------
@@ -77,10 +79,12 @@ class RefusalError(InputError):
 
     path: Path | None = None
 
-    def __init__(self, reason: Reason, sentence: str) -> None:
+    def __init__(self, reason: Reason, sentence: str, figure: float | None = None, unit: str = "") -> None:
         super().__init__(sentence)
         self.reason = reason
         self.sentence = sentence
+        self.figure = figure
+        self.unit = unit
 
 
 @contextmanager

@@ -13,6 +13,15 @@ from radgen.cohort.refusal import SET_ASIDE, Reason
 from radgen.errors import InputError
 from radgen.imageset.core import write_table
 
+REMARK = pa.struct(
+    [
+        pa.field("kind", pa.string(), nullable=False),  # as a refusal's reason: tilted, uneven-gaps, ...
+        pa.field("treatment", pa.string(), nullable=False),  # nearest | resample | split | ...
+        pa.field("figure", pa.float64(), nullable=False),  # what was measured
+        pa.field("unit", pa.string(), nullable=False),  # degrees | mm | positions | ...
+    ]
+)
+
 INVENTORY_SCHEMA = pa.schema(
     [
         pa.field("series_key", pa.string(), nullable=False),  # keyed hashes: see keys.py
@@ -34,6 +43,7 @@ INVENTORY_SCHEMA = pa.schema(
         pa.field("file_ids", pa.list_(pa.string()), nullable=False),  # slices in order along their normal
         pa.field("mask_ids", pa.list_(pa.string()), nullable=False),
         pa.field("mask_kind", pa.string()),  # seg | nifti; null without a mask
+        pa.field("remarks", pa.list_(REMARK), nullable=False),  # what is unusual, and how it is treated
         pa.field("digest", pa.string(), nullable=False),  # of all files, masks included
     ]
 )
@@ -53,6 +63,8 @@ REJECTS_SCHEMA = pa.schema(
         pa.field("stage", pa.string(), nullable=False),
         pa.field("reason", pa.string(), nullable=False),
         pa.field("refused", pa.bool_(), nullable=False),  # false: set aside on purpose, not counted against the limit
+        pa.field("figure", pa.float64()),  # what was measured, where one number says it
+        pa.field("unit", pa.string(), nullable=False),  # of the figure: degrees, mm, positions, ...; empty without one
         pa.field("sentence", pa.string(), nullable=False),
     ]
 )
@@ -109,14 +121,24 @@ def read_rows(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
     return rows
 
 
-def reject_row(file_id: str, series_key: str | None, stage: str, reason: Reason, sentence: str) -> dict[str, Any]:
-    """Return one row of a rejects table."""
+def reject_row(
+    file_id: str,
+    series_key: str | None,
+    stage: str,
+    reason: Reason,
+    sentence: str,
+    *,
+    measured: tuple[float | None, str] = (None, ""),
+) -> dict[str, Any]:
+    """Return one row of a rejects table; `measured` is the figure that shows the fault, and its unit."""
     return {
         "file_id": file_id,
         "series_key": series_key,
         "stage": stage,
         "reason": str(reason),
         "refused": reason not in SET_ASIDE,
+        "figure": measured[0],
+        "unit": measured[1],
         "sentence": sentence,
     }
 

@@ -7,6 +7,7 @@ DICOM's LPS is converted once, by its reader.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,7 @@ class Volume:
     Parameters
     ----------
     array
-        Shape [a0, a1, a2], any numeric dtype.
+        Shape [a0, a1, a2], any numeric dtype; [a0, a1, a2, 3] for red, green and blue.
     affine
         float64 [4, 4]; maps an array index (a0, a1, a2, 1) to RAS+ millimetres.
     """
@@ -57,15 +58,20 @@ class Turn:
 
     def apply(self, volume: Volume) -> Volume:
         """Return the turned volume; its array is a view of the source."""
-        turned = np.transpose(volume.array, self.axes)
+        turned = np.transpose(volume.array, self._with_colour(self.axes, volume))
         array = turned[tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)]
         return Volume(array, volume.affine @ self._index_matrix(array.shape))
 
     def undo(self, turned: Volume) -> Volume:
         """Return the volume that `apply` was given."""
         unflipped = turned.array[tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)]
-        array = np.transpose(unflipped, np.argsort(self.axes))
+        array = np.transpose(unflipped, self._with_colour(np.argsort(self.axes).tolist(), turned))
         return Volume(array, turned.affine @ np.linalg.inv(self._index_matrix(turned.array.shape)))
+
+    @staticmethod
+    def _with_colour(axes: Sequence[int], volume: Volume) -> tuple[int, ...]:
+        """Leave the axis of colours, where there is one, behind the three of space."""
+        return (*axes, *range(3, volume.array.ndim))
 
     def _index_matrix(self, shape: tuple[int, ...]) -> NDArray[np.float64]:
         """Map an index of the turned array, of this shape, to an index of the source array."""
