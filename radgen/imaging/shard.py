@@ -17,6 +17,7 @@ from radgen.cohort.readers import read_mask, read_series
 from radgen.cohort.refusal import Reason as FileReason
 from radgen.cohort.refusal import RefusalError
 from radgen.imageset.core import ShardWriter, write_table
+from radgen.imaging.qc import QcWriter, qc_row
 from radgen.imaging.refusal import REJECTS_SCHEMA, reject_row
 from radgen.imaging.slices import Recipe, SeriesFacts, StoredSlices, slice_series
 from radgen.imaging.source_masks import SourceMaskWriter
@@ -32,6 +33,7 @@ class ShardFiles:
     folder: Path
     shard: str
     rejects: Path
+    qc: Path
     source_masks: Path | None
 
 
@@ -74,8 +76,11 @@ def write_shard(
         writer = stack.enter_context(
             ShardWriter(files.folder, files.shard, (1, size, size), with_masks=bool(recipe.structures.names))
         )
+        checks = stack.enter_context(QcWriter(files.qc))
         truth = None if files.source_masks is None else stack.enter_context(SourceMaskWriter(files.source_masks))
-        for done, stored in enumerate(_all_series(ordered, paths, recipe, workers), start=1):
+        every_stored = zip(ordered, _all_series(ordered, paths, recipe, workers), strict=True)
+        for done, (facts, stored) in enumerate(every_stored, start=1):
+            checks.append(qc_row(facts, stored))
             for place, row in enumerate(stored.rows):
                 writer.append(row, stored.images[place], stored.masks[place] if stored.masks else None)
             if truth is not None and stored.source_mask is not None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from radgen.cohort.settings import ClassSettings, StructureSettings
 from radgen.imaging.body import Mask, find_body
 from radgen.imaging.place import Place
+from radgen.imaging.qc import measure_series
 from radgen.imaging.quality import QualityFilter
 from radgen.imaging.refusal import Reason, RefusedError
 from radgen.imaging.resize import resize_image, resize_mask
@@ -87,6 +88,8 @@ class StoredSlices:
         Rows of REJECTS_SCHEMA.
     source_mask
         Of a val or test series where the study has structures.
+    qc
+        What `qc.measure_series` found; None for a series refused as a whole.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -94,6 +97,7 @@ class StoredSlices:
     masks: list[NDArray[np.uint8]] = field(default_factory=list)
     rejects: list[dict[str, Any]] = field(default_factory=list)
     source_mask: SourceMask | None = None
+    qc: dict[str, Any] | None = None
 
 
 def slice_series(volume: Volume, mask: Volume | None, facts: SeriesFacts, recipe: Recipe) -> StoredSlices:
@@ -161,6 +165,9 @@ class _Series:
                 self._store_slice(index, stored)
             except RefusedError as refusal:
                 stored.rejects.append(refusal.row(self.facts.series, self.facts.split, index))
+        stored.qc = measure_series(
+            self.voxels, self.body, self.window, self.spacing_mm, stored, modality=self.facts.modality
+        )
         return stored
 
     def _store_slice(self, index: int, stored: StoredSlices) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from radgen.keyed import KeyedJob
 
-VERSION = 3
+VERSION = 4
 IMAGES_SUFFIX = ".images.arrow"
 
 
@@ -33,6 +33,7 @@ def run(
     masks: Path | None,
     index: Path,
     rejects: Path,
+    qc: Path,
     volumes: Path | None,
     manifest: Path,
     slices: SlicesSettings,
@@ -57,6 +58,8 @@ def run(
         The shard's three files, beside each other: <stem>.images.arrow, <stem>.masks.arrow, <stem>.index.parquet.
     rejects
         Refused series and slices.
+    qc
+        What a person needs to check each series: figures, histograms, thumbnails.
     volumes
         Masks of val and test series on the source grid. `masks` and `volumes` are given where the study has structures.
     manifest
@@ -77,7 +80,9 @@ def run(
     """
     side = {"masks": masks, "volumes": volumes}
     _check_side_files(side, structures)
-    outputs = {"images": images, "index": index, "rejects": rejects} | {k: v for k, v in side.items() if v is not None}
+    outputs = {"images": images, "index": index, "rejects": rejects, "qc": qc} | {
+        k: v for k, v in side.items() if v is not None
+    }
     shard = images.name.removesuffix(IMAGES_SUFFIX)
     _check_names(shard, outputs)
     # The shard's name too: two shards without a patient have equal tables, and would share a work folder.
@@ -140,6 +145,7 @@ def _write(
         folder=job.folder,
         shard=shard,
         rejects=job.path(f"{shard}.rejects.parquet"),
+        qc=job.path(f"{shard}.qc.parquet"),
         source_masks=job.path(f"{shard}.volumes.parquet") if with_masks else None,
     )
     paths = file_paths(*place, wanted)

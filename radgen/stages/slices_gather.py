@@ -7,7 +7,7 @@ from pathlib import Path
 from radgen.cohort.settings import ClassSettings, CohortSettings, LimitSettings
 from radgen.provenance import input_digest, read_manifest, saw_patients_of, what_part, write_manifest
 
-VERSION = 1
+VERSION = 2
 
 
 def run(
@@ -15,20 +15,22 @@ def run(
     parts: tuple[Path, ...],
     part_manifests: tuple[Path, ...],
     rejects_parts: tuple[Path, ...],
+    qc_parts: tuple[Path, ...],
     index: Path,
     rejects: Path,
+    qc: Path,
     manifest: Path,
     cohort: CohortSettings,
     classes: ClassSettings,
     limit: LimitSettings,
 ) -> None:
-    """Write one index and one table of rejects over all shards; pixels stay where they are.
+    """Write one index, one table of rejects and one of checks over all shards; pixels stay where they are.
 
     Parameters
     ----------
-    parts, part_manifests, rejects_parts
-        Of the shards: index parts in the index's folder or below it, manifests, and rejects.
-    index, rejects
+    parts, part_manifests, rejects_parts, qc_parts
+        Of the shards: index parts in the index's folder or below it, manifests, rejects, and quality checks.
+    index, rejects, qc
         The joined tables.
     manifest
         Beside the index.
@@ -45,6 +47,7 @@ def run(
     from radgen.imageset.core import write_table
     from radgen.imageset.gather import join_index, join_tables
     from radgen.imaging.enough import check_class_images, check_unreadable_share
+    from radgen.imaging.qc import join_qc
 
     refused = join_tables(rejects_parts)
     series = sum(read_manifest(path)["run"]["notes"]["series"] for path in part_manifests)
@@ -54,12 +57,13 @@ def run(
         check_class_images(join_tables(parts), classes.names, cohort)
     images = join_index(parts, index)
     write_table(rejects, refused)
-    inputs = {f"{path.parent.name}/{path.name}": input_digest(path) for path in (*parts, *rejects_parts)}
+    join_qc(qc_parts, qc)
+    inputs = {f"{path.parent.name}/{path.name}": input_digest(path) for path in (*parts, *rejects_parts, *qc_parts)}
     write_manifest(
         manifest,
         # The settings decide whether this stops, not what it writes.
         what=what_part(stage="slices_gather", version=VERSION, settings={}, inputs=inputs),
-        outputs={"index": index, "rejects": rejects},
+        outputs={"index": index, "rejects": rejects, "qc": qc},
         saw_patients=saw_patients_of(*part_manifests),
         notes={"parts": len(parts), "images": images.num_rows},
     )

@@ -89,6 +89,7 @@ class Archive:
             images=out / f"{shard}.images.arrow",
             index=out / f"{shard}.index.parquet",
             rejects=out / f"{shard}.rejects.parquet",
+            qc=out / f"{shard}.qc.parquet",
             manifest=out / f"{shard}.manifest.json",
             work=self.root / "work",
             workers=workers,

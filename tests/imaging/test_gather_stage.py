@@ -29,8 +29,10 @@ def gathered(out: Path, *shards: str, limit: int | None = None, **cohort: Any) -
         parts=tuple(out / f"{shard}.index.parquet" for shard in shards),
         part_manifests=tuple(out / f"{shard}.manifest.json" for shard in shards),
         rejects_parts=tuple(out / f"{shard}.rejects.parquet" for shard in shards),
+        qc_parts=tuple(out / f"{shard}.qc.parquet" for shard in shards),
         index=out / "index.parquet",
         rejects=out / "rejects.parquet",
+        qc=out / "qc.parquet",
         manifest=out / "manifest.json",
         cohort=CohortSettings(**(LENIENT | cohort)),
         classes=CLASSES,
@@ -53,9 +55,9 @@ def test_gather_joins_shards_rejects_and_ancestry(archive: Archive) -> None:
     assert pq.read_table(out / "rejects.parquet")["series_key"].to_pylist() == ["b"]
     what = read_manifest(out / "manifest.json")["what"]
     assert SawPatients.from_json(what["saw_patients"]).patients("masks") == {"patient-a", "patient-c"}
-    assert set(what["outputs"]) == {"index.parquet", "rejects.parquet"}
-    assert len(what["inputs"]) == 6
-    before = {name: (out / name).read_bytes() for name in ("index.parquet", "rejects.parquet")}
+    assert set(what["outputs"]) == {"index.parquet", "rejects.parquet", "qc.parquet"}
+    assert len(what["inputs"]) == 9
+    before = {name: (out / name).read_bytes() for name in what["outputs"]}
     gathered(out, "shard-000", "shard-001", "shard-002")
     assert {name: (out / name).read_bytes() for name in before} == before
 
@@ -75,7 +77,13 @@ def test_gather_refuses_what_does_not_fit(archive: Archive, tmp_path: Path) -> N
     }
     pq.write_table(pa.table({"reason": ["x"]}), tmp_path / "other.parquet")
     sides = (out / "shard-000.rejects.parquet", tmp_path / "other.parquet")
-    there |= {"rejects_parts": sides, "rejects": out / "rejects.parquet", "cohort": CohortSettings()}
+    there |= {
+        "qc_parts": (),
+        "qc": out / "qc.parquet",
+        "rejects_parts": sides,
+        "rejects": out / "rejects.parquet",
+        "cohort": CohortSettings(),
+    }
     there |= {"classes": CLASSES, "limit": LimitSettings()}
     with pytest.raises(InputError, match=r"other\.parquet: has columns reason, but .*shard-000\.rejects\.parquet has"):
         slices_gather.run(parts=part, **there)

@@ -103,6 +103,7 @@ rule slices_shard:
         images=P("slices.part_images"),
         index=P("slices.part_index"),
         rejects=P("slices.part_rejects"),
+        qc=P("slices.part_qc"),
         manifest=P("slices.part_manifest"),
     log:
         P.log("slices_shard-{shard}"),
@@ -122,18 +123,20 @@ rule slices_shard:
     shell:
         "exec radgen slices --series {input.series:q} --cohort-manifest {input.cohort_manifest:q} --files {input.files:q}"
         " --archive {resources.archive:q} --images {output.images:q} {params.masks} --index {output.index:q}"
-        " --rejects {output.rejects:q} --manifest {output.manifest:q} --settings {params.settings:q}"
-        " --work {resources.work:q} > {log:q} 2>&1"
+        " --rejects {output.rejects:q} --qc {output.qc:q} --manifest {output.manifest:q}"
+        " --settings {params.settings:q} --work {resources.work:q} > {log:q} 2>&1"
 
 
 rule slices_gather:
     input:
         parts=expand(P("slices.part_index"), shard=PLAN.shards),
         rejects=expand(P("slices.part_rejects"), shard=PLAN.shards),
+        qc=expand(P("slices.part_qc"), shard=PLAN.shards),
         manifests=expand(P("slices.part_manifest"), shard=PLAN.shards),
     output:
         index=P("slices.index"),
         rejects=P("slices.rejects"),
+        qc=P("slices.qc"),
         manifest=P("slices.manifest"),
     log:
         P.log("slices_gather"),
@@ -149,8 +152,8 @@ rule slices_gather:
         code=PLAN.code("slices_gather"),
     shell:
         "exec radgen slices-gather --parts {input.parts:q} --part-manifests {input.manifests:q}"
-        " --rejects-parts {input.rejects:q} --index {output.index:q} --rejects {output.rejects:q}"
-        " --manifest {output.manifest:q} --settings {params.settings:q} > {log:q} 2>&1"
+        " --rejects-parts {input.rejects:q} --qc-parts {input.qc:q} --index {output.index:q}"
+        " --rejects {output.rejects:q} --qc {output.qc:q} --manifest {output.manifest:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
 rule slices:
