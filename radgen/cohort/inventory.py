@@ -57,7 +57,7 @@ def take_inventory(
     CohortError
         The archive holds no readable series, or no patient is found.
     """
-    files = scan_archive(archive, settings.class_tag, workers)
+    files = scan_archive(archive, settings.class_tag, workers, int(settings.max_gigavoxels * 1e9))
     candidates, refused, masks = find_candidates(files, settings)
     candidates, misfits = attach_masks(candidates, masks)
     refused += misfits

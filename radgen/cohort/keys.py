@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from radgen.errors import PatientKeyError
 from radgen.provenance import write_json
 
 SHORTEST_KEY_BYTES = 16
+VARIABLE = "RADGEN_PATIENT_KEY"
 HOW_TO_MAKE_ONE = "make one with `head -c 32 /dev/urandom | base64 > patient.key; chmod 600 patient.key`"
 
 
@@ -26,7 +28,8 @@ def load_key(public: str | None, key_file: Path | None) -> bytes:
     public
         A key written in the configuration, for public or generated data.
     key_file
-        A private key's file; surrounding blanks do not count.
+        A private key's file; surrounding blanks do not count. Without it, the environment variable RADGEN_PATIENT_KEY
+        holds the key. Nothing of a key is ever stored but its fingerprint.
 
     Raises
     ------
@@ -39,20 +42,24 @@ def load_key(public: str | None, key_file: Path | None) -> bytes:
     if public:
         return public.encode()
     if key_file is None:
-        msg = (
-            "no patient key: private archives need a key file and public ones patient_key.public in the config; "
-            f"{HOW_TO_MAKE_ONE} and name the file in the config"
-        )
-        raise PatientKeyError(msg)
+        return _checked(os.environ.get(VARIABLE, "").strip().encode(), VARIABLE)
     try:
         key = key_file.read_bytes().strip()
     except OSError as error:
         msg = f"{key_file}: the patient key cannot be read ({error.strerror}); {HOW_TO_MAKE_ONE}"
         raise PatientKeyError(msg) from error
-    if len(key) < SHORTEST_KEY_BYTES:
+    return _checked(key, str(key_file))
+
+
+def _checked(key: bytes, where: str) -> bytes:
+    if not key and where == VARIABLE:
         msg = (
-            f"{key_file}: a patient key needs {SHORTEST_KEY_BYTES} bytes and this one has {len(key)}; {HOW_TO_MAKE_ONE}"
+            "no patient key: private archives need a key file and public ones patient_key.public in the config; "
+            f"{HOW_TO_MAKE_ONE} and name the file in the config, or put the key into {VARIABLE}"
         )
+        raise PatientKeyError(msg)
+    if len(key) < SHORTEST_KEY_BYTES:
+        msg = f"{where}: a patient key needs {SHORTEST_KEY_BYTES} bytes and this one has {len(key)}; {HOW_TO_MAKE_ONE}"
         raise PatientKeyError(msg)
     return key
 

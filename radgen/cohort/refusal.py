@@ -18,6 +18,8 @@ class Reason(StrEnum):
     FOREIGN = "foreign"
     UNDECODABLE = "undecodable"
     UNREADABLE = "unreadable"
+    OUTSIDE_LINK = "outside-link"
+    TOO_LARGE = "too-large"
     # Images that radgen does not read.
     COLOUR = "colour"
     MOSAIC = "mosaic"
@@ -39,6 +41,7 @@ class Reason(StrEnum):
     NO_MASK = "no-mask"
     NO_SPLIT = "no-split"
     SIDE_FILE = "side-file"
+    PACKED = "packed"
     NOT_AN_IMAGE = "not-an-image"
     LOCALIZER = "localizer"
     DUPLICATE = "duplicate"
@@ -51,6 +54,7 @@ SET_ASIDE = frozenset(
         Reason.NO_MASK,
         Reason.NO_SPLIT,
         Reason.SIDE_FILE,
+        Reason.PACKED,
         Reason.NOT_AN_IMAGE,
         Reason.LOCALIZER,
         Reason.DUPLICATE,

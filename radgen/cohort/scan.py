@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import zlib
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +14,7 @@ from radgen.cohort import dicom_headers, nifti, pictures
 from radgen.cohort.dicom_headers import DicomHeader
 from radgen.cohort.nifti import GZIP_MAGIC, NiftiHeader
 from radgen.cohort.refusal import Reason, RefusalError
+from radgen.cohort.walk import Entry, walk
 from radgen.errors import InputError
 
 # A file's content is recognised by its size and so much of both its ends.
@@ -23,6 +24,10 @@ TABLES = {".csv", ".tsv", ".xlsx", ".json", ".xml", ".yaml", ".yml", ".bval", ".
 SIDE_NAMES = frozenset(
     {"license", "readme", "dicomdir", "thumbs.db", "desktop.ini", "lockfile", "version", "changelog"}
 )
+PACKED_MAGICS = (b"PK\x03\x04", b"PK\x05\x06", b"7z\xbc\xaf\x27\x1c", b"Rar!", b"\xfd7zXZ\x00", b"BZh")
+# The most voxels, of all frames or time points together, that a header may promise; what promises more is not opened
+# further. 4 x 10^9 is 8 GB of 16-bit values: a whole body CT has 0.5 x 10^9, an hour of functional MR 1.5 x 10^9.
+MAX_VOXELS = 4_000_000_000
 FILES_PER_TASK = 64
 
 
@@ -53,17 +58,19 @@ class ScannedFile:
         return PurePosixPath(self.path).parent
 
 
-def scan_archive(archive: Path, class_tag: str, workers: int) -> list[ScannedFile]:
+def scan_archive(archive: Path, class_tag: str, workers: int, max_voxels: int = MAX_VOXELS) -> list[ScannedFile]:
     """Look at every file of an archive, in order of their paths.
 
     Parameters
     ----------
     archive
-        A folder; hidden files and folders in it are not looked at.
+        A folder; hidden files and folders in it are not looked at, links are not followed out of it (see `walk`).
     class_tag
         DICOM keyword whose value is kept, or empty.
     workers
         Processes that read headers.
+    max_voxels
+        The most that one file may promise.
 
     Raises
     ------
@@ -73,41 +80,34 @@ def scan_archive(archive: Path, class_tag: str, workers: int) -> list[ScannedFil
     if not archive.is_dir():
         msg = f"{archive}: no such folder; give the archive's path in the config or as ARCHIVE="
         raise InputError(msg)
-    paths = sorted(path.relative_to(archive).as_posix() for path in _walk(archive, set()))
-    look = partial(scan_file, archive, class_tag=class_tag)
-    if workers == 1 or len(paths) < 4 * FILES_PER_TASK:
-        return [look(path) for path in paths]
+    look = partial(_scan_entry, archive, class_tag=class_tag, max_voxels=max_voxels)
+    entries = walk(archive)
+    if workers == 1 or len(entries) < 4 * FILES_PER_TASK:
+        return [look(entry) for entry in entries]
     with ProcessPoolExecutor(workers) as pool:
-        return list(pool.map(look, paths, chunksize=FILES_PER_TASK))
+        return list(pool.map(look, entries, chunksize=FILES_PER_TASK))
 
 
-def scan_file(archive: Path, path: str, class_tag: str) -> ScannedFile:
+def _scan_entry(archive: Path, entry: Entry, class_tag: str, max_voxels: int) -> ScannedFile:
+    if entry.refusal is not None:
+        return ScannedFile(entry.path, "", None, entry.refusal)
+    return scan_file(archive, entry.path, class_tag, max_voxels)
+
+
+def scan_file(archive: Path, path: str, class_tag: str, max_voxels: int = MAX_VOXELS) -> ScannedFile:
     """Look at one file; whatever is wrong with it becomes its refusal."""
     digest = ""
     try:
         head, tail, digest = _ends(archive / path)
-        return ScannedFile(path, digest, _header(archive / path, head, tail, class_tag), None)
+        header = _header(archive / path, head, tail, class_tag)
+        _check_size(header, max_voxels)
+        return ScannedFile(path, digest, header, None)
     except RefusalError as refusal:
         return ScannedFile(path, digest, None, (refusal.reason, refusal.sentence))
     except OSError as error:
         return ScannedFile(path, digest, None, (Reason.UNREADABLE, f"the file cannot be read ({error.strerror})"))
     except Exception as error:  # noqa: BLE001 - parsers of three libraries raise anything on damaged bytes
         return ScannedFile(path, digest, None, (Reason.TRUNCATED, f"the header is damaged ({type(error).__name__})"))
-
-
-def _walk(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
-    """Yield files below a folder, following links to folders but no circle."""
-    status = folder.stat()
-    if (status.st_dev, status.st_ino) in seen:
-        return
-    seen.add((status.st_dev, status.st_ino))
-    for entry in sorted(folder.iterdir()):
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
-            yield from _walk(entry, seen)
-        else:
-            yield entry
 
 
 def _ends(path: Path) -> tuple[bytes, bytes, str]:
@@ -135,14 +135,39 @@ def _header(path: Path, head: bytes, tail: bytes, class_tag: str) -> DicomHeader
         raise RefusalError(Reason.SIDE_FILE, "a text or table beside the images")
     if not head:
         raise RefusalError(Reason.TRUNCATED, "the file is empty")
+    if _looks_packed(head):
+        raise RefusalError(Reason.PACKED, "a packed archive (zip, tar, 7z, rar) is not unpacked; unpack its images")
     raise RefusalError(Reason.FOREIGN, "the content is neither DICOM, NIfTI nor a picture")
+
+
+def _check_size(header: DicomHeader | NiftiHeader | tuple[int, int], max_voxels: int) -> None:
+    sizes = (
+        header
+        if isinstance(header, tuple)
+        else (*header.shape, getattr(header, "frames", 1), getattr(header, "volumes", 1))
+    )
+    promised = math.prod(sizes)
+    if promised > max_voxels:
+        text = f"the header promises {promised} voxels where {max_voxels} are the most; raise inventory.max_gigavoxels"
+        raise RefusalError(Reason.TOO_LARGE, text, float(promised), "voxels")
 
 
 def _looks_like_nifti(head: bytes) -> bool:
     """Tell from the header's length field and magic, NIfTI-1 or NIfTI-2, gzipped or not."""
-    if head.startswith(GZIP_MAGIC):
-        try:
-            head = zlib.decompressobj(wbits=31).decompress(head, 540)
-        except zlib.error:
-            return False
+    head = _inflated(head)
     return head[344:348] in {b"n+1\x00", b"ni1\x00"} or head[4:8] in {b"n+2\x00", b"ni2\x00"}
+
+
+def _looks_packed(head: bytes) -> bool:
+    """Tell by magic: zip, 7z, rar, xz, bzip2, or a tar, gzipped or not."""
+    return head.startswith(PACKED_MAGICS) or _inflated(head)[257:262] == b"ustar"
+
+
+def _inflated(head: bytes) -> bytes:
+    """Return the first bytes of a file's content, of a gzip file what it holds; empty where that is damaged."""
+    if not head.startswith(GZIP_MAGIC):
+        return head
+    try:
+        return zlib.decompressobj(wbits=31).decompress(head, 540)
+    except zlib.error:
+        return b""

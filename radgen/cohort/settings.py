@@ -178,6 +178,9 @@ class InventorySettings:
     duplicate_correlation: float = setting(
         0.95, "For none: thumbnails at least this alike (normalised correlation) count as one patient."
     )
+    max_gigavoxels: float = setting(
+        4.0, "The most voxels one file may promise in its header, in thousands of millions; more is refused unread."
+    )
     shards: int = setting(4, "Into how many parts the series are dealt; a patient's series stay together.")
     modality: str = setting("", "Modality of files that name none (NIfTI, pictures), such as CT or MR.")
     anatomy: str = setting("", "Anatomy of all series; left empty, the DICOM tag BodyPartExamined.")
@@ -199,6 +202,9 @@ class InventorySettings:
         if self.patient_from == "regex":
             _pattern(self.patient_regex, "patient_regex")
         _at_least(self.shards, 1, "shards")
+        if self.max_gigavoxels <= 0:
+            msg = f"max_gigavoxels: {self.max_gigavoxels:g} admits no file; give a number above 0"
+            raise ValueError(msg)
         _at_least(self.rows_per_patient, 1, "rows_per_patient")
         _share(self.duplicate_correlation, "duplicate_correlation", least=0.0)
 

@@ -251,15 +251,6 @@ def test_a_missing_archive_and_an_empty_one_say_so(tmp_path: Path) -> None:
         inventory_of(tmp_path)
 
 
-def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
-    write_series(tmp_path / "archive" / "a", stored_volume())
-    (tmp_path / "archive" / "a" / "loop").symlink_to(tmp_path / "archive")
-    (tmp_path / "archive" / "gone").symlink_to(tmp_path / "nothing")
-    found = inventory_of(tmp_path / "archive")
-    assert len(found.index) == 1
-    assert reasons_by_path(found) == {"gone": "unreadable"}
-
-
 def test_a_header_damaged_anywhere_never_stops_the_run(tmp_path: Path) -> None:
     whole = save(tmp_path / "a", ct_slice(stored_volume(1)[0], (0, 0, 0))).read_bytes()
     rng = np.random.default_rng(0)

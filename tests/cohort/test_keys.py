@@ -19,7 +19,8 @@ def test_pseudonyms_depend_on_key_kind_and_name() -> None:
     assert re.fullmatch("[0-9a-f]{12}", fingerprint(b"one"))
 
 
-def test_a_private_archive_needs_a_key_and_is_told_how_to_make_one() -> None:
+def test_a_private_archive_needs_a_key_and_is_told_how_to_make_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RADGEN_PATIENT_KEY", raising=False)
     with pytest.raises(PatientKeyError, match=r"no patient key.*head -c 32 /dev/urandom"):
         load_key(None, None)
 
@@ -63,3 +64,15 @@ def test_a_fingerprint_outlives_either_folder(tmp_path: Path) -> None:
     for folder in folders:
         (folder / "patient-key.json").unlink(missing_ok=True)
     remember_fingerprint(folders, two)
+
+
+def test_a_key_may_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RADGEN_PATIENT_KEY", "0123456789abcdef\n")
+    assert load_key(None, None) == b"0123456789abcdef"
+    assert load_key("public", None) == b"public"
+    path = tmp_path / "patient.key"
+    path.write_bytes(b"fedcba9876543210")
+    assert load_key(None, path) == b"fedcba9876543210"
+    monkeypatch.setenv("RADGEN_PATIENT_KEY", "short")
+    with pytest.raises(PatientKeyError, match="RADGEN_PATIENT_KEY: a patient key needs 16 bytes and this one has 5"):
+        load_key(None, None)

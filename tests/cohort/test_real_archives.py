@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -44,8 +45,8 @@ def test_an_abdominal_ct_with_its_organ_labels(data_root: Path, tmp_path: Path) 
     source = root / "tests" / "reference_files"
     archive = tmp_path / "archive" / "patient-1"
     archive.mkdir(parents=True)
-    (archive / "ct").symlink_to(source / "example_ct_dicom")
-    (archive / "labels.nii.gz").symlink_to(source / "example_seg_dicom.nii.gz")
+    shutil.copytree(source / "example_ct_dicom", archive / "ct")
+    shutil.copy(source / "example_seg_dicom.nii.gz", archive / "labels.nii.gz")
     found = inventory_of(archive.parent, patient_from="regex", patient_regex="^(patient-[0-9]+)")
     row = found.index[0]
     assert (len(found.index), row["n_slices"], row["rows"], row["cols"]) == (1, 20, 512, 512)
@@ -64,9 +65,8 @@ def test_an_abdominal_ct_with_its_organ_labels(data_root: Path, tmp_path: Path) 
 
 def test_the_liver_segmentation_has_all_its_voxels(data_root: Path, tmp_path: Path) -> None:
     root = data_root / "dcmqi_seg" / "data" / "segmentations"
-    for name in ("ct-3slice", "liver.dcm"):
-        (tmp_path / "archive").mkdir(exist_ok=True)
-        (tmp_path / "archive" / name).symlink_to(root / name)
+    shutil.copytree(root / "ct-3slice", tmp_path / "archive" / "ct-3slice")
+    shutil.copy(root / "liver.dcm", tmp_path / "archive")
     found = inventory_of(tmp_path / "archive")
     paths = paths_of(found, tmp_path / "archive", tmp_path)
     image = read_series(found.index[0], paths)

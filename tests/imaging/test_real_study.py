@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import nibabel as nib
@@ -31,15 +32,15 @@ NAMES = tuple(f"organ {number}" for number in PRESENT)
 
 @pytest.fixture(scope="module")
 def study(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> ImageSet:
-    """Run the three stages on a folder that links to the DICOM series and its NIfTI mask."""
+    """Run the three stages on copies of the DICOM series and its NIfTI mask."""
     source = data_root / "totalsegmentator_ref" / "tests" / "reference_files"
     if not source.is_dir():
         pytest.skip(f"no {source}")
     root = tmp_path_factory.mktemp("study")
     patient = root / "archive" / "patient"
     patient.mkdir(parents=True)
-    (patient / "CT").symlink_to(source / "example_ct_dicom", target_is_directory=True)
-    (patient / "labels.nii.gz").symlink_to(source / "example_seg_dicom.nii.gz")
+    shutil.copytree(source / "example_ct_dicom", patient / "CT")
+    shutil.copy(source / "example_seg_dicom.nii.gz", patient / "labels.nii.gz")
     structures = StructureSettings(
         names=NAMES, map={name: (n,) for name, n in zip(NAMES, PRESENT, strict=True)}, others="background"
     )
