@@ -10,6 +10,7 @@ from typing import Any
 import pydicom
 from pydicom.errors import InvalidDicomError
 
+from radgen.cohort.mosaic import is_mosaic, tile_planes
 from radgen.cohort.planes import Plane
 from radgen.cohort.refusal import Reason, RefusalError
 
@@ -98,8 +99,8 @@ def read_header(path: Path, class_tag: str = "") -> DicomHeader:
         anatomy=text_value(dataset, "BodyPartExamined").upper(),
         tag_value=text_value(dataset, class_tag) if class_tag else "",
         localizer="LOCALIZER" in [str(item).upper() for item in dataset.get("ImageType", None) or ()],
-        shape=(int(dataset.Rows), int(dataset.Columns)),
-        frames=int(dataset.get("NumberOfFrames", None) or 1),
+        shape=planes[0].shape if planes else (int(dataset.Rows), int(dataset.Columns)),
+        frames=len(planes) or int(dataset.get("NumberOfFrames", None) or 1),
         planes=planes,
         spacing_mm=None if spacing is None else (float(spacing[0]), float(spacing[1])),
         referenced_series=tuple(str(item.SeriesInstanceUID) for item in dataset.get("ReferencedSeriesSequence", ())),
@@ -154,9 +155,6 @@ def _check_kind(dataset: pydicom.Dataset) -> None:
     photometric = text_value(dataset, "PhotometricInterpretation")
     if photometric not in GREY or int(dataset.get("SamplesPerPixel", None) or 1) != 1:
         raise RefusalError(Reason.COLOUR, f"a colour image ({photometric or 'unknown'}); only grey images are read")
-    if "MOSAIC" in [str(item).upper() for item in dataset.get("ImageType", None) or ()]:
-        text = "a mosaic of many slices in one image; convert it to single slices or NIfTI first"
-        raise RefusalError(Reason.MOSAIC, text)
 
 
 def planes_of(dataset: pydicom.Dataset, file: int) -> list[Plane]:
@@ -170,6 +168,8 @@ def planes_of(dataset: pydicom.Dataset, file: int) -> list[Plane]:
     per_frame = dataset.get("PerFrameFunctionalGroupsSequence", None)
     if not per_frame:
         plane = _plane(dataset, [dataset], file, 0)
+        if plane is not None and is_mosaic(dataset):
+            return tile_planes(dataset, plane)
         return [] if plane is None else [plane]
     shared = list(dataset.get("SharedFunctionalGroupsSequence", ()))
     planes = [_plane(dataset, _macros([frame, *shared]), file, number) for number, frame in enumerate(per_frame)]

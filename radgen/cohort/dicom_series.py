@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -51,13 +52,20 @@ def _one_dicom_series(series: str, files: Sequence[ScannedFile], settings: Inven
     planes = [replace(plane, file=n) for n, header in enumerate(headers) for plane in header.planes]
     stacks = stacks_of(planes)
     kept = stacks[:1] if settings.repeats == "first" else stacks
-    return [_from_stack(series, number, stack, files, settings) for number, stack in enumerate(kept)]
+    before: Counter[frozenset[int]] = Counter()
+    candidates = []
+    for number, stack in enumerate(kept):
+        own = frozenset(plane.file for plane in stack.planes)
+        candidates.append(_from_stack((series, number, before[own]), stack, files, settings))
+        before[own] += 1
+    return candidates
 
 
 def _from_stack(
-    series: str, number: int, stack: Stack, files: Sequence[ScannedFile], settings: InventorySettings
+    which: tuple[str, int, int], stack: Stack, files: Sequence[ScannedFile], settings: InventorySettings
 ) -> Candidate:
-    """Describe one volume; its files are those of its planes, so `repeat` counts only inside multi-frame files."""
+    """Describe one volume: of this series, this number in it, this number among the volumes of the same files."""
+    series, number, repeat = which
     paths = tuple(dict.fromkeys(files[plane.file].path for plane in stack.planes))
     first = files[stack.planes[0].file].header
     if not isinstance(first, DicomHeader):
@@ -66,7 +74,7 @@ def _from_stack(
     return Candidate(
         format="dicom",
         paths=paths,
-        repeat=number if first.frames > 1 else 0,
+        repeat=repeat,
         patient=first.patient_id or None,
         study=first.study_uid or str(PurePosixPath(paths[0]).parent),
         series=series if number == 0 else f"{series} {number}",

@@ -11,6 +11,7 @@ import pydicom
 from numpy.typing import NDArray
 
 from radgen.cohort.dicom_headers import first_value, planes_of, read_dataset, text_value
+from radgen.cohort.mosaic import is_mosaic, tile_count, untile
 from radgen.cohort.planes import stacks_of
 from radgen.cohort.refusal import Reason, RefusalError, blaming
 from radgen.imaging.volume import CANONICAL_DIRECTIONS, Volume
@@ -87,7 +88,9 @@ def decode(dataset: pydicom.Dataset) -> NDArray[Any]:
         raise RefusalError(
             Reason.UNDECODABLE, f"the pixels cannot be decoded ({name}, {type(error).__name__})"
         ) from error
-    return pixels[np.newaxis] if pixels.ndim == 2 else pixels
+    if pixels.ndim == 2:
+        return untile(pixels, tile_count(dataset)) if is_mosaic(dataset) else pixels[np.newaxis]
+    return pixels
 
 
 def rescale(stored: NDArray[Any], slope: float, intercept: float) -> NDArray[Any]:

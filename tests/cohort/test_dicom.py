@@ -207,7 +207,7 @@ def test_gantry_tilt_is_refused_beyond_its_tolerance(tmp_path: Path, degrees: fl
     ("change", "reason"),
     [
         ({"PhotometricInterpretation": "RGB"}, Reason.COLOUR),
-        ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]}, Reason.MOSAIC),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]}, Reason.MOSAIC),  # of an unknown number of tiles
         ({"Rows": None, "SOPClassUID": "1.2.840.10008.5.1.4.1.1.88.11"}, Reason.NOT_AN_IMAGE),
     ],
 )

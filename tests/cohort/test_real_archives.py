@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -125,7 +126,7 @@ def test_enhanced_multi_frame_files(data_root: Path) -> None:
     np.testing.assert_allclose(field.array, on_grid(philips, (32, 64, 64), field.affine), atol=0.01)
 
 
-def test_ten_volumes_in_one_folder_and_mosaics_beside_them(data_root: Path) -> None:
+def test_ten_volumes_in_one_folder_and_mosaics_beside_them(data_root: Path, tmp_path: Path) -> None:
     root = data_root / "dcm_qa_nih"
     files = files_in(root / "In" / "20180918GE" / "mr_0004")
     for repeat in (0, 9):
@@ -133,9 +134,17 @@ def test_ten_volumes_in_one_folder_and_mosaics_beside_them(data_root: Path) -> N
         np.testing.assert_array_equal(volume, expected)
     found = inventory_of(root, repeats="all")
     volumes = [row for row in found.index if row["format"] == "dicom"]
-    assert len(volumes) == 10
-    assert {row["n_slices"] for row in volumes} == {15}
-    assert {"mosaic", "side-file"} == set(reasons_by_path(found).values()) - {"no-patient"}
+    assert Counter(row["n_slices"] for row in volumes) == {15: 10, 5: 8}
+    assert {"side-file"} == set(reasons_by_path(found).values()) - {"no-patient"}
+    paths = paths_of(found, root, tmp_path)
+    assert all(read_series(row, paths).array.shape[0] == row["n_slices"] for row in volumes)
+
+
+@pytest.mark.parametrize("number", range(1, 10))
+def test_a_mosaic_in_nine_encodings(data_root: Path, number: int) -> None:
+    root = data_root / "dcm_qa_ts"
+    expected, found = reference(root / "Ref" / f"{number}.nii", [root / "In" / f"{number}.dcm"])
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_hippocampi_are_grouped_into_persons(data_root: Path) -> None:
