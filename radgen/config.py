@@ -52,6 +52,9 @@ class StudyConfig:
     patient_table: str | None = setting(None, "CSV that says which file belongs to which patient.")
     labels_table: str | None = setting(None, "CSV of class labels, keyed by patient, study, series or file.")
     split_file: str | None = setting(None, "CSV of a given split, obeyed as it is.")
+    group_table: str | None = setting(
+        None, "CSV of patients who must share a split, such as a family or a site: columns patient and group."
+    )
     limit: LimitSettings = setting(LimitSettings(), "A trial on a few patients; the report is marked TRIAL.")
     inventory: InventorySettings = setting(InventorySettings(), "What files are there.")
     cohort: CohortSettings = setting(CohortSettings(), "Who is in, and in which split.")

@@ -88,7 +88,7 @@ class Plan:
                 f"archive {config.archive}: no such folder; set `archive:` (or ARCHIVE=...) to the folder of the images"
             )
             raise ConfigError(msg)
-        for name in ("patient_table", "labels_table", "split_file", "key_file"):
+        for name in ("patient_table", "labels_table", "split_file", "group_table", "key_file"):
             value = getattr(config, name)
             if value and self.optional(name) and not Path(self._located(value)).is_file():
                 msg = f"{name} {value}: no such file, neither here nor in the archive; correct the path or leave it out"

@@ -49,6 +49,7 @@ def assemble(
     *,
     labels_table: Path | None,
     split_file: Path | None,
+    group_table: Path | None = None,
     ranking: Path,
 ) -> Cohort:
     """Decide for every candidate series whether, as which class and in which split it takes part.
@@ -59,7 +60,7 @@ def assemble(
         Rows of inventory/index.parquet, inventory/rejects.parquet and private/files.parquet.
     sections
         Settings.
-    labels_table, split_file
+    labels_table, split_file, group_table
         Tables the user may bring.
     ranking
         Where exact splits were kept by an earlier run.
@@ -87,6 +88,7 @@ def assemble(
         [row["class_name"] for row in kept],
         sections.cohort,
         split_file=split_file,
+        group_table=group_table,
         files=by_id,
         ranking=ranking,
     )

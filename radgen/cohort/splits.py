@@ -1,12 +1,17 @@
-"""Which patients train, choose and test: by a stable coin, by exact ranks kept in a file, by a given file, by rows."""
+"""Which patients train, choose and test: by a stable coin, by exact ranks kept in a file, by a given file, by rows.
+
+The coin is dealt to groups of patients; where no group table is given, every patient is its own group.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from radgen.cohort.csv_tables import read_csv, read_pairs
+from radgen.cohort.groups import read_groups
 from radgen.cohort.labels import RAW_AND_HASHED, matching_keys
 from radgen.cohort.refusal import Reason
 from radgen.cohort.settings import SPLITS, CohortSettings
@@ -19,13 +24,13 @@ Row = Mapping[str, Any]
 Answer = str | tuple[Reason, str]
 
 
-def coin_split(patient: str, settings: CohortSettings) -> str:
-    """Return a patient's split by the hash of its key alone: adding patients moves nobody.
+def coin_split(group: str, settings: CohortSettings) -> str:
+    """Return a group's split by the hash of its name alone: adding others moves nobody.
 
     >>> coin_split("patient", CohortSettings()) in ("train", "val", "test")
     True
     """
-    unit = stable_unit("split", settings.seed, patient)
+    unit = stable_unit("split", settings.seed, group)
     for split, end in _thresholds(settings):
         if unit < end:
             return split
@@ -33,25 +38,58 @@ def coin_split(patient: str, settings: CohortSettings) -> str:
 
 
 def rank_splits(strata: Mapping[str, str], settings: CohortSettings) -> dict[str, str]:
-    """Split patients in exact shares within each stratum, by the rank of their hashes.
+    """Split groups in exact shares within each stratum, by the rank of their hashes.
 
     Parameters
     ----------
     strata
-        Patient key to stratum, usually the patient's class.
+        Group (usually a patient's key) to stratum, usually its class.
     settings
         Shares and seed.
     """
     splits = {}
-    for stratum in sorted(set(strata.values())):
-        members = sorted(
-            (patient for patient, name in strata.items() if name == stratum),
-            key=lambda patient: (stable_unit("split", settings.seed, patient), patient),
-        )
+    for members in _by_stratum(strata, settings):
         ends = [(split, round(end * len(members))) for split, end in _thresholds(settings)]
-        for rank, patient in enumerate(members):
-            splits[patient] = next((split for split, end in ends if rank < end), "train")
+        for rank, group in enumerate(members):
+            splits[group] = next((split for split, end in ends if rank < end), "train")
     return splits
+
+
+def deal_late(strata: Mapping[str, str], dealt: Mapping[str, str], settings: CohortSettings) -> dict[str, str]:
+    """Split the groups that came after the ranking: each goes where its stratum lacks most.
+
+    Parameters
+    ----------
+    strata
+        All groups, old and new, to stratum.
+    dealt
+        The splits of the old ones, which stay.
+    settings
+        Shares and seed.
+
+    Returns
+    -------
+    dict
+        Splits of the new groups.
+    """
+    shares = {"test": settings.test, "val": settings.val, "annotator": settings.annotator}
+    shares = {split: share for split, share in shares.items() if share} | {"train": 1 - sum(shares.values())}
+    late = {}
+    for members in _by_stratum(strata, settings):
+        held = dict.fromkeys(shares, 0) | Counter(dealt[group] for group in members if group in dealt)
+        for group in members:
+            if group in dealt:
+                continue
+            total = sum(held.values()) + 1
+            late[group] = max(shares, key=lambda split: shares[split] * total - held[split])
+            held[late[group]] += 1
+    return late
+
+
+def _by_stratum(strata: Mapping[str, str], settings: CohortSettings) -> list[list[str]]:
+    """List the groups of each stratum by the rank of their hashes."""
+    ranked = sorted(strata, key=lambda group: (stable_unit("split", settings.seed, group), group))
+    return [[group for group in ranked if strata[group] == stratum] for stratum in sorted(set(strata.values()))]
 
 
 def _thresholds(settings: CohortSettings) -> list[tuple[str, float]]:
@@ -69,6 +107,7 @@ def split_series(
     settings: CohortSettings,
     *,
     split_file: Path | None,
+    group_table: Path | None = None,
     files: Mapping[str, Row],
     ranking: Path,
 ) -> tuple[list[Answer], dict[str, Any], dict[str, str]]:
@@ -84,6 +123,8 @@ def split_series(
         Shares, seed, ranges.
     split_file
         A CSV with columns patient or file, and split: it is obeyed before anything else.
+    group_table
+        A CSV with columns patient or file, and group: patients of one group are given one split.
     files
         Rows of the private table by file id.
     ranking
@@ -98,9 +139,9 @@ def split_series(
     Raises
     ------
     CohortError
-        A patient would be in two splits; its hashed key and both splits are named.
+        A patient, or a group of patients, would be in two splits; hashed keys and both splits are named.
     """
-    notes: dict[str, Any] = {}
+    groups, notes = read_groups(rows, group_table, files)
     ranks: dict[str, str] = {}
     if split_file is not None:
         answers, notes["split_file"] = _from_file(rows, split_file, files)
@@ -108,9 +149,10 @@ def split_series(
         answers = [_from_ranges(row["row_number"], settings) for row in rows]
     else:
         patients = [row["patient_key"] for row in rows]
-        ranks = _ranked(patients, classes, settings, ranking) if settings.exact else {}
-        answers = [ranks.get(patient) or coin_split(patient, settings) for patient in patients]
+        ranks = _ranked(patients, classes, groups, settings, ranking) if settings.exact else {}
+        answers = [ranks.get(patient) or coin_split(groups[patient], settings) for patient in patients]
     check_one_split(zip((row["patient_key"] for row in rows), answers, strict=True))
+    _check_groups(zip((row["patient_key"] for row in rows), answers, strict=True), groups)
     return answers, notes, ranks
 
 
@@ -129,6 +171,21 @@ def check_one_split(pairs: Iterable[tuple[str, Answer]]) -> None:
             msg = (
                 f"patient {patient} is in splits {first} and {second}; "
                 "put all series of a patient into one split, or widen the guard between row ranges"
+            )
+            raise CohortError(msg)
+
+
+def _check_groups(pairs: Iterable[tuple[str, Answer]], groups: Mapping[str, str]) -> None:
+    """Raise CohortError if the patients of a group are in two splits."""
+    first: dict[str, tuple[str, str]] = {}
+    for patient, answer in pairs:
+        if not isinstance(answer, str):
+            continue
+        other, split = first.setdefault(groups[patient], (patient, answer))
+        if split != answer:
+            msg = (
+                f"patients {other} and {patient} are of one group, but in splits {split} and {answer}; "
+                "give them one split, or correct the group table"
             )
             raise CohortError(msg)
 
@@ -168,28 +225,36 @@ def _from_file(rows: Sequence[Row], split_file: Path, files: Mapping[str, Row]) 
 
 
 def _ranked(
-    patients: Sequence[str], classes: Sequence[str | None], settings: CohortSettings, ranking: Path
+    patients: Sequence[str],
+    classes: Sequence[str | None],
+    groups: Mapping[str, str],
+    settings: CohortSettings,
+    ranking: Path,
 ) -> dict[str, str]:
-    """Return the exact splits: read from the ranking once it is written; later patients are dealt by the coin."""
-    shares = _shares(settings)
+    """Return the exact splits of patients: read from the ranking once it is written; later ones join their group's."""
+    strata = _strata([groups[patient] for patient in patients], classes)
+    known: dict[str, str] = {}
     if ranking.is_file():
-        first = ranking.read_text(encoding="utf-8").partition("\n")[0]
+        shares, first = _shares(settings), ranking.read_text(encoding="utf-8").partition("\n")[0]
         if first != shares:
             msg = f"{ranking}: was ranked with {first[2:]!r}, the config says {shares[2:]!r}; delete it to rank anew"
             raise CohortError(msg)
         known = read_pairs(ranking, "patient", "split")
+        _check_groups(((patient, known[patient]) for patient in sorted(groups.keys() & known)), groups)
+        dealt = {groups[patient]: known[patient] for patient in groups.keys() & known}
+        dealt |= deal_late(strata, dealt, settings)
     else:
-        known = rank_splits(_strata(patients, classes), settings)
-    return {patient: known.get(patient) or coin_split(patient, settings) for patient in {*patients, *known}}
+        dealt = rank_splits(strata, settings)
+    return known | {patient: dealt[groups[patient]] for patient in patients}
 
 
 def _shares(settings: CohortSettings) -> str:
     return f"# seed {settings.seed} val {settings.val:g} test {settings.test:g} annotator {settings.annotator:g}"
 
 
-def _strata(patients: Sequence[str], classes: Sequence[str | None]) -> dict[str, str]:
-    """Name each patient's stratum: all classes of its series, so that a patient of two classes is a kind of its own."""
+def _strata(groups: Sequence[str], classes: Sequence[str | None]) -> dict[str, str]:
+    """Name each group's stratum: all classes of its series, so that a patient of two classes is a kind of its own."""
     found: dict[str, set[str]] = {}
-    for patient, name in zip(patients, classes, strict=True):
-        found.setdefault(patient, set()).add(name or "")
-    return {patient: "+".join(sorted(names)) for patient, names in found.items()}
+    for group, name in zip(groups, classes, strict=True):
+        found.setdefault(group, set()).add(name or "")
+    return {group: "+".join(sorted(names)) for group, names in found.items()}

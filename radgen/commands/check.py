@@ -90,6 +90,7 @@ def _cohort(plan: Plan, workers: int, counts: list[dict[str, Any]]) -> str:
         words += ["--inventory-manifest", place / "manifest.json", "--files", place / "private" / "files.parquet"]
         words += ["--series", place / "cohort" / "series.parquet"]
         words += ["--labels-table", *plan.optional("labels_table"), "--split-file", *plan.optional("split_file")]
+        words += ["--group-table", *plan.optional("group_table")]
         words += ["--rejects", place / "cohort" / "rejects.parquet", "--counts", place / "cohort" / "counts.parquet"]
         words += ["--page", place / "cohort" / "index.html", "--manifest", place / "cohort" / "manifest.json"]
         words += ["--shards", *(place / "cohort" / f"shard-{shard}.parquet" for shard in plan.shards)]

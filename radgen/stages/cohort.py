@@ -19,7 +19,7 @@ from radgen.provenance import (
 )
 from radgen.settings import as_plain
 
-VERSION = 1
+VERSION = 2
 RANKING = "split.csv"
 
 
@@ -31,6 +31,7 @@ def run(
     files: Path,
     labels_table: Path | None = None,
     split_file: Path | None = None,
+    group_table: Path | None = None,
     series: Path,
     rejects: Path,
     counts: Path,
@@ -52,6 +53,8 @@ def run(
         For classes by table.
     split_file
         A CSV with columns patient (or study, series, file) and split; it is obeyed.
+    group_table
+        A CSV with columns patient (or study, series, file) and group; patients of a group share a split.
     series, rejects, counts
         The cohort's tables; rejects holds those of the inventory too.
     page
@@ -79,6 +82,7 @@ def run(
         sections,
         labels_table=labels_table,
         split_file=split_file,
+        group_table=group_table,
         ranking=ranking,
     )
     if found.ranks:
@@ -91,7 +95,8 @@ def run(
     notes = read_manifest(inventory_manifest)["run"]["notes"] | found.notes
     write_text(page, draw_page(found.series, found.counts, found.rejects, notes))
     inputs = {"inventory": input_digest(inventory), "inventory_rejects": input_digest(inventory_rejects)}
-    brought = {"labels_table": labels_table, "split_file": split_file, "ranking": ranking if found.ranks else None}
+    brought = {"labels_table": labels_table, "split_file": split_file, "group_table": group_table}
+    brought |= {"ranking": ranking} if found.ranks else {}
     inputs |= {name: digest_file(path) for name, path in brought.items() if path is not None}
     outputs = {"series": series, "rejects": rejects, "counts": counts, "page": page}
     write_manifest(

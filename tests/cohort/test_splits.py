@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from radgen.cohort.fractions import low_patients
+from radgen.cohort.groups import read_groups
 from radgen.cohort.limit import spread_patients
 from radgen.cohort.refusal import Reason
 from radgen.cohort.settings import CohortSettings
-from radgen.cohort.splits import coin_split, rank_splits, split_series, write_ranking
+from radgen.cohort.splits import coin_split, deal_late, rank_splits, split_series, write_ranking
 from radgen.errors import CohortError
 
 PATIENTS = st.sets(st.text("0123456789abcdef", min_size=4, max_size=4), min_size=1, max_size=60)
@@ -50,11 +52,16 @@ def files_of(series: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def split(
-    series: list[dict[str, Any]], cohort: CohortSettings, tmp_path: Path, split_file: Path | None = None
+    series: list[dict[str, Any]],
+    cohort: CohortSettings,
+    tmp_path: Path,
+    split_file: Path | None = None,
+    group_table: Path | None = None,
+    classes: list[str] | None = None,
 ) -> list[Any]:
-    classes = ["a"] * len(series)
+    classes = classes or ["a"] * len(series)
     ranking = tmp_path / "split.csv"
-    more = {"split_file": split_file, "files": files_of(series), "ranking": ranking}
+    more = {"split_file": split_file, "group_table": group_table, "files": files_of(series), "ranking": ranking}
     answers, _, ranks = split_series(series, classes, cohort, **more)
     if ranks:
         write_ranking(ranking, ranks, cohort)
@@ -122,6 +129,92 @@ def test_a_ranking_of_other_shares_is_not_used_silently(tmp_path: Path) -> None:
         CohortError, match=r"split\.csv: was ranked with 'seed 0 val 0\.25 .* config says 'seed 0 val 0\.1"
     ):
         split(rows("a", "b"), made((0.1, 0.25, 0.0), exact=True), tmp_path)
+
+
+@settings(max_examples=60, deadline=None)
+@given(PATIENTS, PATIENTS, SHARES)
+def test_patients_who_come_late_are_dealt_to_what_their_stratum_lacks(
+    old: set[str], new: set[str], shares: tuple[float, float, float]
+) -> None:
+    cohort = made(shares)
+    strata = {patient: patient[0] for patient in old | new}
+    first = rank_splits({patient: strata[patient] for patient in old}, cohort)
+    late = deal_late(strata, first, cohort)
+    assert set(late) == new - old
+    dealt = first | late
+    for stratum in set(strata.values()):
+        members = [dealt[patient] for patient in old | new if strata[patient] == stratum]
+        for name, share in zip(("val", "test", "annotator"), shares, strict=True):
+            assert abs(members.count(name) - share * len(members)) < 1.5
+            assert share > 0 or name not in members
+
+
+# ---------------------------------------------------------------- groups of patients
+
+
+def table_of(tmp_path: Path, groups: Mapping[str, str]) -> Path:
+    text = "patient,group\n" + "".join(f"{patient},{group}\n" for patient, group in groups.items())
+    (tmp_path / "groups.csv").write_text(text)
+    return tmp_path / "groups.csv"
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_groups_never_split_and_nobody_moves_when_patients_come(tmp_path: Path, *, exact: bool) -> None:
+    cohort = made((0.25, 0.25, 0.1), exact=exact)
+    names = [f"{number:04d}" for number in range(60)]
+    families = {name: f"family {number // 3}" for number, name in enumerate(names) if number < 45}
+    table = table_of(tmp_path, families)
+
+    def dealt(who: list[str]) -> dict[str, str]:
+        classes = ["ab"[int(name) % 2] for name in who]
+        return dict(zip(who, split(rows(*who), cohort, tmp_path, group_table=table, classes=classes), strict=True))
+
+    before, after = dealt(names[:40]), dealt(names)  # one of the third family's three comes late, and whole families
+    assert before.items() <= after.items()
+    for family in set(families.values()):
+        assert len({after[name] for name in names if families.get(name) == family}) == 1
+    assert len(set(after.values())) == 4
+
+
+def test_a_patient_of_two_groups_makes_them_one(tmp_path: Path) -> None:
+    (tmp_path / "groups.csv").write_text("file,group\nf0.nii,a\nf1.nii,b\nf2.nii,b\nf3.nii,\nf4.nii,\n")
+    series = rows("one", "two", "one", "three", "four")
+    for row, file in zip(series, ("f0", "f1", "f2", "f3", "f4"), strict=True):
+        row["file_ids"] = [file]
+    groups, notes = read_groups(series, tmp_path / "groups.csv", files_of(series))
+    assert groups == {"one": "group a", "two": "group a", "three": "three", "four": "four"}
+    assert notes["group_table"] == {
+        "rows": 5,
+        "rows_without_series": 0,
+        "groups": 1,
+        "patients_without_group": 2,
+    }
+
+
+def test_without_a_group_table_a_patient_is_dealt_as_ever(tmp_path: Path) -> None:
+    cohort, names = CohortSettings(), [f"p{number}" for number in range(30)]
+    assert split(rows(*names), cohort, tmp_path) == [coin_split(name, cohort) for name in names]
+
+
+def test_a_split_file_that_parts_a_group_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "given.csv").write_text("patient,split\n7ab5,test\n8cd6,train\n")
+    table = table_of(tmp_path, {"7ab5": "x", "8cd6": "x"})
+    with pytest.raises(CohortError, match="patients 7ab5 and 8cd6 are of one group, but in splits test and"):
+        split(rows("7ab5", "8cd6"), CohortSettings(), tmp_path, tmp_path / "given.csv", table)
+
+
+def test_a_ranking_that_parts_a_group_is_an_error(tmp_path: Path) -> None:
+    cohort, names = made((0.25, 0.25, 0.0), exact=True), [f"{number:04d}" for number in range(12)]
+    split(rows(*names), cohort, tmp_path)
+    table = table_of(tmp_path, dict.fromkeys(names, "all"))
+    with pytest.raises(CohortError, match="are of one group, but in splits"):
+        split(rows(*names), cohort, tmp_path, group_table=table)
+
+
+def test_a_group_table_without_its_columns_says_so(tmp_path: Path) -> None:
+    (tmp_path / "groups.csv").write_text("who,group\na,b\n")
+    with pytest.raises(CohortError, match="columns are who, group; give group and one of patient, study, series, file"):
+        split(rows("a"), CohortSettings(), tmp_path, group_table=tmp_path / "groups.csv")
 
 
 # ---------------------------------------------------------------- by file

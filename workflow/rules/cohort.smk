@@ -66,6 +66,7 @@ rule cohort:
         files=P("inventory.files"),
         labels_table=PLAN.optional("labels_table"),
         split_file=PLAN.optional("split_file"),
+        group_table=PLAN.optional("group_table"),
     output:
         series=P("cohort.series"),
         rejects=P("cohort.rejects"),
@@ -89,6 +90,7 @@ rule cohort:
         "exec radgen cohort --inventory {input.inventory:q} --inventory-rejects {input.rejects:q}"
         " --inventory-manifest {input.manifest:q} --files {input.files:q}"
         " --labels-table {input.labels_table:q} --split-file {input.split_file:q}"
+        " --group-table {input.group_table:q}"
         " --series {output.series:q} --rejects {output.rejects:q} --counts {output.counts:q} --page {output.page:q}"
         " --shards {output.shards:q} --manifest {output.manifest:q} --settings {params.settings:q} > {log:q} 2>&1"
 
