@@ -10,17 +10,19 @@ line is then drawn on the source grid. All steps are exact work on booleans, so 
     filled      holes of every slice closed: lungs and bowel gas belong to the patient
     walls       cavities that lost a thin wall to the opening given back, with the wall
     skin line   a band around that mask is decided voxel by voxel on the source grid
+
+Eight slices share a byte (see morphology.py), so that nearly every step works on eight slices at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from radgen.imaging.morphology import Mask, Packed, bounds, dilate, erode, fill_holes, pack, spread, unpack
 from radgen.imaging.settings import BodySettings
 
 # Pixel size of the reduced grid: finer than the gap between arm and trunk, coarser than a source pixel.
@@ -42,9 +44,7 @@ CT_PADDING_HU = 32767
 AIR_SHARE = 0.15
 AIR_IN_FRAME = 0.2
 SAMPLE_VOXELS = 1 << 20
-CACHE_VOXELS = 1 << 18
 
-Mask = NDArray[np.bool_]
 _IN_PLANE = np.array([np.zeros((3, 3)), ndimage.generate_binary_structure(2, 1), np.zeros((3, 3))], dtype=bool)
 
 
@@ -69,12 +69,9 @@ def find_body(
     Boolean [slices, rows, columns]. None for pictures of 8 bits and for volumes without air: nothing is removed there.
     """
     if modality == "CT":
-        tissue = volume > settings.ct_threshold_hu
-        if volume.dtype != np.int16:  # 16-bit HU cannot reach the paddings in question
-            tissue &= volume < CT_PADDING_HU
-        return body_mask(tissue, spacing_mm, settings, closed=False)
+        return body_mask(volume, (settings.ct_threshold_hu, CT_PADDING_HU), spacing_mm, settings, closed=False)
     threshold = air_threshold(volume, settings.mr_threshold)
-    return None if threshold is None else body_mask(volume > threshold, spacing_mm, settings, closed=True)
+    return None if threshold is None else body_mask(volume, (threshold, np.inf), spacing_mm, settings, closed=True)
 
 
 def air_threshold(volume: NDArray[Any], share: float) -> float | None:
@@ -93,13 +90,22 @@ def air_threshold(volume: NDArray[Any], share: float) -> float | None:
     return float(np.clip(centre + 4 * spread, low + share * (high - low), low + AIR_SHARE * (high - low)))
 
 
-def body_mask(tissue: Mask, spacing_mm: tuple[float, float, float], settings: BodySettings, *, closed: bool) -> Mask:
+def body_mask(
+    volume: NDArray[Any],
+    limits: tuple[float, float],
+    spacing_mm: tuple[float, float, float],
+    settings: BodySettings,
+    *,
+    closed: bool,
+) -> Mask:
     """Find the patient among everything that is not air.
 
     Parameters
     ----------
-    tissue
-        Boolean [slices, rows, columns], canonical orientation: voxels above the threshold.
+    volume
+        Intensities [slices, rows, columns], canonical orientation.
+    limits
+        Tissue lies above the first and below the second.
     spacing_mm
         Voxel size along the three axes.
     settings
@@ -114,56 +120,38 @@ def body_mask(tissue: Mask, spacing_mm: tuple[float, float, float], settings: Bo
     """
     factor = max(1, round(GRID_MM / max(spacing_mm[1:])))
     source_mm = float(np.mean(spacing_mm[1:]))
-    coarse = _reduce(tissue, factor)
+    tissue, coarse = _find_tissue(volume, limits, factor)
     if closed:
         coarse = fill_holes(erode(dilate(coarse, 1), 1))
-    filled = _components(coarse, source_mm * factor, settings)
-    skin = np.empty(tissue.shape, dtype=bool)
-    for block in _blocks(tissue.shape):
-        skin[block] = _draw_skin(tissue[block], filled[block], factor, source_mm)
+    filled = _components(coarse, len(volume), source_mm * factor, settings)
+    skin = np.empty(volume.shape, dtype=bool)
+    for byte in range(len(tissue)):
+        drawn = _draw_skin(tissue[byte : byte + 1], filled[byte : byte + 1], factor, source_mm)
+        part = skin[8 * byte : 8 * byte + 8]
+        unpack(drawn, len(part), out=part)
     return skin
 
 
-def fill_holes(mask: Mask) -> Mask:
-    """Close the holes of every slice: what cannot reach the slice's border through the background."""
-    padded = np.pad(~mask, ((0, 0), (1, 1), (1, 1)), constant_values=True)
-    labels, _ = ndimage.label(padded, _IN_PLANE)
-    return np.asarray(labels[:, 1:-1, 1:-1] != labels[:, :1, :1])
-
-
-def erode(mask: Mask, steps: int) -> Mask:
-    """Erode every slice by an octagon of radius `steps` pixels; outside the picture counts as body."""
-    for step in range(steps):
-        mask = _shrink(mask, corners=bool(step % 2))
-    return mask
-
-
-def dilate(mask: Mask, steps: int, within: Mask | None = None) -> Mask:
-    """Dilate every slice by an octagon of radius `steps` pixels, after each step cut to `within`."""
-    for step in range(steps):
-        mask = ~_shrink(~mask, corners=bool(step % 2))
-        if within is not None:
-            mask &= within
-    return mask
-
-
-def _shrink(mask: Mask, *, corners: bool) -> Mask:
-    rows = mask.copy()
-    rows[:, 1:] &= mask[:, :-1]
-    rows[:, :-1] &= mask[:, 1:]
-    out = rows.copy()
-    columns = rows if corners else mask
-    out[:, :, 1:] &= columns[:, :, :-1]
-    out[:, :, :-1] &= columns[:, :, 1:]
-    return out
+def _find_tissue(volume: NDArray[Any], limits: tuple[float, float], factor: int) -> tuple[Packed, Packed]:
+    """Return what lies between the limits, on the source grid and on the reduced grid."""
+    fine, coarse = [], []
+    for start in range(0, len(volume), 8):  # small enough to stay in the processor's cache
+        part = volume[start : start + 8]
+        tissue = part > limits[0]
+        if volume.dtype.kind == "f" or np.iinfo(volume.dtype).max > limits[1]:
+            tissue &= part < limits[1]
+        packed = pack(tissue)
+        fine.append(packed)
+        coarse.append(packed if factor == 1 else pack(_reduce(tissue, factor)))
+    return np.concatenate(fine), np.concatenate(coarse)
 
 
 def _reduce(mask: Mask, factor: int) -> Mask:
     """Majority of factor x factor blocks, [s, ceil(r / factor), ceil(c / factor)]."""
-    if factor == 1:
-        return mask
     slices, rows, columns = mask.shape
-    padded = np.pad(mask.view(np.uint8), ((0, 0), (0, -rows % factor), (0, -columns % factor)), mode="edge")
+    padded = mask.view(np.uint8)
+    if rows % factor or columns % factor:
+        padded = np.pad(padded, ((0, 0), (0, -rows % factor), (0, -columns % factor)), mode="edge")
     blocks = padded.reshape(slices, -1, factor, padded.shape[2])
     lines = blocks[:, :, 0].copy()
     for line in range(1, factor):
@@ -171,100 +159,94 @@ def _reduce(mask: Mask, factor: int) -> Mask:
     counts = lines[:, :, ::factor].copy()
     for column in range(1, factor):
         counts += lines[:, :, column::factor]
-    return np.asarray(counts * 2 >= factor**2)
+    return np.asarray(counts >= (factor**2 + 1) // 2)
 
 
-def _components(tissue: Mask, pixel_mm: float, settings: BodySettings) -> Mask:
+def _components(tissue: Packed, slices: int, pixel_mm: float, settings: BodySettings) -> Packed:
     steps = max(1, round(settings.opening_mm / pixel_mm))
     marker_steps = max(steps, round(settings.marker_mm / pixel_mm))
     eroded = erode(tissue, steps)
     core = dilate(eroded, steps)
-    labels, count = ndimage.label(core)
-    thick = np.zeros(count + 1, dtype=bool)
-    thick[labels[erode(eroded, marker_steps - steps)]] = True
-    thick[0] = False
-    body = thick[labels]
+    body = pack(_pieces_with(unpack(core, slices), unpack(erode(eroded, marker_steps - steps), slices)))
     if settings.arms == "drop":
-        body = _without_arms(body, pixel_mm)
+        body = _without_arms(body, slices, pixel_mm)
     reachable = tissue & ~(core & ~body)
     body = dilate(body, max(1, round(settings.give_back_mm / pixel_mm)), within=reachable)
-    return _with_thin_walls(fill_holes(body), reachable, pixel_mm)
+    return _with_thin_walls(fill_holes(body), reachable, slices, pixel_mm)
 
 
-def _with_thin_walls(filled: Mask, tissue: Mask, pixel_mm: float) -> Mask:
+def _pieces_with(mask: Mask, marker: Mask) -> Mask:
+    """Return the pieces, connected through the slices, that hold a marked voxel."""
+    kept = np.zeros_like(mask)
+    box = bounds(mask)
+    labels, count = ndimage.label(mask[box])
+    marked = np.zeros(count + 1, dtype=bool)
+    marked[labels[marker[box]]] = True
+    marked[0] = False
+    kept[box] = marked[labels]
+    return kept
+
+
+def _with_thin_walls(filled: Packed, tissue: Packed, slices: int, pixel_mm: float) -> Packed:
     """Give back cavities that opened to the outside because the wall before them did not survive the opening.
 
     A hole of the tissue is such a cavity when nearly all of it has the body behind it and on two more of its sides:
     couch foam lies behind the body, and air that a blanket closes off beside the patient has fewer sides.
     """
     lost = fill_holes(tissue) & ~tissue & ~filled
-    last_row = filled.shape[1] - 1 - filled[:, ::-1].argmax(axis=1)[:, None]
-    in_column = np.any(filled, axis=1, keepdims=True)
-    enclosed = lost & (np.arange(filled.shape[1])[:, None] < last_row) & in_column
-    some = np.flatnonzero(enclosed.any(axis=(1, 2)))
-    if not some.size:
+    if not lost.any():
         return filled
-    body, tissue, lost, enclosed = filled[some], tissue[some], lost[some], enclosed[some]
-    before, right, left = (_accumulate(body, axis, back) for axis, back in ((1, False), (2, False), (2, True)))
-    enclosed &= (left & right) | (left & before) | (right & before)
-    labels, count = ndimage.label(lost, _IN_PLANE)
-    size, seen = (np.bincount(labels[part], minlength=count + 1) for part in (lost, enclosed))
-    cavity = (seen >= CAVITY_SHARE * np.maximum(size, 1))[labels] & lost
-    restored = filled.copy()
-    restored[some] = fill_holes(body | dilate(cavity, max(1, round(WALL_MM / pixel_mm)), within=tissue | cavity))
-    return restored
+    before, behind, right, left = (_beside(filled, axis, back) for axis in (1, 2) for back in (False, True))
+    enclosed = lost & behind & ((left & right) | (left & before) | (right & before))
+    holes = unpack(spread(enclosed, lost), slices)
+    box = bounds(holes)
+    labels, count = ndimage.label(holes[box], _IN_PLANE)
+    size, seen = (
+        np.bincount(labels[part], minlength=count + 1) for part in (holes[box], unpack(enclosed, slices)[box])
+    )
+    cavity = np.zeros_like(holes)
+    cavity[box] = (seen >= CAVITY_SHARE * np.maximum(size, 1))[labels] & holes[box]
+    given_back = pack(cavity)
+    walls = dilate(given_back, max(1, round(WALL_MM / pixel_mm)), within=tissue | given_back)
+    return fill_holes(filled | walls)
 
 
-def _accumulate(body: Mask, axis: int, back: bool) -> Mask:
+def _beside(body: Packed, axis: int, back: bool) -> Packed:
     """Mark pixels that have the body somewhere before them along an axis, or after them (`back`)."""
     turned = np.flip(body, axis) if back else body
-    seen = np.logical_or.accumulate(turned, axis=axis)
+    seen = np.bitwise_or.accumulate(turned, axis=axis)
     return np.flip(seen, axis) if back else seen
 
 
-def _without_arms(body: Mask, pixel_mm: float) -> Mask:
+def _without_arms(body: Packed, slices: int, pixel_mm: float) -> Packed:
     """Leave out, slice by slice, the small thick pieces that come off when necks up to twice `NECK_MM` wide are cut."""
     neck, thin = (max(1, round(length / pixel_mm)) for length in (NECK_MM, GAP_MM / 2))
     # Holes wider than a gap beside an arm are closed first, so that the wall around lung or gas does not come off too.
     holes = fill_holes(body) & ~body
-    solid = body | _pieces_with(holes, erode(holes, thin))
+    solid = body | spread(erode(holes, thin), holes)
     pieces = erode(solid, neck)
-    labels, count = ndimage.label(pieces, _IN_PLANE)
+    apart = unpack(pieces, slices)
+    labels, count = ndimage.label(apart, _IN_PLANE)
     area = np.bincount(labels.ravel(), minlength=count + 1)
     area[0] = 0
     area = area[labels]
-    small = pieces & (area < ARM_SHARE * area.max(axis=(1, 2), keepdims=True))
-    arm = _pieces_with(small, erode(small, thin))
+    small = pack(apart & (area < ARM_SHARE * area.max(axis=(1, 2), keepdims=True)))
+    arm = spread(erode(small, thin), small)
     trunk = pieces & ~arm
     for _ in range(2 * neck):  # both grow back at the same pace and meet in the neck
         trunk = dilate(trunk, 1, within=solid & ~arm)
         arm = dilate(arm, 1, within=solid & ~trunk)
-    return np.asarray(body & ~arm)
+    return body & ~arm
 
 
-def _pieces_with(mask: Mask, marker: Mask) -> Mask:
-    """Return the pieces, slice by slice, that hold a marked pixel."""
-    labels, count = ndimage.label(mask, _IN_PLANE)
-    marked = np.zeros(count + 1, dtype=bool)
-    marked[labels[marker]] = True
-    marked[0] = False
-    return np.asarray(marked[labels])
-
-
-def _blocks(shape: tuple[int, ...]) -> Iterator[slice]:
-    """Cut a stack into groups of slices that stay in the processor's cache while many steps pass over them."""
-    length = max(1, CACHE_VOXELS // (shape[1] * shape[2]))
-    return (slice(start, start + length) for start in range(0, shape[0], length))
-
-
-def _draw_skin(tissue: Mask, filled: Mask, factor: int, pixel_mm: float) -> Mask:
+def _draw_skin(tissue: Packed, filled: Packed, factor: int, pixel_mm: float) -> Packed:
     inner, outer = (_enlarge(mask, factor, tissue.shape) for mask in (erode(filled, 1), dilate(filled, 1)))
     drawn = (outer & tissue) | inner
     thin = max(1, round(SHEET_MM / pixel_mm))
-    return np.asarray(dilate(dilate(erode(drawn, thin), thin), 1, within=drawn) | inner)
+    return dilate(dilate(erode(drawn, thin), thin), 1, within=drawn) | inner
 
 
-def _enlarge(mask: Mask, factor: int, shape: tuple[int, ...]) -> Mask:
+def _enlarge(mask: Packed, factor: int, shape: tuple[int, ...]) -> Packed:
     if factor > 1:
         mask = np.repeat(np.repeat(mask, factor, axis=2), factor, axis=1)
     return mask[:, : shape[1], : shape[2]]

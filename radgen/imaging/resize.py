@@ -50,6 +50,11 @@ class Geometry:
     rows: Axis
     cols: Axis
 
+    @property
+    def is_identity(self) -> bool:
+        """Whether stored and source pixels are the same."""
+        return self.rows.is_identity and self.cols.is_identity
+
     def columns(self) -> dict[str, int | float]:
         """Return the geometry as columns of the image-set index."""
         return {
@@ -86,7 +91,7 @@ def resize_image(grey: NDArray[np.float32], geometry: Geometry) -> NDArray[np.fl
     Where pixels grow, each stored pixel is the average of the source area it covers; where they shrink, values are
     interpolated linearly. Plain sums in a fixed order, so the bytes do not depend on threads.
     """
-    if geometry.rows.is_identity and geometry.cols.is_identity:
+    if geometry.is_identity:
         return grey
     rows = _along_rows(grey, geometry.rows)
     return np.ascontiguousarray(_along_rows(np.ascontiguousarray(rows.T), geometry.cols).T)

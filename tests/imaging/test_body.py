@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from radgen.imaging.body import air_threshold, dilate, erode, fill_holes, find_body
+from radgen.imaging.body import air_threshold, find_body
+from radgen.imaging.morphology import dilate
 from radgen.imaging.settings import BodySettings
 from tests.imaging.toys import SPACING_MM, ellipse, head_mr, scene
 
@@ -140,23 +141,6 @@ def test_noise_raises_the_threshold_between_air_and_tissue() -> None:
     assert quiet is not None
     assert noisy is not None
     assert 30 < quiet < noisy < 150
-
-
-def test_opening_never_grows_and_closing_never_shrinks() -> None:
-    mask = np.random.default_rng(2).random((2, 40, 40)) < 0.6
-    for steps in (1, 2, 3):
-        assert not (dilate(erode(mask, steps), steps) & ~mask).any()
-        assert not (mask & ~erode(dilate(mask, steps), steps)).any()
-        assert np.array_equal(erode(mask, steps), ~dilate(~mask, steps))
-
-
-def test_holes_are_filled_in_each_slice_on_its_own() -> None:
-    ring = np.zeros((3, 9, 9), dtype=bool)
-    ring[:, 2:7, 2:7] = True
-    ring[:, 3:6, 3:6] = False
-    ring[1, 2, 4] = False  # a gap opens this slice's hole
-    filled = fill_holes(ring)
-    assert filled.sum(axis=(1, 2)).tolist() == [25, 15, 25]
 
 
 @pytest.mark.parametrize(

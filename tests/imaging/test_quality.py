@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from radgen.imaging.quality import QualityFilter, contrast
 from radgen.imaging.refusal import RefusedError
@@ -10,8 +12,8 @@ BUSY = RNG.uniform(0, 255, (32, 32)).astype(np.float32)
 
 
 def check(found: QualityFilter, index: int, grey: np.ndarray, body_pixels: int | None = None) -> None:
-    pixels = grey.size if body_pixels is None else body_pixels
-    found.check(index, grey, pixels, np.rint(grey).astype(np.uint8))
+    body = None if body_pixels is None else (np.arange(grey.size) < body_pixels).reshape(grey.shape)
+    found.check(index, grey, body, np.rint(grey).astype(np.uint8))
 
 
 def test_good_slices_pass() -> None:
@@ -36,7 +38,22 @@ def test_a_flat_slice_is_refused_with_its_contrast() -> None:
 def test_contrast_is_the_bodys_alone() -> None:
     body = np.zeros((32, 32), dtype=bool)
     body[4:20, 4:20] = True
-    assert contrast(BUSY * body, int(body.sum())) == pytest.approx(BUSY[body].std() / 255, rel=1e-3)
+    assert contrast(BUSY, body) == pytest.approx(BUSY[body].std() / 255, rel=1e-3)
+
+
+@given(st.integers(0, 10**6), st.floats(0.0, 0.1))
+@settings(max_examples=60, deadline=None)
+def test_the_glance_at_a_part_of_the_slice_decides_as_the_whole(seed: int, least: float) -> None:
+    rng = np.random.default_rng(seed)
+    grey = (100 + rng.uniform(0, 60) * rng.random((24, 24)) * (rng.random((24, 24)) < 0.3)).astype(np.float32)
+    body = rng.random((24, 24)) < rng.uniform(0.1, 1)
+    strict = QualitySettings(min_body_fraction=0.0, min_contrast=least)
+    try:
+        QualityFilter(strict).check(0, grey, body, np.rint(grey).astype(np.uint8))
+        passed = True
+    except RefusedError:
+        passed = False
+    assert passed == (contrast(grey, body) >= least)
 
 
 def test_an_exact_duplicate_of_its_series_is_refused_and_names_the_first() -> None:
