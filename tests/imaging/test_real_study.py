@@ -83,6 +83,7 @@ def study(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> ImageSet
         index=out / "shard-000.index.parquet",
         rejects=out / "shard-000.rejects.parquet",
         volumes=out / "shard-000.volumes.parquet",
+        qc=out / "shard-000.qc.parquet",
         manifest=out / "shard-000.manifest.json",
         slices=SlicesSettings(size_px=512, window=WIDE),
         classes=classes,
