@@ -36,7 +36,7 @@ def on_grid(mask: Volume, shape: tuple[int, int, int], affine: NDArray[np.float6
     if turned.array.shape != frame.array.shape:
         text = f"the mask has {_size(turned.array.shape)} voxels and its image {_size(frame.array.shape)}"
         raise RefusalError(Reason.MASK_OTHER_GRID, text)
-    distance = _largest_distance(turned.affine, frame.affine, frame.array.shape)
+    distance = corner_distance_mm(turned.affine, frame.affine, frame.array.shape)
     limit = GRID_TOLERANCE_VOXELS * min(frame.spacing_mm)
     if distance > limit:
         text = f"voxels of mask and image lie up to {distance:.3f} mm apart ({limit:.3f} mm is tolerated)"
@@ -44,7 +44,7 @@ def on_grid(mask: Volume, shape: tuple[int, int, int], affine: NDArray[np.float6
     return turn.undo(Volume(turned.array, frame.affine)).array
 
 
-def _largest_distance(first: NDArray[np.float64], second: NDArray[np.float64], shape: tuple[int, ...]) -> float:
+def corner_distance_mm(first: NDArray[np.float64], second: NDArray[np.float64], shape: tuple[int, ...]) -> float:
     """Compare where two affines put the eight corner voxels, in mm; between corners they differ less."""
     corners = np.array([[*corner, 1] for corner in itertools.product(*((0, size - 1) for size in shape))], dtype=float)
     return float(np.linalg.norm((corners @ (first - second).T)[:, :3], axis=1).max())

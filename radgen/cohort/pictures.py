@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from radgen.cohort.headers import VolumeHeader
 from radgen.cohort.refusal import Reason, RefusalError
 from radgen.imaging.volume import CANONICAL_DIRECTIONS, Volume
 
@@ -27,8 +28,8 @@ def looks_like_picture(head: bytes) -> bool:
     return any(head.startswith(magic) for magic in MAGIC_AND_END)
 
 
-def read_size(path: Path, head: bytes, tail: bytes) -> tuple[int, int]:
-    """Return rows and columns from the header.
+def read_header(path: Path, head: bytes, tail: bytes) -> VolumeHeader:
+    """Read the size of a picture.
 
     Parameters
     ----------
@@ -47,7 +48,7 @@ def read_size(path: Path, head: bytes, tail: bytes) -> tuple[int, int]:
         raise RefusalError(Reason.TRUNCATED, "the picture ends before its end mark")
     try:
         with Image.open(path) as picture:
-            return picture.height, picture.width
+            return VolumeHeader("picture", (1, picture.height, picture.width))
     except UNREADABLE as error:
         raise RefusalError(Reason.FOREIGN, f"the file is not a picture ({type(error).__name__})") from error
 

@@ -129,7 +129,7 @@ def _grid(series_row: Mapping[str, Any], files: Mapping[str, Path]) -> tuple[tup
         return dicom_volumes.read_grid(paths, int(series_row["repeat"]))
     if series_row["format"] == "nifti":
         header = nifti.read_header(paths[0])
-        return header.shape, header.affine
+        return header.shape, np.eye(4) if header.affine is None else header.affine
     volume = pictures.read_volume(paths[0])
     return volume.array.shape, volume.affine
 

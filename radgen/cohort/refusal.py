@@ -31,6 +31,7 @@ class Reason(StrEnum):
     UNEVEN_GAPS = "uneven-gaps"
     UNEVEN_REPEATS = "uneven-repeats"
     TILTED = "tilted"
+    FORMS_DISAGREE = "qform-sform"
     # Masks that fit no image.
     MASK_WITHOUT_IMAGE = "mask-without-image"
     MASK_OTHER_GRID = "mask-on-another-grid"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import zlib
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +11,8 @@ from pathlib import Path, PurePosixPath
 
 from radgen.cohort import dicom_headers, nifti, pictures
 from radgen.cohort.dicom_headers import DicomHeader
-from radgen.cohort.nifti import GZIP_MAGIC, NiftiHeader
+from radgen.cohort.headers import VolumeHeader
+from radgen.cohort.inflate import inflated_head
 from radgen.cohort.refusal import Reason, RefusalError
 from radgen.cohort.walk import Entry, walk
 from radgen.errors import InputError
@@ -42,14 +42,14 @@ class ScannedFile:
     digest
         Of its size and both its ends.
     header
-        Header of a readable image; for a picture its (rows, columns).
+        Header of a readable image.
     refusal
         Why it cannot be used; exactly one of header and refusal is given.
     """
 
     path: str
     digest: str
-    header: DicomHeader | NiftiHeader | tuple[int, int] | None
+    header: DicomHeader | VolumeHeader | None
     refusal: tuple[Reason, str] | None
 
     @property
@@ -123,13 +123,13 @@ def _ends(path: Path) -> tuple[bytes, bytes, str]:
     return head, tail, state.hexdigest()
 
 
-def _header(path: Path, head: bytes, tail: bytes, class_tag: str) -> DicomHeader | NiftiHeader | tuple[int, int]:
+def _header(path: Path, head: bytes, tail: bytes, class_tag: str) -> DicomHeader | VolumeHeader:
     if head[128:132] == b"DICM":
         return dicom_headers.read_header(path, class_tag)
-    if _looks_like_nifti(head):
+    if nifti.looks_like_nifti(head):
         return nifti.read_header(path)
     if pictures.looks_like_picture(head):
-        return pictures.read_size(path, head, tail)
+        return pictures.read_header(path, head, tail)
     name = path.name.lower()
     if path.suffix.lower() in TEXTS | TABLES or name.split(".")[0] in SIDE_NAMES:
         raise RefusalError(Reason.SIDE_FILE, "a text or table beside the images")
@@ -140,34 +140,13 @@ def _header(path: Path, head: bytes, tail: bytes, class_tag: str) -> DicomHeader
     raise RefusalError(Reason.FOREIGN, "the content is neither DICOM, NIfTI nor a picture")
 
 
-def _check_size(header: DicomHeader | NiftiHeader | tuple[int, int], max_voxels: int) -> None:
-    sizes = (
-        header
-        if isinstance(header, tuple)
-        else (*header.shape, getattr(header, "frames", 1), getattr(header, "volumes", 1))
-    )
-    promised = math.prod(sizes)
+def _check_size(header: DicomHeader | VolumeHeader, max_voxels: int) -> None:
+    promised = math.prod((*header.shape, getattr(header, "frames", 1), getattr(header, "volumes", 1)))
     if promised > max_voxels:
         text = f"the header promises {promised} voxels where {max_voxels} are the most; raise inventory.max_gigavoxels"
         raise RefusalError(Reason.TOO_LARGE, text, float(promised), "voxels")
 
 
-def _looks_like_nifti(head: bytes) -> bool:
-    """Tell from the header's length field and magic, NIfTI-1 or NIfTI-2, gzipped or not."""
-    head = _inflated(head)
-    return head[344:348] in {b"n+1\x00", b"ni1\x00"} or head[4:8] in {b"n+2\x00", b"ni2\x00"}
-
-
 def _looks_packed(head: bytes) -> bool:
     """Tell by magic: zip, 7z, rar, xz, bzip2, or a tar, gzipped or not."""
-    return head.startswith(PACKED_MAGICS) or _inflated(head)[257:262] == b"ustar"
-
-
-def _inflated(head: bytes) -> bytes:
-    """Return the first bytes of a file's content, of a gzip file what it holds; empty where that is damaged."""
-    if not head.startswith(GZIP_MAGIC):
-        return head
-    try:
-        return zlib.decompressobj(wbits=31).decompress(head, 540)
-    except zlib.error:
-        return b""
+    return head.startswith(PACKED_MAGICS) or inflated_head(head)[257:262] == b"ustar"

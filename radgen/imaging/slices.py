@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from radgen.cohort.settings import ClassSettings, StructureSettings
 from radgen.imaging.body import find_body
+from radgen.imaging.colour import grey_of
 from radgen.imaging.morphology import Mask
 from radgen.imaging.place import Place
 from radgen.imaging.qc import measure_series
@@ -134,7 +135,7 @@ class _Series:
             raise RefusedError(Reason.NO_MASK, "the study has structures, but the series has no mask")
         self.facts, self.recipe = facts, recipe
         turned, turn = canonical(volume)
-        self.voxels = np.ascontiguousarray(turned.array)
+        self.voxels = np.ascontiguousarray(grey_of(turned.array))
         self.spacing_mm = turned.spacing_mm
         self.labels = (
             None if mask is None or not recipe.structures.names else np.ascontiguousarray(turn.apply(mask).array)

@@ -8,7 +8,7 @@ from radgen.cohort.settings import InventorySettings, PatientKeySettings
 from radgen.provenance import SawPatients, digest_file, what_part, write_manifest
 from radgen.settings import as_plain
 
-VERSION = 1
+VERSION = 2
 
 
 def run(

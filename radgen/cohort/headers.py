@@ -1,0 +1,43 @@
+"""What the header of a file that names no series says: size, place, and how many volumes it holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radgen.cohort.candidates import Remark, Size, canonical_size
+
+
+@dataclass(frozen=True, eq=False)
+class VolumeHeader:
+    """Of a NIfTI, NRRD, NumPy or picture file.
+
+    Parameters
+    ----------
+    format
+        nifti | nrrd | npy | picture.
+    shape
+        Along the three array axes as stored.
+    affine
+        float64 [4, 4], array index to RAS+ mm; None for a format that knows no millimetres.
+    volumes
+        How many volumes of that shape the file holds.
+    segments
+        Names of the segments, where the file is a segmentation that names them.
+    remarks
+        What is unusual about the file and accepted.
+    """
+
+    format: str
+    shape: tuple[int, int, int]
+    affine: NDArray[np.float64] | None = None
+    volumes: int = 1
+    segments: tuple[str, ...] = ()
+    remarks: tuple[Remark, ...] = ()
+
+    @property
+    def size(self) -> Size:
+        """Shape and voxel edges along the canonical axes; without millimetres the stored axes are the canonical."""
+        return (self.shape, None) if self.affine is None else canonical_size(self.shape, self.affine)
