@@ -47,6 +47,7 @@ STAGES = (
     "benchmark",
     "benchmark_summary",
     "metrics",
+    "qc",
     "figures",
     "report",
 )

@@ -84,6 +84,8 @@ TABLE: Mapping[str, str] = {
     "metrics.quality": "metrics/{source}.quality.parquet",
     "metrics.nearest": "metrics/{source}.nearest.parquet",
     "metrics.part_manifest": "metrics/{source}.manifest.json",
+    "qc.page": "report/qc/index.html",
+    "qc.manifest": "report/qc/manifest.json",
     "figures.folder": "report/figures",
     "figures.list": "report/figures/figures.json",
     "figures.manifest": "report/figures/manifest.json",

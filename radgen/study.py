@@ -43,6 +43,7 @@ STAGE_SECTIONS: Mapping[str, tuple[str, ...]] = {
     "benchmark": ("benchmark", "arm_settings", "low", "classes", "structures"),
     "benchmark_summary": ("benchmark", "arms", "low"),
     "metrics": ("metrics", "source_settings", "low", "classes"),
+    "qc": ("report", "facts"),
     "figures": ("report", "facts"),
     "report": ("report", "facts"),
 }

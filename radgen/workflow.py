@@ -254,6 +254,13 @@ class Plan:
         """Return the threads of every benchmark arm."""
         return int(self.study.config.benchmark.training.threads)
 
+    @property
+    def qc_inputs(self) -> list[str]:
+        """Return the tables of the quality-control pages: those of cohort and slices alone."""
+        path = self.path
+        files = [path(f"cohort.{name}") for name in ("series", "rejects", "manifest")]
+        return [*files, *(path(f"slices.{name}") for name in ("qc", "rejects", "manifest"))]
+
     @cached_property
     def report_inputs(self) -> list[str]:
         """Return every table and image set the figures are drawn from."""

@@ -7,21 +7,21 @@ from pathlib import Path
 
 from radgen.report.html import Html, element, join
 from radgen.report.methods import methods_block
-from radgen.report.parts import Block, Pictures, notice
-from radgen.report.sections.archive import cohort_block, refused_block, slices_block
+from radgen.report.parts import Block, Pictures, document, notice
+from radgen.report.sections.archive import checks_block, cohort_block, refused_block, slices_block
 from radgen.report.sections.benchmark import ancestry_block, benchmark_block
 from radgen.report.sections.closing import absent_block, again_block, limits_block, provenance_block
 from radgen.report.sections.pairs import pairs_block
 from radgen.report.sections.result import headline_sentence, result_block
 from radgen.report.sections.synthetic import judge_block, quality_block, samples_block, training_block
 from radgen.report.study import StudyResults
-from radgen.report.theme import STYLE
 
 BLOCKS: tuple[Callable[[StudyResults, Pictures], Block | None], ...] = (
     result_block,
     cohort_block,
     refused_block,
     slices_block,
+    checks_block,
     judge_block,
     training_block,
     samples_block,
@@ -55,13 +55,7 @@ def build_page(study: StudyResults, pictures: Pictures) -> str:
         element("footer", "Written by radgen from tables and manifests alone."),
         class_="page",
     )
-    head = join(
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("title", f"{title} · radgen"),
-        element("style", Html(STYLE)),
-    )
-    return f"<!doctype html>\n{element('html', element('head', head), element('body', body), lang='en')}\n"
+    return document(f"{title} · radgen", body)
 
 
 def write_page(study: StudyResults, listing: Path, page: Path) -> str:

@@ -10,8 +10,20 @@ from pathlib import Path
 
 from radgen.report.album import Picture, read_list
 from radgen.report.html import Html, element, join
+from radgen.report.theme import STYLE
 
 DASH = "–"
+
+
+def document(title: str, body: Html, style: str = "") -> str:
+    """Return a whole page that opens from disk: no scripts, nothing from elsewhere; `style` is added to the theme."""
+    head = join(
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("title", title),
+        element("style", Html(STYLE + style)),
+    )
+    return f"<!doctype html>\n{element('html', element('head', head), element('body', body), lang='en')}\n"
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,18 @@ class ReportSettings:
     gallery_rows: int = setting(3, "Rows of the gallery per class; fewer where a study has many classes.")
     closest_pairs: int = setting(8, "Synthetic images shown beside their nearest training image, closest first.")
     pairs_per_class: int = setting(8, "Synthetic images of each class shown with their masks overlaid.")
+    qc_series: int = setting(3000, "Series shown before and after on the quality-control pages; unusual ones first.")
+    qc_series_per_page: int = setting(60, "Series on one of those pages; 60 with pictures are about 2 MB.")
+    qc_outlier_score: float = setting(
+        5.0, "Robust standard deviations from the median of its modality at which a series stands out."
+    )
 
     def __post_init__(self) -> None:
         """Refuse galleries that cannot be drawn."""
+        for name, least in (("qc_series", 1), ("qc_series_per_page", 1), ("qc_outlier_score", 1.0)):
+            if getattr(self, name) < least:
+                msg = f"{name} is {getattr(self, name)}, but must be {least} or more"
+                raise ValueError(msg)
         for name in ("gallery_columns", "gallery_rows", "closest_pairs", "pairs_per_class"):
             if not 1 <= getattr(self, name) <= 8:
                 msg = f"{name} is {getattr(self, name)}, but a gallery shows 1 to 8; choose a number between"

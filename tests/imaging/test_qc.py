@@ -74,6 +74,13 @@ def test_pictures_of_eight_bits_lie_in_the_range_of_their_type() -> None:
     assert found["kept_counts"] == [0, *[256 // BINS] * BINS, 0]
 
 
+def test_whole_numbers_fall_into_bins_of_equal_width() -> None:
+    even = np.tile(np.arange(1000, dtype=np.int16), 60).reshape(6, 100, 100)
+    counts = np.array(intensities(even, None, "MR")["kept_counts"][1:-1])
+    full = counts[1 : np.flatnonzero(counts)[-1]]
+    assert np.ptp(full) < 0.06 * full.mean()
+
+
 def test_a_flat_volume_and_an_empty_body_have_histograms() -> None:
     flat = np.full((2, 8, 8), 7.0, dtype=np.float32)
     found = intensities(flat, np.zeros(flat.shape, dtype=bool), "MR")

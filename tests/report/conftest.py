@@ -11,6 +11,7 @@ from report_tree import FACTS, REPORT, Tree, build_tree
 
 from radgen.report.settings import ReportSettings, StudyFacts
 from radgen.stages import figures as figures_stage
+from radgen.stages import qc as qc_stage
 from radgen.stages import report as report_stage
 
 
@@ -29,9 +30,18 @@ class Made:
         return (self.root / "report" / "index.html").read_text(encoding="utf-8")
 
 
+def make_checks(root: Path, facts: StudyFacts = FACTS, report: ReportSettings = REPORT) -> Path:
+    """Run the stage of the quality-control pages on a results folder, and return the folder of its pages."""
+    out = root / "report" / "qc"
+    write = {"results": root, "tables": (root / "slices" / "qc.parquet",), "page": out / "index.html"}
+    qc_stage.run(**write, manifest=out / "manifest.json", report=report, facts=facts)
+    return out
+
+
 def make(root: Path, facts: StudyFacts = FACTS, report: ReportSettings = REPORT) -> Made:
     """Run both stages on a results folder."""
     out = root / "report"
+    make_checks(root, facts, report)
     draw = {"results": root, "tables": (root / "slices" / "index.parquet",), "folder": out / "figures"}
     figures_stage.run(**draw, manifest=out / "figures" / "manifest.json", report=report, facts=facts)
     listing = out / "figures" / "figures.json"

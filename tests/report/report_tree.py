@@ -15,6 +15,7 @@ from radgen.benchmark.tables import HISTORY_SCHEMA, SCORES_SCHEMA, table_of
 from radgen.cohort.settings import LowSettings
 from radgen.cohort.tables import COUNTS_SCHEMA, REJECTS_SCHEMA, SERIES_SCHEMA
 from radgen.imageset.core import ShardWriter, gather_index, write_table
+from radgen.imaging.qc import BINS, QC_SCHEMA, png
 from radgen.imaging.refusal import REJECTS_SCHEMA as SLICE_REJECTS_SCHEMA
 from radgen.paths import StudyPaths
 from radgen.provenance import SawPatients, digest_json, what_part, write_json
@@ -155,6 +156,7 @@ def write_slices(tree: Tree) -> None:
                 row |= {"window_high": 240.0, "clipped_fraction": 0.01 * number}
                 writer.append(row, image, mask)
     gather_index([folder / "shard-000.index.parquet"], folder / "index.parquet")
+    write_checks(tree)
     rejects = [
         {"series_key": f"{PATIENTS[0][0]}s", "reason": reason, "sentence": "too little"}
         for reason in ("almost-empty", "flat", "flat")
@@ -171,6 +173,33 @@ def write_slices(tree: Tree) -> None:
     }
     tree.manifest("slices.part_manifest", "slices", {"slices": own}, shard="000")
     tree.manifest("slices.manifest", "slices_gather")
+
+
+# A series whose body mask took nearly all, one that is used with a remark, and one refused as a whole.
+ODD, REMARKED, WHOLE_REFUSED = 5, 2, len(PATIENTS)
+REMARK = {"kind": "tilted", "treatment": "resample", "figure": 12.5, "unit": "degrees"}
+
+
+def write_checks(tree: Tree) -> None:
+    random = random_generator("tree", "checks")
+    rows = [_checked(number, random) for number in range(len(PATIENTS))]
+    rows[ODD] |= {"removed_fraction": 0.97}
+    rows[REMARKED] |= {"remarks": [REMARK]}
+    rows.append({"series_key": "refused-s", "patient_key": PATIENTS[0][0], "split": "train", "refused": "truncated"})
+    tree.table("slices.qc", rows, QC_SCHEMA)
+
+
+def _checked(number: int, random: np.random.Generator) -> dict[str, Any]:
+    key, split = PATIENTS[number]
+    image, _ = body_slice("real", key, 0, lesion=False)
+    kept, removed = (random.integers(0, 200, BINS + 2).tolist() for _ in range(2))
+    row = {"series_key": f"{key}s", "patient_key": key, "split": split, "format": "dicom", "modality": "CT"}
+    row |= {"anatomy": "abdomen", "class_names": list(CLASSES), "n_slices": SLICES_PER_PATIENT, "rows": 64, "cols": 64}
+    row |= {"n_stored": SLICES_PER_PATIENT, "spacing_slice_mm": 5.0, "spacing_row_mm": 0.8, "spacing_col_mm": 0.8}
+    row |= {"window_low": -160.0, "window_high": 240.0, "clipped_fraction": 0.01, "minimum": -1024.0, "maximum": 900.0}
+    row |= {"removed_fraction": 0.5 + random.uniform(0, 0.02), "kept_low": -200.0, "kept_median": 40.0}
+    row |= {"kept_high": 300.0, "histogram_low": -1050.0, "histogram_high": 1510.0, "kept_counts": kept}
+    return row | {"removed_counts": removed, "thumbnail_slice": 2, "before": png(image[0] // 2), "after": png(image[0])}
 
 
 # ---------------------------------------------------------------- generator

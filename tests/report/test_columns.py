@@ -10,6 +10,7 @@ from radgen.benchmark import tables as benchmark
 from radgen.cohort import tables as cohort
 from radgen.features import train as features
 from radgen.gan import run as gan
+from radgen.imaging.qc import QC_SCHEMA
 from radgen.imaging.refusal import REJECTS_SCHEMA as SLICE_REJECTS_SCHEMA
 from radgen.labels import pairs, teach
 from radgen.labels import train as labels
@@ -20,13 +21,16 @@ from radgen.report import arms, scores
 from radgen.report.figures import curves, judge, training
 from radgen.report.figures import labels as label_figures
 from radgen.report.figures import quality as quality_figures
+from radgen.report.qc import sections as qc_sections
+from radgen.report.qc import table as qc_table
 from radgen.report.sections import pairs as pairs_section
 
 READ = {
     "cohort.series": (cohort.SERIES_SCHEMA, ("patient_key", "split")),
-    "cohort.rejects": (cohort.REJECTS_SCHEMA, ("stage", "reason", "refused")),
+    "cohort.rejects": (cohort.REJECTS_SCHEMA, qc_sections.REJECTS),
     "cohort.counts": (cohort.COUNTS_SCHEMA, ("split", "class_name", "patients", "series", "slices", "with_mask")),
-    "slices.rejects": (SLICE_REJECTS_SCHEMA, ("reason",)),
+    "slices.rejects": (SLICE_REJECTS_SCHEMA, qc_sections.SLICE_REJECTS),
+    "slices.qc": (QC_SCHEMA, (*qc_table.FIGURES, *qc_table.PICTURES)),
     "judge.checks": (CHECKS_SCHEMA, judge.CHECKS),
     "encoder.history": (features.HISTORY_SCHEMA, training.ENCODER_HISTORY),
     "gan.history": (gan.HISTORY_SCHEMA, training.HISTORY),

@@ -21,7 +21,7 @@ from tests.conftest import REPOSITORY
 from tests.workflow.runs import BIN, TINY, Folder, rules_in
 
 DEMO = REPOSITORY / "config" / "config.yaml"
-ALWAYS = {"inventory", "cohort", "slices_shard", "slices_gather", "figures_draw", "report", "all"}
+ALWAYS = {"inventory", "cohort", "slices_shard", "slices_gather", "qc_pages", "figures_draw", "report", "all"}
 IMAGES = {"encoder_train", "judge", "gan_train", "sample_source", "sample_gather", "metrics_source"}
 MASKS = {"annotate_pack", "labels_head", "pairs_source", "pairs_gather"}
 SIMULATED = {"annotator", "annotate_simulated"}
@@ -79,6 +79,9 @@ def test_the_report_names_the_folder_that_is_awaited(tmp_path: Path, monkeypatch
 def test_each_stage_has_a_target_of_its_own_name(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     assert "gan_train" not in folder.listed("slices")
+    assert folder.listed("qc") == {
+        *("phantom", "inventory", "cohort", "slices_shard", "slices_gather", "qc_pages", "qc"),
+    }
     assert folder.listed("real_curve") == {
         *("phantom", "inventory", "cohort", "slices_shard", "slices_gather", "benchmark_arm"),
         *("real_curve_summary", "real_curve"),
@@ -93,6 +96,7 @@ def test_each_stage_has_a_target_of_its_own_name(tmp_path: Path) -> None:
         "pairs",
         "benchmark",
         "metrics",
+        "qc",
         "figures",
     ):
         assert target in folder.listed(target)

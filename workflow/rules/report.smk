@@ -1,4 +1,33 @@
-# Figures from tables and image sets alone, and the page that holds them.
+# Quality-control pages, figures from tables and image sets alone, and the page that holds them.
+
+
+rule qc_pages:
+    input:
+        PLAN.qc_inputs,
+    output:
+        page=report(P("qc.page"), category="Quality control"),
+        manifest=P("qc.manifest"),
+    log:
+        P.log("qc_pages"),
+    benchmark:
+        P.benchmark("qc_pages")
+    conda:
+        f"../{ENVIRONMENT}"
+    resources:
+        mem_mb=2000,
+        runtime=60,
+        results=PLAN.path.root,
+    params:
+        settings=PLAN.settings("qc"),
+        code=PLAN.code("qc"),
+    shell:
+        "exec radgen qc --results {resources.results:q} --tables {input:q} --page {output.page:q}"
+        " --manifest {output.manifest:q} --settings {params.settings:q} > {log:q} 2>&1"
+
+
+rule qc:
+    input:
+        P("qc.page"),
 
 
 rule figures_draw:
@@ -35,6 +64,7 @@ rule report:
     input:
         tables=PLAN.report_inputs,
         figures=P("figures.list"),
+        qc=P("qc.page"),
     output:
         page=report(P("report.page"), category="Report"),
         manifest=P("report.manifest"),

@@ -91,6 +91,21 @@ def slices_block(study: StudyResults, pictures: Pictures) -> Block:
     return Block("slices", "Slices, window, background", facts_list(pairs))
 
 
+def checks_block(study: StudyResults, pictures: Pictures) -> Block | None:
+    """Return the way to the quality-control pages, where they were written."""
+    del pictures
+    if not study.has("qc.page"):
+        return None
+    notes = (study.manifest("qc.manifest") or {}).get("run", {}).get("notes", {})
+    told = f"{count(notes.get('series'))} series, {count(notes.get('stand_out'))} of which stand out"
+    link = element("a", "Quality of what went in", href="qc/index.html")
+    words = paragraph(
+        link, f": {told}. Every series before and after its background is removed, remarks, reasons of refusal, "
+        "spacing and intensity histograms.",
+    )  # fmt: skip
+    return Block("checks", "Quality of what went in", words)
+
+
 def _pixel_sizes(sizes: np.ndarray[Any, np.dtype[np.float64]]) -> str:
     known = sizes[np.isfinite(sizes)]
     if not len(known):
