@@ -1,24 +1,28 @@
-"""DICOM series as volumes in modality units (HU for CT), every transfer syntax that pydicom's decoders know."""
+"""DICOM series as volumes in modality units (HU for CT), decoded slice by slice into place."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pydicom
 from numpy.typing import NDArray
 
-from radgen.cohort.dicom_headers import first_value, planes_of, read_dataset, text_value
-from radgen.cohort.mosaic import is_mosaic, tile_count, untile
-from radgen.cohort.planes import stacks_of
+from radgen.cohort.dicom_elements import first_value, understanding
+from radgen.cohort.dicom_frames import planes_of
+from radgen.cohort.dicom_pixels import StoredPixels, frames_of, open_pixels
+from radgen.cohort.modality import Modality
+from radgen.cohort.planes import Plane, Stack, stacks_of
 from radgen.cohort.refusal import Reason, RefusalError, blaming
 from radgen.imaging.volume import CANONICAL_DIRECTIONS, Volume
 
 
 def read_volume(paths: Sequence[Path], repeat: int = 0) -> Volume:
     """Read a series in modality units, slices ordered along their normal.
+
+    Each file's header is parsed once, and its frames are decoded one at a time into the volume.
 
     Parameters
     ----------
@@ -31,87 +35,100 @@ def read_volume(paths: Sequence[Path], repeat: int = 0) -> Volume:
     -------
     Volume
         int16 where slope and intercept are whole numbers and the values fit, else int32 or float32. A series without a
-        place in the patient (plain X-ray) is one slice that is canonical as it is.
+        place in the patient (plain X-ray, ultrasound) has a slice for each frame and is canonical as it is.
 
     Raises
     ------
     RefusalError
         A file is damaged, or the planes make no volume (see `stacks_of`).
     """
-    datasets = [open_dataset(path) for path in paths]
-    planes = [plane for number, dataset in enumerate(datasets) for plane in planes_of(dataset, number)]
+    sources, planes = [], []
+    for number, path in enumerate(paths):
+        with blaming(path):
+            source, found = _open(path, number)
+        sources.append(source)
+        planes.extend(found)
     if not planes:
         with blaming(paths[0]):
-            return _without_place(datasets[0])
+            return _without_place(paths[0])
     stack = stacks_of(planes)[repeat]
-    pixels = {}
-    for number in sorted({plane.file for plane in stack.planes}):
-        with blaming(paths[number]):
-            pixels[number] = decode(datasets[number])
-    slices = [
-        _intensity(pixels[plane.file][plane.frame], plane.slope, plane.intercept, datasets[plane.file])
-        for plane in stack.planes
-    ]
-    if not all(np.issubdtype(item.dtype, np.integer) for item in slices):
-        slices = [item.astype(np.float32, copy=False) for item in slices]
-    return Volume(np.stack(slices), stack.affine)
+    return Volume(_decoded(stack, sources), stack.affine)
 
 
 def read_grid(paths: Sequence[Path], repeat: int = 0) -> tuple[tuple[int, int, int], NDArray[np.float64]]:
     """Return shape and affine of the volume that `read_volume` would give, from headers alone."""
-    planes = []
-    for number, path in enumerate(paths):
-        with path.open("rb") as file:
-            planes.extend(planes_of(read_dataset(file, stop_before_pixels=True), number))
+    planes = [plane for number, path in enumerate(paths) for plane in _open(path, number)[1]]
     stack = stacks_of(planes)[repeat]
     return (len(stack.planes), *stack.planes[0].shape), stack.affine
 
 
-def open_dataset(path: Path) -> pydicom.Dataset:
-    """Read a whole DICOM file."""
-    with blaming(path), path.open("rb") as file:
-        return read_dataset(file, stop_before_pixels=False)
+@dataclass(frozen=True, eq=False)
+class _Source:
+    """One file, open to be decoded later; its header is not kept."""
+
+    pixels: StoredPixels
+    modality: Modality
+
+    def frames(self, wanted: Mapping[int, Plane]) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Yield (number, modality units) of the wanted frames, in the order of the file."""
+        left = len(wanted)
+        for number, stored in enumerate(frames_of(self.pixels)):
+            if number in wanted:
+                plane = wanted[number]
+                yield number, self.modality.apply(stored, plane.slope, plane.intercept)
+                left -= 1
+            if left == 0:
+                return
+        raise RefusalError(Reason.TRUNCATED, "the file has fewer frames than it describes")
 
 
-def decode(dataset: pydicom.Dataset) -> NDArray[Any]:
-    """Return stored values, [frames, rows, columns].
-
-    Raises
-    ------
-    RefusalError
-        undecodable.
-    """
-    try:
-        pixels: NDArray[Any] = dataset.pixel_array
-    except (ValueError, RuntimeError, NotImplementedError, AttributeError, KeyError, EOFError) as error:
-        name = dataset.file_meta.TransferSyntaxUID.name
-        raise RefusalError(
-            Reason.UNDECODABLE, f"the pixels cannot be decoded ({name}, {type(error).__name__})"
-        ) from error
-    if pixels.ndim == 2:
-        return untile(pixels, tile_count(dataset)) if is_mosaic(dataset) else pixels[np.newaxis]
-    return pixels
+def _open(path: Path, number: int) -> tuple[_Source, list[Plane]]:
+    with understanding():
+        dataset, pixels = open_pixels(path)
+        return _Source(pixels, Modality.of(dataset)), planes_of(dataset, number)
 
 
-def rescale(stored: NDArray[Any], slope: float, intercept: float) -> NDArray[Any]:
-    """Apply slope and intercept: int16 while whole numbers allow it, else int32, else float32."""
-    if not (slope.is_integer() and intercept.is_integer() and np.issubdtype(stored.dtype, np.integer)):
-        return np.asarray(stored.astype(np.float32) * np.float32(slope) + np.float32(intercept))
-    values = stored.astype(np.int32) * int(slope) + int(intercept)
-    # One below the type's range is left, so that the sign can be turned.
-    fits = int(values.min()) >= -32767 and int(values.max()) <= 32767
-    return values.astype(np.int16) if fits else values
+def _decoded(stack: Stack, sources: Sequence[_Source]) -> NDArray[Any]:
+    """Decode the planes of a stack, [planes, rows, columns]; memory holds the volume and one frame."""
+    places: dict[int, dict[int, int]] = {}
+    for place, plane in enumerate(stack.planes):
+        places.setdefault(plane.file, {})[plane.frame] = place
+    filling = _Filling((len(stack.planes), *stack.planes[0].shape))
+    for file in sorted(places):
+        wanted = {frame: stack.planes[place] for frame, place in places[file].items()}
+        with blaming(sources[file].pixels.path):
+            for frame, values in sources[file].frames(wanted):
+                filling.put(places[file][frame], values)
+    return filling.array
 
 
-def _intensity(stored: NDArray[Any], slope: float, intercept: float, dataset: pydicom.Dataset) -> NDArray[Any]:
-    """Return modality units, growing with brightness."""
-    values = rescale(stored, slope, intercept)
-    return np.negative(values) if text_value(dataset, "PhotometricInterpretation") == "MONOCHROME1" else values
+class _Filling:
+    """An array filled slice by slice, of the narrowest type that holds all slices so far."""
+
+    RANK = (np.dtype(np.int16), np.dtype(np.int32), np.dtype(np.float32))
+
+    def __init__(self, shape: tuple[int, int, int]) -> None:
+        self.array: NDArray[Any] = np.empty(shape, self.RANK[0])
+
+    def put(self, place: int, values: NDArray[Any]) -> None:
+        """Write one slice, widening the array where the slice needs it."""
+        if values.shape != self.array.shape[1:]:
+            text = f"decoded to {values.shape} pixels where the header says {self.array.shape[1:]}"
+            raise RefusalError(Reason.UNDECODABLE, text)
+        if self.RANK.index(values.dtype) > self.RANK.index(self.array.dtype):
+            self.array = self.array.astype(values.dtype)
+        self.array[place] = values
 
 
-def _without_place(dataset: pydicom.Dataset) -> Volume:
+def _without_place(path: Path) -> Volume:
+    """Read an image without a place in the patient: a slice for each frame."""
+    dataset, pixels = open_pixels(path)
+    modality = Modality.of(dataset)
     slope, intercept = first_value(dataset, "RescaleSlope"), first_value(dataset, "RescaleIntercept")
+    filling = _Filling((pixels.frames, *pixels.shape))
+    for place, stored in enumerate(frames_of(pixels)):
+        filling.put(place, modality.apply(stored, float(slope or 1.0), float(intercept or 0.0)))
     row_mm, column_mm = first_value(dataset, "PixelSpacing", "ImagerPixelSpacing") or (1.0, 1.0)
     affine = np.eye(4)
     affine[:3, :3] = CANONICAL_DIRECTIONS.T * (1.0, float(row_mm), float(column_mm))
-    return Volume(_intensity(decode(dataset)[:1], float(slope or 1.0), float(intercept or 0.0), dataset), affine)
+    return Volume(filling.array, affine)

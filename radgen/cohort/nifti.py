@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from radgen.cohort.candidates import Remark
 from radgen.cohort.colours import opaque
-from radgen.cohort.dicom_volumes import rescale
 from radgen.cohort.grids import corner_distance_mm
 from radgen.cohort.headers import VolumeHeader
 from radgen.cohort.inflate import GZIP_MAGIC, inflate, inflated_head
+from radgen.cohort.modality import rescale
 from radgen.cohort.refusal import Reason, RefusalError
 from radgen.imaging.volume import Volume
 

@@ -10,8 +10,9 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 
-from radgen.cohort.dicom_headers import planes_of, text_value
-from radgen.cohort.dicom_volumes import decode, open_dataset
+from radgen.cohort.dicom_elements import text_value
+from radgen.cohort.dicom_frames import planes_of
+from radgen.cohort.dicom_pixels import frames_of, open_pixels
 from radgen.cohort.grids import GRID_TOLERANCE_VOXELS
 from radgen.cohort.label_ids import refuse_unknown, structure_of
 from radgen.cohort.planes import Plane, plane_affine
@@ -45,13 +46,13 @@ def read_segmentation(
     InputError
         A segment's label is named by no structure.
     """
-    dataset = open_dataset(path)
+    dataset, stored = open_pixels(path)
     kind = text_value(dataset, "SegmentationType")
     if kind not in {"BINARY", "LABELMAP"}:
         raise RefusalError(Reason.UNDECODABLE, f"a {kind or 'nameless'} segmentation; BINARY and LABELMAP are read")
     ids = _structure_ids(dataset, structures)
     planes = planes_of(dataset, 0)
-    pixels = decode(dataset)
+    pixels = np.stack(list(frames_of(stored)))
     if len(planes) != len(pixels):
         text = f"{len(planes)} of {len(pixels)} frames say where they lie"
         raise RefusalError(Reason.BAD_GEOMETRY, text)

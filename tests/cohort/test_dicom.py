@@ -19,7 +19,8 @@ from pydicom.uid import (
 )
 
 from radgen.cohort.dicom_headers import read_header
-from radgen.cohort.dicom_volumes import read_grid, read_volume, rescale
+from radgen.cohort.dicom_volumes import read_grid, read_volume
+from radgen.cohort.modality import rescale
 from radgen.cohort.planes import TILT_TOLERANCE_DEGREES
 from radgen.cohort.refusal import Reason, RefusalError
 from radgen.imaging.volume import canonical

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from radgen.cohort.dicom_headers import planes_of
+from radgen.cohort.dicom_frames import planes_of
 from radgen.cohort.dicom_volumes import read_volume
 from radgen.cohort.mosaic import untile
 from radgen.cohort.refusal import Reason, RefusalError
