@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from radgen.annotation.settings import AnnotationSettings
 from radgen.benchmark.settings import ArmSettings, BenchmarkSettings
+from radgen.cohort.archives import ArchiveSettings, archive_table
 from radgen.cohort.phantom.settings import PhantomSettings
 from radgen.cohort.settings import (
     ClassSettings,
@@ -42,6 +43,9 @@ class StudyConfig:
     title: str = setting("", "Heading of the report; the study's name if empty.")
     archive: str = setting(
         "results/demo/archive", "Folder of the images, read only; the demo's phantom writes it itself."
+    )
+    archives: tuple[ArchiveSettings, ...] = setting(
+        (), "Several archives instead of one, each with its name, path, layout, modality, window and channels."
     )
     results: str = setting("results", "Folder under which results go.")
     work: str = setting("work", "Folder for resumable state of long jobs; safe to delete when nothing runs.")
@@ -79,6 +83,10 @@ class StudyConfig:
     def __post_init__(self) -> None:
         if self.device not in {"auto", "cpu", "cuda"}:
             msg = f"device is {self.device!r}; choose auto, cpu or cuda"
+            raise ValueError(msg)
+        archive_table(self.archives)
+        if self.archives and self.phantom is not None:
+            msg = "archives: a study with a phantom reads its own archive; leave out phantom or archives"
             raise ValueError(msg)
         for name, arm in self.arms.items():
             if arm.synthetic is not None and arm.synthetic not in self.sources:

@@ -14,9 +14,12 @@ from typing import Any
 
 from radgen.annotation.waiting import masks_present
 from radgen.benchmark.settings import LOW_ARM, ArmSettings, arm_table
+from radgen.cohort.archives import ArchiveSettings, archive_table
 from radgen.cohort.keys import fingerprint, load_key
+from radgen.cohort.merge_tables import read_merge_table
 from radgen.cohort.settings import PatientKeySettings
 from radgen.config import StudyConfig
+from radgen.errors import ConfigError
 from radgen.paths import StudyPaths
 from radgen.report.settings import StudyFacts
 from radgen.settings import as_plain
@@ -25,9 +28,9 @@ from radgen.trial import trial_of
 # Which sections of the configuration each stage is given, under the names of its `run` parameters.
 STAGE_SECTIONS: Mapping[str, tuple[str, ...]] = {
     "phantom": ("phantom",),
-    "inventory": ("inventory", "patient_key"),
+    "inventory": ("inventory", "archives", "patient_key"),
     "cohort": ("cohort", "classes", "structures", "limit"),
-    "slices": ("slices", "classes", "structures"),
+    "slices": ("slices", "classes", "structures", "archives"),
     "slices_gather": ("cohort", "classes", "limit"),
     "gather": (),
     "encoder": ("encoder", "source_settings", "low", "classes"),
@@ -57,7 +60,14 @@ class Study:
 
     @classmethod
     def of(cls, config: StudyConfig) -> Study:
-        """Prepare a study; a limit on patients turns it into a trial with small budgets."""
+        """Prepare a study; a limit on patients turns it into a trial with small budgets.
+
+        Raises
+        ------
+        ConfigError
+            A merge table cannot be read, or two archives bring one.
+        """
+        config = with_merged_structures(config)
         return cls(config if config.limit.patients is None else trial_of(config))
 
     @cached_property
@@ -71,6 +81,12 @@ class Study:
     def shards(self) -> list[str]:
         """Shard numbers as they stand in file names."""
         return [f"{number:03d}" for number in range(self.config.inventory.shards)]
+
+    @property
+    def archives(self) -> dict[str, ArchiveSettings]:
+        """The archives by name; a study's only archive has the empty name."""
+        config = self.config
+        return archive_table(config.archives) or {"": ArchiveSettings(path=config.archive)}
 
     @property
     def has_masks(self) -> bool:
@@ -145,7 +161,12 @@ class Study:
         self, stage: str, *, source: str | None = None, task: str | None = None, arm: str | None = None
     ) -> dict[str, Any]:
         """Return the sections of one stage as plain data, under the names of its `run` parameters."""
-        special: dict[str, Any] = {"patient_key": self._patient_key, "facts": self._facts, "arms": self._all_arms}
+        special: dict[str, Any] = {
+            "patient_key": self._patient_key,
+            "facts": self._facts,
+            "arms": self._all_arms,
+            "archives": self._archives_without_places,
+        }
         values: dict[str, Any] = {}
         for name in STAGE_SECTIONS[stage]:
             if name == "source_settings":
@@ -164,6 +185,10 @@ class Study:
 
     def _all_arms(self) -> dict[str, ArmSettings]:
         return {name: self._resolved(arm) for task in self.tasks for name, arm in self.arms(task).items()}
+
+    def _archives_without_places(self) -> dict[str, ArchiveSettings]:
+        """Return the archives without paths: where they lie changes no bytes, and merge tables are read already."""
+        return {name: _without_places(archive) for name, archive in self.archives.items()}
 
     def _patient_key(self) -> PatientKeySettings:
         config = self.config
@@ -189,6 +214,31 @@ class Study:
             awaiting=awaiting or None,
             absent=self.absent(),
         )
+
+
+def _without_places(archive: ArchiveSettings) -> ArchiveSettings:
+    labels = archive.labels and dataclasses.replace(archive.labels, merge=None)
+    return dataclasses.replace(archive, path="", labels=labels)
+
+
+def with_merged_structures(config: StudyConfig) -> StudyConfig:
+    """Fill in the structures that an archive's merge table names, where the study names none itself.
+
+    Raises
+    ------
+    ConfigError
+        A table cannot be read, or there are several.
+    """
+    tables = {archive.labels.merge for archive in config.archives if archive.labels is not None} - {None}
+    if not tables or config.structures.names:
+        return config
+    if len(tables) > 1:
+        names = ", ".join(sorted(map(str, tables)))
+        msg = f"archives: {len(tables)} merge tables ({names}), but a study has one set of labels; keep one table"
+        raise ConfigError(msg)
+    merged = read_merge_table(Path(str(tables.pop())))
+    structures = dataclasses.replace(config.structures, names=merged.names, map=merged.map)
+    return dataclasses.replace(config, structures=structures)
 
 
 def arm_in_words(arm: ArmSettings) -> str:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shlex
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from radgen.cohort.archives import Roots
+from radgen.cohort.layouts import module_of
 from radgen.config import StudyConfig, load_config
 from radgen.errors import ConfigError
 from radgen.paths import WILDCARDS, StudyPaths
@@ -83,11 +86,10 @@ class Plan:
                 f"name the CONFIG of your own study, which `radgen init {config.archive}` writes"
             )
             raise ConfigError(msg)
-        if config.phantom is None and not Path(config.archive).is_dir():
-            msg = (
-                f"archive {config.archive}: no such folder; set `archive:` (or ARCHIVE=...) to the folder of the images"
-            )
-            raise ConfigError(msg)
+        for folder in [] if self.has_phantom else self.roots.folders.values():
+            if not folder.is_dir():
+                msg = f"archive {folder}: no such folder; set `archive:` (or ARCHIVE=...) to the folder of the images"
+                raise ConfigError(msg)
         for name in ("patient_table", "labels_table", "split_file", "group_table", "key_file"):
             value = getattr(config, name)
             if value and self.optional(name) and not Path(self._located(value)).is_file():
@@ -103,8 +105,8 @@ class Plan:
 
     def _located(self, value: str) -> str:
         """Return a table's path: as given, or inside the archive when it stands there."""
-        inside = Path(self.archive) / value
-        return value if Path(value).is_file() or not inside.is_file() else str(inside)
+        places = [Path(value), *(folder / value for folder in self.roots.folders.values())]
+        return next((str(place) for place in places if place.is_file()), value)
 
     # ------------------------------------------------------------ what is in the DAG
 
@@ -114,14 +116,23 @@ class Plan:
         return self.study.config.phantom is not None
 
     @property
-    def archive(self) -> str:
-        """Folder of the images."""
-        return f"{self.path.root}/archive" if self.has_phantom else self.study.config.archive
+    def roots(self) -> Roots:
+        """Where the archives lie; a phantom is put among the results."""
+        if self.has_phantom:
+            return Roots({"": Path(self.path.root, "archive")})
+        return Roots({name: Path(archive.path) for name, archive in self.study.archives.items()})
 
     @property
-    def archive_input(self) -> str:
-        """What the inventory waits for: the phantom's manifest, or the archive folder itself."""
-        return self.path("phantom.manifest") if self.has_phantom else self.archive
+    def archive(self) -> str:
+        """Folders of the images as words of a command line."""
+        return shlex.join(self.roots.words())
+
+    @property
+    def archive_input(self) -> list[str]:
+        """What the inventory waits for: the phantom's manifest, or the archive folders themselves."""
+        if self.has_phantom:
+            return [self.path("phantom.manifest")]
+        return [str(folder) for folder in self.roots.folders.values()]
 
     @property
     def archive_changes(self) -> dict[str, Callable[[Any], int]]:
@@ -129,7 +140,8 @@ class Plan:
 
         A phantom archive is made within the DAG, and its manifest tells.
         """
-        return {} if self.has_phantom else {"changed_ns": lambda _wildcards: newest_folder_ns(Path(self.archive))}
+        folders = [] if self.has_phantom else list(self.roots.folders.values())
+        return {"changed_ns": lambda _wildcards: max(map(newest_folder_ns, folders))} if folders else {}
 
     @property
     def shards(self) -> list[str]:
@@ -219,7 +231,9 @@ class Plan:
         if importlib.util.find_spec(module) is None:
             msg = f"code({stage!r}): radgen/stages has no such stage; correct the name in workflow/rules"
             raise ConfigError(msg)
-        return code_digest(module)
+        layouts = {archive.layout for archive in self.study.archives.values()} if stage == "inventory" else set()
+        adapters = sorted(name for layout in layouts if (name := module_of(layout)) is not None)
+        return "-".join(code_digest(name) for name in (module, *adapters))
 
     # ------------------------------------------------------------ resources
 

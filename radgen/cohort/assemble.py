@@ -181,7 +181,7 @@ def needed_splits(settings: CohortSettings) -> list[str]:
 
 
 def _has_share(split: str, settings: CohortSettings) -> bool:
-    return not settings.ranges and getattr(settings, split) > 0
+    return not settings.ranges and (settings.given_splits or getattr(settings, split) > 0)
 
 
 def _drop(row: Row, reason: Reason, sentence: str) -> list[Row]:

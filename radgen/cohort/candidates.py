@@ -52,8 +52,12 @@ class Candidate:
         Along the canonical axes.
     masks, mask_kind
         Mask files and how they are read (seg | nifti).
+    mask_labels
+        For each mask file the structure that it shows as a whole; empty where it holds label numbers.
     remarks
         What is unusual about it, and how the reader treats it.
+    archive, case, split
+        Name of the archive; what the layout calls the case, and the split it fixes (see `layouts.FileFacts`).
     """
 
     format: str
@@ -70,7 +74,11 @@ class Candidate:
     frame_of_reference: str = ""
     masks: tuple[str, ...] = ()
     mask_kind: str | None = None
+    mask_labels: tuple[str, ...] = ()
     remarks: tuple[Remark, ...] = ()
+    archive: str = ""
+    case: str = ""
+    split: str = ""
 
     @property
     def folder(self) -> PurePosixPath:

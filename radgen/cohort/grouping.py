@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from radgen.cohort.candidates import Candidate, Refused
 from radgen.cohort.dicom_headers import DicomHeader
 from radgen.cohort.dicom_series import dicom_series
 from radgen.cohort.headers import VolumeHeader
+from radgen.cohort.layouts import FileFacts
 from radgen.cohort.refusal import Reason
 from radgen.cohort.scan import ScannedFile
 from radgen.cohort.settings import InventorySettings
@@ -19,15 +21,26 @@ NNUNET_CHANNEL = re.compile(r"_(\d{4})$")
 
 
 def find_candidates(
-    files: Sequence[ScannedFile], settings: InventorySettings
+    files: Sequence[ScannedFile], settings: InventorySettings, facts: Mapping[str, FileFacts] | None = None
 ) -> tuple[list[Candidate], list[Refused], list[ScannedFile]]:
-    """Group readable files into series.
+    """Group readable files of one archive into series.
+
+    Parameters
+    ----------
+    files
+        Of the archive.
+    settings
+        How images and masks are recognised.
+    facts
+        What the archive's layout says of its files, by path; without a layout, names and folders decide.
 
     Returns
     -------
     candidates, refused, masks
-        The masks are DICOM SEG and NIfTI label files, still without their images.
+        The masks (DICOM SEG, label volumes and pictures) are still without their images.
     """
+    if facts is not None:
+        return _by_layout(files, settings, facts)
     refused = [Refused(file.path, *file.refusal) for file in files if file.refusal is not None]
     readable = [file for file in files if file.refusal is None]
     masks = [file for file in readable if _is_mask(file, settings)]
@@ -38,10 +51,40 @@ def find_candidates(
         text = "a picture in an archive of volumes"
         refused.extend(Refused(file.path, Reason.SIDE_FILE, text) for file in pictures)
     else:
-        candidates = [
-            _nameless(file, file.header, settings) for file in pictures if isinstance(file.header, VolumeHeader)
-        ]
+        candidates = _pictures(images, settings)
     return candidates, refused, masks
+
+
+def _by_layout(
+    files: Sequence[ScannedFile], settings: InventorySettings, facts: Mapping[str, FileFacts]
+) -> tuple[list[Candidate], list[Refused], list[ScannedFile]]:
+    known = [file for file in files if file.path in facts]
+    text = "the archive's layout has no place for the file"
+    refused = [Refused(file.path, Reason.SIDE_FILE, text) for file in files if file.path not in facts]
+    # A mask may be a table of outlines, which is no image of its own.
+    masks = [file for file in known if facts[file.path].role == "mask" and (file.header or _is_table(file))]
+    taken = {file.path for file in masks}
+    refused += [Refused(file.path, *file.refusal) for file in known if file.refusal and file.path not in taken]
+    images = [file for file in known if file.header is not None and file.path not in taken]
+    candidates = dicom_series(images, settings, refused) + _volume_series(images, settings)
+    candidates += _pictures(images, settings)
+    return [_with_facts(item, facts[item.paths[0]]) for item in candidates], refused, masks
+
+
+def _is_table(file: ScannedFile) -> bool:
+    return file.refusal is not None and file.refusal[0] == Reason.SIDE_FILE
+
+
+def _with_facts(candidate: Candidate, facts: FileFacts) -> Candidate:
+    return replace(
+        candidate,
+        patient=facts.patient or candidate.patient,
+        modality=facts.modality or candidate.modality,
+        anatomy=facts.anatomy or candidate.anatomy,
+        tag_value=facts.class_value or candidate.tag_value,
+        case=facts.case,
+        split=facts.split,
+    )
 
 
 def without_nifti_suffix(name: str) -> str:
@@ -74,6 +117,14 @@ def _volume_series(images: Iterable[ScannedFile], settings: InventorySettings) -
         repeats = file.header.volumes if settings.repeats == "all" else 1
         candidates.extend(_nameless(file, file.header, settings, number) for number in range(repeats))
     return candidates
+
+
+def _pictures(images: Iterable[ScannedFile], settings: InventorySettings) -> list[Candidate]:
+    return [
+        _nameless(file, file.header, settings)
+        for file in images
+        if isinstance(file.header, VolumeHeader) and file.header.format == "picture"
+    ]
 
 
 def _nameless(file: ScannedFile, header: VolumeHeader, settings: InventorySettings, number: int = 0) -> Candidate:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from radgen.cohort.archives import ArchiveSettings, Roots
 from radgen.cohort.candidates import Candidate, Refused
 from radgen.cohort.dicom_headers import DicomHeader
-from radgen.cohort.grouping import find_candidates
+from radgen.cohort.grouping import NNUNET_CHANNEL, find_candidates, without_nifti_suffix
 from radgen.cohort.keys import hashed_id, patient_key
+from radgen.cohort.layouts import FileFacts, load_layout
 from radgen.cohort.mask_layout import attach_masks
 from radgen.cohort.patients import name_patients, row_number
 from radgen.cohort.refusal import Reason
@@ -35,16 +37,24 @@ class Inventory:
 
 
 def take_inventory(
-    archive: Path, settings: InventorySettings, key: bytes, *, patient_table: Path | None = None, workers: int = 1
+    roots: Roots,
+    settings: InventorySettings,
+    key: bytes,
+    *,
+    archives: Mapping[str, ArchiveSettings] | None = None,
+    patient_table: Path | None = None,
+    workers: int = 1,
 ) -> Inventory:
-    """Look through an archive without decoding pixels (thumbnails for `patient_from: none` apart).
+    """Look through archives without decoding pixels (thumbnails for `patient_from: none` apart).
 
     Parameters
     ----------
-    archive
-        Folder of DICOM trees, NIfTI layouts or picture folders.
+    roots
+        Where the archives lie.
     settings
         How files, patients and masks are recognised.
+    archives
+        What each archive is, by name; by default one without a layout.
     key
         From `keys.load_key`.
     patient_table
@@ -55,19 +65,16 @@ def take_inventory(
     Raises
     ------
     CohortError
-        The archive holds no readable series, or no patient is found.
+        The archives hold no readable series, or no patient is found.
     """
-    files = scan_archive(archive, settings.class_tag, workers, int(settings.max_gigavoxels * 1e9))
-    candidates, refused, masks = find_candidates(files, settings)
-    candidates, misfits = attach_masks(candidates, masks)
-    refused += misfits
+    files, candidates, refused = look_through(roots, settings, archives or {"": ArchiveSettings()}, workers)
     if not candidates:
         msg = (
-            f"{archive}: no readable series among {len(files)} files ({reasons(refused) or 'it is empty'}); "
-            "check the archive's path and format"
+            f"{', '.join(roots.words())}: no readable series among {len(files)} files "
+            f"({reasons(refused) or 'it is empty'}); check the archive's path and format"
         )
         raise CohortError(msg)
-    candidates, notes = name_patients(candidates, settings, archive, patient_table, workers)
+    candidates, notes = name_patients(candidates, settings, roots, patient_table, workers)
     text = f"patient_from: {settings.patient_from} finds no patient for the file"
     nobody = [candidate for candidate in candidates if not candidate.patient]
     for candidate in nobody:
@@ -82,6 +89,89 @@ def take_inventory(
         files=_file_rows(files, candidates, refused, key),
         notes=notes | _counts(named, files, refused),
     )
+
+
+def look_through(
+    roots: Roots, settings: InventorySettings, archives: Mapping[str, ArchiveSettings], workers: int = 1
+) -> tuple[list[ScannedFile], list[Candidate], list[Refused]]:
+    """Scan every archive, group its files as its layout says, and give images their masks across archives."""
+    files: list[ScannedFile] = []
+    candidates: list[Candidate] = []
+    refused: list[Refused] = []
+    masks: list[ScannedFile] = []
+    facts: dict[str, FileFacts] = {}
+    holders = {archive.labels.archive for archive in archives.values() if archive.labels is not None}
+    for name, archive in sorted(archives.items()):
+        found = _scan(roots, name, settings, workers)
+        described = _describe(roots, archive, found, holds_labels=name in holders)
+        own = replace(
+            settings, modality=archive.modality or settings.modality, anatomy=archive.anatomy or settings.anatomy
+        )
+        series, problems, labels = find_candidates(found, own, described)
+        files += found
+        candidates += [_in_archive(item, archive, several=len(archives) > 1) for item in series]
+        refused += problems
+        masks += labels
+        facts |= described or {}
+    labels_of = {name: archive.labels.archive for name, archive in archives.items() if archive.labels is not None}
+    candidates, misfits = attach_masks(candidates, masks, facts, labels_of)
+    return files, candidates, refused + misfits
+
+
+def _scan(roots: Roots, name: str, settings: InventorySettings, workers: int) -> list[ScannedFile]:
+    prefix = Roots.prefix(name)
+    return [
+        replace(file, path=prefix + file.path)
+        for file in scan_archive(roots.folders[name], settings.class_tag, workers, int(settings.max_gigavoxels * 1e9))
+    ]
+
+
+def _describe(
+    roots: Roots, archive: ArchiveSettings, files: Sequence[ScannedFile], *, holds_labels: bool
+) -> dict[str, FileFacts] | None:
+    """Return what an archive's layout says of its files, None where nothing is arranged.
+
+    Without a layout, every file of an archive of label maps is a mask, and its name is its case.
+    """
+    describe = load_layout(archive.layout)
+    if describe is None:
+        masks = {file.path: FileFacts(role="mask", case=case_name(file.path)) for file in files}
+        return masks if holds_labels else None
+    prefix = Roots.prefix(archive.name)
+    paths = [file.path.removeprefix(prefix) for file in files]
+    found = describe(roots.folders[archive.name], paths)
+    return {
+        prefix + path: replace(fact, mask_of=prefix + fact.mask_of if fact.mask_of else "")
+        for path, fact in found.items()
+    }
+
+
+def _in_archive(candidate: Candidate, archive: ArchiveSettings, *, several: bool) -> Candidate:
+    """Tell a series its archive; a patient named by a layout is told from namesakes in other archives."""
+    patient = candidate.patient
+    if several and patient is not None and archive.layout != "auto":
+        patient = f"{archive.name}/{patient}"
+    case = candidate.case
+    if archive.labels is not None and not case:
+        case = case_name(candidate.paths[0])
+    return replace(
+        candidate,
+        archive=archive.name,
+        patient=patient,
+        case=case,
+        modality=archive.modality or candidate.modality,
+        anatomy=archive.anatomy or candidate.anatomy,
+    )
+
+
+def case_name(path: str) -> str:
+    """Return what a file name says of its case: the name without its suffix and without an nnU-Net channel.
+
+    >>> case_name("ct/imagesTr/liver_12_0000.nii.gz")
+    'liver_12'
+    """
+    name = without_nifti_suffix(PurePosixPath(path).name)
+    return NNUNET_CHANNEL.sub("", PurePosixPath(name).stem if name == PurePosixPath(path).name else name)
 
 
 def reasons(refused: Sequence[Refused]) -> str:
@@ -106,6 +196,7 @@ def _index_row(
         "study_key": hashed_id(key, "study", candidate.study),
         "patient_key": patient,
         "shard": derive_seed("shard", patient) % settings.shards,
+        "archive": candidate.archive,
         "format": candidate.format,
         "modality": candidate.modality,
         "anatomy": candidate.anatomy,
@@ -115,12 +206,14 @@ def _index_row(
         "spacing_slice_mm": slice_mm,
         "spacing_row_mm": row_mm,
         "spacing_col_mm": col_mm,
-        "tag_value": candidate.tag_value,
+        "class_value": candidate.tag_value,
+        "given_split": candidate.split,
         "row_number": row_number(candidate.paths[0], settings) if candidate.format == "picture" else None,
         "repeat": candidate.repeat,
         "file_ids": [hashed_id(key, "file", path) for path in candidate.paths],
         "mask_ids": [hashed_id(key, "file", path) for path in candidate.masks],
         "mask_kind": candidate.mask_kind,
+        "mask_labels": list(candidate.mask_labels),
         "remarks": [asdict(remark) for remark in candidate.remarks],
         "digest": state.hexdigest(),
     }

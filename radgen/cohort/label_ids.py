@@ -55,6 +55,19 @@ def map_numbers(labels: NDArray[Any], structures: StructureSettings) -> NDArray[
     return np.asarray(table[whole])
 
 
+def show_one(mask: NDArray[Any], label: str, structures: StructureSettings) -> NDArray[np.uint8]:
+    """Paint the one structure that a whole mask file shows, wherever the mask is not 0.
+
+    Raises
+    ------
+    InputError
+        No structure is called so, and such labels are not to become background.
+    """
+    number = structure_of(label, structures)
+    refuse_unknown([label] if number == 0 else [], structures)
+    return np.where(mask != 0, np.uint8(number), np.uint8(0))
+
+
 def structure_of(label: str, structures: StructureSettings) -> int:
     """Return the structure id that a segment label stands for, 0 when no structure names it; case does not matter."""
     for name in structures.names:

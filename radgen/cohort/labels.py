@@ -46,8 +46,8 @@ def label_series(
     notes: dict[str, Any] = {}
     if classes.by == "folder":
         found = [_from_folder(files[row["file_ids"][0]]["path"], meaning) for row in rows]
-    elif classes.by == "tag":
-        found = [{row["tag_value"]} - {""} for row in rows]
+    elif classes.by in {"tag", "layout"}:
+        found = [{row["class_value"]} - {""} for row in rows]
     else:
         found, notes = _from_table(rows, files, classes, table)
     names, problems = [], []

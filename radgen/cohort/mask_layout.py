@@ -1,65 +1,132 @@
-"""Which mask belongs to which image: by DICOM reference, by nnU-Net folders, or by lying beside it."""
+"""Which mask belongs to which image: by the layout, by DICOM reference, by nnU-Net folders, or by lying beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from radgen.cohort.candidates import Candidate, Refused
 from radgen.cohort.dicom_headers import DicomHeader
 from radgen.cohort.grouping import NNUNET_CHANNEL, without_nifti_suffix
+from radgen.cohort.headers import VolumeHeader
+from radgen.cohort.layouts import FileFacts
 from radgen.cohort.refusal import Reason
 from radgen.cohort.scan import ScannedFile
 
+# Of masks of several kinds for one series, those of the first kind here are used.
+PREFERRED_KINDS = ("seg", "nifti", "nrrd", "picture_stack", "picture")
+
+
+@dataclass(frozen=True)
+class _Mask:
+    """One mask file on its way to its image."""
+
+    kind: str
+    path: str
+    label: str
+    mask_of: str
+
 
 def attach_masks(
-    candidates: Sequence[Candidate], masks: Sequence[ScannedFile]
+    candidates: Sequence[Candidate],
+    masks: Sequence[ScannedFile],
+    facts: Mapping[str, FileFacts] | None = None,
+    labels_of: Mapping[str, str] | None = None,
 ) -> tuple[list[Candidate], list[Refused]]:
     """Give each candidate its masks.
 
-    A DICOM SEG goes to the series it references, else to the only series of its frame of reference. A file in
-    `labelsTr` goes to the image of the same name in `imagesTr` (with or without a channel suffix). Any other NIfTI mask
-    goes to the image in its folder, below its folder or below its parent, whichever first holds exactly one.
+    What a layout says comes first: the file a mask belongs to, else the case. Otherwise a DICOM SEG goes to the series
+    it references, else to the only series of its frame of reference. A file in `labelsTr` goes to the image of the same
+    name in `imagesTr` (with or without a channel suffix). Any other label volume goes to the image in its folder, below
+    its folder or below its parent, whichever first holds exactly one.
+
+    Parameters
+    ----------
+    candidates, masks
+        Of all archives.
+    facts
+        What layouts say, by path.
+    labels_of
+        Archive of images to the archive that holds their label maps, where that is another one.
 
     Returns
     -------
     candidates, refused
-        Candidates with `masks` and `mask_kind`; masks that fit no image or several.
+        Candidates with `masks`, `mask_kind` and `mask_labels`; masks that fit no image or several.
     """
-    finder = _Finder(candidates)
-    found: dict[int, list[tuple[str, str]]] = {}
+    finder = _Finder(candidates, labels_of or {})
+    found: dict[int, list[_Mask]] = {}
     refused = []
-    for mask in masks:
-        kind = "seg" if isinstance(mask.header, DicomHeader) else "nifti"
-        places = finder.by_reference(mask.header) if isinstance(mask.header, DicomHeader) else finder.by_path(mask.path)
+    for file in masks:
+        fact = (facts or {}).get(file.path, FileFacts())
+        places = finder.by_facts(file.path, fact) or finder.by_content(file)
         if not places:
             text = "no image of this archive belongs to the mask, or several might"
-            refused.append(Refused(mask.path, Reason.MASK_WITHOUT_IMAGE, text))
+            refused.append(Refused(file.path, Reason.MASK_WITHOUT_IMAGE, text))
         for place in places:
-            found.setdefault(place, []).append((kind, mask.path))
+            mask = _Mask(fact.mask_kind or kind_of(file), file.path, fact.label, fact.mask_of)
+            found.setdefault(place, []).append(mask)
     finished = []
     for place, candidate in enumerate(candidates):
-        pairs = sorted(found.get(place, []), reverse=True)
-        kinds = {kind for kind, _ in pairs}
-        used = "seg" if "seg" in kinds else "nifti" if kinds else None
-        text = "a NIfTI mask of a series that has a DICOM SEG"
-        refused.extend(Refused(path, Reason.DUPLICATE, text, candidate.series) for k, path in pairs if k != used)
-        paths = tuple(sorted(path for k, path in pairs if k == used))
-        finished.append(replace(candidate, masks=paths, mask_kind=used))
+        chosen, others = _choose(found.get(place, []), candidate)
+        refused.extend(others)
+        finished.append(
+            replace(
+                candidate,
+                masks=tuple(mask.path for mask in chosen),
+                mask_kind=chosen[0].kind if chosen else None,
+                mask_labels=tuple(mask.label for mask in chosen),
+            )
+        )
     return finished, refused
+
+
+def kind_of(file: ScannedFile) -> str:
+    """Return how a mask is read, as its content tells."""
+    if isinstance(file.header, DicomHeader):
+        return "seg"
+    return file.header.format if isinstance(file.header, VolumeHeader) else "picture"
+
+
+def _choose(masks: Sequence[_Mask], candidate: Candidate) -> tuple[list[_Mask], list[Refused]]:
+    """Return the masks that a series keeps, in order, and those it does not."""
+    kinds = sorted({mask.kind for mask in masks}, key=lambda kind: (_rank(kind), kind))
+    chosen = sorted((mask for mask in masks if mask.kind in kinds[:1]), key=lambda mask: mask.path)
+    text = f"a {kinds[-1]} mask of a series that has a {kinds[0]} mask" if kinds else ""
+    others = [
+        Refused(mask.path, Reason.DUPLICATE, text, candidate.series) for mask in masks if mask.kind not in kinds[:1]
+    ]
+    if kinds[:1] != ["picture_stack"]:
+        return chosen, others
+    by_slice = {mask.mask_of: mask for mask in chosen}
+    if set(by_slice) == set(candidate.paths) and len(by_slice) == len(chosen):
+        return [by_slice[path] for path in candidate.paths], others
+    text = f"{len(by_slice)} masks for the {len(candidate.paths)} slices of a series; each slice needs one"
+    return [], others + [
+        Refused(mask.path, Reason.MASK_WITHOUT_IMAGE, text, candidate.series, len(chosen), "masks") for mask in chosen
+    ]
+
+
+def _rank(kind: str) -> int:
+    return PREFERRED_KINDS.index(kind) if kind in PREFERRED_KINDS else len(PREFERRED_KINDS)
 
 
 class _Finder:
     """Looks candidates up by what masks say of them; answers are places in the list of candidates."""
 
-    def __init__(self, candidates: Sequence[Candidate]) -> None:
+    def __init__(self, candidates: Sequence[Candidate], labels_of: Mapping[str, str]) -> None:
+        self._by_file = {path: place for place, candidate in enumerate(candidates) for path in candidate.paths}
+        self._by_layout_case: dict[tuple[str, str], list[int]] = {}
         self._by_series: dict[str, list[int]] = {}
         self._by_frame: dict[str, list[int]] = {}
         self._by_folder: dict[PurePosixPath, list[int]] = {}
         self._below: dict[PurePosixPath, list[int]] = {}
         self._by_case: dict[tuple[PurePosixPath, str], list[int]] = {}
         for place, candidate in enumerate(candidates):
+            if candidate.case:
+                for archive in {candidate.archive, labels_of.get(candidate.archive, candidate.archive)}:
+                    self._by_layout_case.setdefault((archive, candidate.case), []).append(place)
             series = candidate.series.split(" ")[0] if candidate.format == "dicom" else candidate.series
             self._by_series.setdefault(series, []).append(place)
             if candidate.frame_of_reference:
@@ -70,6 +137,19 @@ class _Finder:
             name = without_nifti_suffix(PurePosixPath(candidate.paths[0]).name)
             for case in {name, NNUNET_CHANNEL.sub("", name)}:
                 self._by_case.setdefault((candidate.folder, case), []).append(place)
+
+    def by_facts(self, path: str, facts: FileFacts) -> list[int]:
+        """Look up what a layout says of a mask: the file it belongs to, else the case."""
+        if facts.mask_of:
+            return [self._by_file[facts.mask_of]] if facts.mask_of in self._by_file else []
+        archive = path.partition("/")[0]
+        if not facts.case:
+            return []
+        return self._by_layout_case.get((archive, facts.case), self._by_layout_case.get(("", facts.case), []))
+
+    def by_content(self, mask: ScannedFile) -> list[int]:
+        """Look up what a mask's header or its place in the folders says."""
+        return self.by_reference(mask.header) if isinstance(mask.header, DicomHeader) else self.by_path(mask.path)
 
     def by_reference(self, header: DicomHeader) -> list[int]:
         for series in header.referenced_series:

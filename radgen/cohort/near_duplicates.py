@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from radgen.cohort import dicom_volumes, nifti, pictures
+from radgen.cohort.archives import Roots
 from radgen.cohort.candidates import Candidate
 from radgen.cohort.refusal import RefusalError
 from radgen.imaging.volume import canonical
@@ -23,14 +23,14 @@ ROWS_PER_BLOCK = 1024
 FILES_PER_TASK = 32
 
 
-def cluster(candidates: Sequence[Candidate], archive: Path, correlation: float, workers: int) -> list[str]:
+def cluster(candidates: Sequence[Candidate], roots: Roots, correlation: float, workers: int) -> list[str]:
     """Group series whose middle slices are nearly the same picture.
 
     Parameters
     ----------
     candidates
         Series; each is represented by its middle slice.
-    archive
+    roots
         Where their files lie.
     correlation
         Two thumbnails with at least this normalised correlation are linked, and links are followed.
@@ -43,7 +43,7 @@ def cluster(candidates: Sequence[Candidate], archive: Path, correlation: float, 
         A group's name for each series, made from the first of its members' identifiers, so that a group keeps its
         name when unlike series are added. A series without a readable picture is its own group.
     """
-    make = partial(thumbnail, archive)
+    make = partial(thumbnail, roots)
     if workers == 1 or len(candidates) < 4 * FILES_PER_TASK:
         thumbnails = [make(candidate) for candidate in candidates]
     else:
@@ -61,10 +61,10 @@ def cluster(candidates: Sequence[Candidate], archive: Path, correlation: float, 
     return [f"group {members[_top(root, place)]}" for place in range(len(candidates))]
 
 
-def thumbnail(archive: Path, candidate: Candidate) -> NDArray[np.float32] | None:
+def thumbnail(roots: Roots, candidate: Candidate) -> NDArray[np.float32] | None:
     """Return the middle slice as a unit vector of detail, float32 [THUMBNAIL_PX squared]; None if there is none."""
     try:
-        picture = _middle_slice(archive, candidate)
+        picture = _middle_slice(roots, candidate)
     except RefusalError:
         return None
     size = (THUMBNAIL_PX, THUMBNAIL_PX)
@@ -74,8 +74,8 @@ def thumbnail(archive: Path, candidate: Candidate) -> NDArray[np.float32] | None
     return None if length == 0 else detail / np.float32(length)
 
 
-def _middle_slice(archive: Path, candidate: Candidate) -> NDArray[np.generic]:
-    paths = [archive / path for path in candidate.paths]
+def _middle_slice(roots: Roots, candidate: Candidate) -> NDArray[np.generic]:
+    paths = [roots.locate(path) for path in candidate.paths]
     if candidate.format == "picture":
         return pictures.read_picture(paths[0])
     if candidate.format == "nifti":

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from radgen.cohort.archives import Roots
 from radgen.cohort.candidates import Candidate
 from radgen.cohort.csv_tables import names_of, read_pairs
 from radgen.cohort.near_duplicates import cluster
@@ -16,7 +17,7 @@ from radgen.errors import CohortError
 
 
 def name_patients(
-    candidates: Sequence[Candidate], settings: InventorySettings, archive: Path, table: Path | None, workers: int
+    candidates: Sequence[Candidate], settings: InventorySettings, roots: Roots, table: Path | None, workers: int
 ) -> tuple[list[Candidate], dict[str, Any]]:
     """Fill in each candidate's patient as `patient_from` says.
 
@@ -26,8 +27,8 @@ def name_patients(
         Series of the archive.
     settings
         How patients are told apart.
-    archive
-        Read only where near-duplicates are looked for.
+    roots
+        Of the archives, read only where near-duplicates are looked for.
     table
         For `table`: CSV with columns file (path, file name, or a folder of the path) and patient.
     workers
@@ -46,7 +47,7 @@ def name_patients(
     notes: dict[str, Any] = {"patient_from": settings.patient_from}
     if settings.patient_from == "none":
         notes["claim"] = "no patient-level claim: series were grouped by near-duplicates alone"
-        names: list[str | None] = list(cluster(candidates, archive, settings.duplicate_correlation, workers))
+        names: list[str | None] = list(cluster(candidates, roots, settings.duplicate_correlation, workers))
     elif settings.patient_from == "table":
         names, counts = _from_table(candidates, table)
         notes["patient_table"] = counts
@@ -68,7 +69,7 @@ def row_number(path: str, settings: InventorySettings) -> int | None:
 
 
 def _from_path(candidate: Candidate, settings: InventorySettings) -> str | None:
-    if settings.patient_from == "tag":
+    if settings.patient_from in {"tag", "layout"}:
         return candidate.patient
     if settings.patient_from == "regex":
         found = re.search(settings.patient_regex, candidate.paths[0])

@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from radgen.cohort import dicom_volumes, nifti, pictures
+from radgen.cohort.archives import Roots
 from radgen.cohort.grids import on_grid
-from radgen.cohort.label_ids import map_numbers
+from radgen.cohort.label_ids import map_numbers, show_one
 from radgen.cohort.refusal import Reason, RefusalError, blaming
 from radgen.cohort.segmentations import read_segmentation
 from radgen.cohort.settings import StructureSettings
@@ -20,22 +21,22 @@ from radgen.errors import InputError
 from radgen.imaging.volume import Volume
 
 
-def file_paths(files: Path, archive: Path, ids: Iterable[str] | None = None) -> dict[str, Path]:
+def file_paths(files: Path, roots: Roots, ids: Iterable[str] | None = None) -> dict[str, Path]:
     """Read the private table and return where each file lies.
 
     Parameters
     ----------
     files
         private/files.parquet.
-    archive
-        The archive's folder.
+    roots
+        Where the archives lie.
     ids
         Only these file ids; all of them by default.
     """
     table = pq.read_table(files, columns=["file_id", "path"])
     wanted = None if ids is None else set(ids)
     pairs = zip(table.column("file_id").to_pylist(), table.column("path").to_pylist(), strict=True)
-    return {file_id: archive / path for file_id, path in pairs if wanted is None or file_id in wanted}
+    return {file_id: roots.locate(path) for file_id, path in pairs if wanted is None or file_id in wanted}
 
 
 def read_series(series_row: Mapping[str, Any], files: Mapping[str, Path]) -> Volume:
@@ -98,13 +99,14 @@ def read_mask(
     if not series_row["mask_ids"]:
         return None
     shape, affine = _grid(series_row, files) if image is None else (image.array.shape, image.affine)
-    merged = np.zeros(shape, dtype=np.uint8)
-    for mask_id, path in zip(series_row["mask_ids"], _paths(series_row["mask_ids"], files), strict=True):
+    grid = (shape[0], shape[1], shape[2]), affine
+    merged = np.zeros(grid[0], dtype=np.uint8)
+    paths = _paths(series_row["mask_ids"], files)
+    shown = series_row["mask_labels"] or [""] * len(paths)
+    for mask_id, path, label in zip(series_row["mask_ids"], paths, shown, strict=True):
         try:
             with blaming(path):
-                labels = _read_labels(
-                    str(series_row["mask_kind"]), path, (shape[0], shape[1], shape[2]), affine, structures
-                )
+                labels = _read_labels(str(series_row["mask_kind"]), path, grid, structures, label)
         except RefusalError:
             raise
         except InputError as error:
@@ -115,12 +117,16 @@ def read_mask(
 
 
 def _read_labels(
-    kind: str, path: Path, shape: tuple[int, int, int], affine: NDArray[np.float64], structures: StructureSettings
+    kind: str,
+    path: Path,
+    grid: tuple[tuple[int, int, int], NDArray[np.float64]],
+    structures: StructureSettings,
+    label: str,
 ) -> NDArray[np.uint8]:
     if kind == "seg":
-        return read_segmentation(path, shape, affine, structures)
-    stored = nifti.read_volume(path)
-    return map_numbers(on_grid(stored, shape, affine), structures)
+        return read_segmentation(path, *grid, structures)
+    stored = on_grid(nifti.read_volume(path), *grid)
+    return show_one(stored, label, structures) if label else map_numbers(stored, structures)
 
 
 def _grid(series_row: Mapping[str, Any], files: Mapping[str, Path]) -> tuple[tuple[int, ...], NDArray[np.float64]]:

@@ -6,8 +6,8 @@ import re
 
 from radgen.settings import section, setting
 
-PATIENT_SOURCES = ("tag", "regex", "table", "rows", "none")
-CLASS_SOURCES = ("folder", "tag", "table", "mask", "position")
+PATIENT_SOURCES = ("tag", "regex", "table", "rows", "layout", "none")
+CLASS_SOURCES = ("folder", "tag", "layout", "table", "mask", "position")
 SLICE_CLASS_SOURCES = ("mask", "position")  # decided slice by slice, so a series has no class of its own
 TABLE_KEYS = ("patient", "study", "series", "file")
 SPLITS = ("train", "val", "test", "annotator", "generator")
@@ -19,15 +19,17 @@ class ClassSettings:
 
     by: str = setting(
         "mask",
-        "Where an image's class comes from: folder (a folder of its path) | tag (a DICOM tag) | table (a CSV of "
-        "labels) | mask (a structure is seen in the slice) | position (equal parts of a series' slices, feet to head).",
+        "Where an image's class comes from: folder (a folder of its path) | tag (a DICOM tag) | layout (what the "
+        "archive's layout says) | table (a CSV of labels) | mask (a structure is seen in the slice) | position (equal "
+        "parts of a series' slices, feet to head).",
     )
     names: tuple[str, ...] = setting(
         ("normal", "liver_lesion"), "Class names; a class's number is its place in this list."
     )
     values: dict[str, tuple[str, ...]] = setting(
         {},
-        "For folder, tag and table: the values that mean each class. A class not named here is meant by its own name.",
+        "For folder, tag, layout and table: the values that mean each class. A class not named here is meant by its "
+        "own name.",
     )
     key: str = setting(
         "patient", "For table: what a row names: patient | study | series | file. The column has that name."
@@ -166,7 +168,8 @@ class InventorySettings:
     patient_from: str = setting(
         "tag",
         "Who is one patient: tag (DICOM PatientID) | regex (first group of a pattern on the path) | table (CSV with "
-        "columns file,patient) | rows (row number in the file name) | none (near-duplicates; no patient-level claim).",
+        "columns file,patient) | rows (row number in the file name) | layout (what the archive's layout says, else the "
+        "tag) | none (near-duplicates; no patient-level claim).",
     )
     patient_regex: str = setting(
         "", "For regex: pattern searched in the path relative to the archive; group 1 is the patient."
@@ -224,6 +227,9 @@ class CohortSettings:
     ranges: dict[str, tuple[int, int]] = setting(
         {},
         "Splits as row ranges [from, to) of row-numbered files; rows between the ranges are guards and are left out.",
+    )
+    given_splits: bool = setting(
+        False, "Obey the split (train, val, test) that an archive's layout fixes; series without one are set aside."
     )
     min_patients: int = setting(3, "Fewest patients of a class (of all, when classes are decided by slice).")
     min_images: int = setting(

@@ -145,6 +145,8 @@ def split_series(
     ranks: dict[str, str] = {}
     if split_file is not None:
         answers, notes["split_file"] = _from_file(rows, split_file, files)
+    elif settings.given_splits:
+        answers = [_from_layout(row["given_split"]) for row in rows]
     elif settings.ranges:
         answers = [_from_ranges(row["row_number"], settings) for row in rows]
     else:
@@ -188,6 +190,10 @@ def _check_groups(pairs: Iterable[tuple[str, Answer]], groups: Mapping[str, str]
                 "give them one split, or correct the group table"
             )
             raise CohortError(msg)
+
+
+def _from_layout(split: str) -> Answer:
+    return split or (Reason.NO_SPLIT, "the archive's layout names no split for the series")
 
 
 def _from_ranges(row: int | None, settings: CohortSettings) -> Answer:

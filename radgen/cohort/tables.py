@@ -28,6 +28,7 @@ INVENTORY_SCHEMA = pa.schema(
         pa.field("study_key", pa.string(), nullable=False),
         pa.field("patient_key", pa.string(), nullable=False),
         pa.field("shard", pa.int32(), nullable=False),  # a patient's series share one
+        pa.field("archive", pa.string(), nullable=False),  # its name; empty for a study's only archive
         pa.field("format", pa.string(), nullable=False),  # dicom | nifti | picture
         pa.field("modality", pa.string(), nullable=False),
         pa.field("anatomy", pa.string(), nullable=False),
@@ -37,12 +38,14 @@ INVENTORY_SCHEMA = pa.schema(
         pa.field("spacing_slice_mm", pa.float64()),  # along the same axes; null when the file names none
         pa.field("spacing_row_mm", pa.float64()),
         pa.field("spacing_col_mm", pa.float64()),
-        pa.field("tag_value", pa.string(), nullable=False),  # of InventorySettings.class_tag; empty when absent
+        pa.field("class_value", pa.string(), nullable=False),  # of class_tag or the layout; empty when absent
+        pa.field("given_split", pa.string(), nullable=False),  # by the layout; empty when absent
         pa.field("row_number", pa.int64()),  # of row-numbered files
         pa.field("repeat", pa.int32(), nullable=False),  # which volume, where files hold several per position
         pa.field("file_ids", pa.list_(pa.string()), nullable=False),  # slices in order along their normal
         pa.field("mask_ids", pa.list_(pa.string()), nullable=False),
-        pa.field("mask_kind", pa.string()),  # seg | nifti; null without a mask
+        pa.field("mask_kind", pa.string()),  # a key of readers.MASK_READERS; null without a mask
+        pa.field("mask_labels", pa.list_(pa.string()), nullable=False),  # the one structure each shows, or ""
         pa.field("remarks", pa.list_(REMARK), nullable=False),  # what is unusual, and how it is treated
         pa.field("digest", pa.string(), nullable=False),  # of all files, masks included
     ]

@@ -81,7 +81,7 @@ def _cohort(plan: Plan, workers: int, counts: list[dict[str, Any]]) -> str:
         place = Path(folder)
         table = plan.optional("patient_table")
         found = ["--index", place / "index.parquet", "--rejects", place / "rejects.parquet"]
-        words = ["inventory", "--archive", plan.archive, *found, "--files", place / "private" / "files.parquet"]
+        words = ["inventory", "--archive", *plan.roots.words(), *found, "--files", place / "private" / "files.parquet"]
         words += ["--manifest", place / "manifest.json", "--work", place / "work", "--workers", workers]
         words += ["--key-file", *([plan.key_file] if plan.key_file else []), "--patient-table", *table]
         words += ["--settings", json.dumps(plan.study.settings("inventory"))]

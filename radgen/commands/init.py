@@ -80,15 +80,13 @@ def look_through(archive: Path, workers: int) -> Found:
     ConfigError
         Nothing readable is there.
     """
-    from radgen.cohort.grouping import find_candidates
-    from radgen.cohort.mask_layout import attach_masks
+    from radgen.cohort import inventory
+    from radgen.cohort.archives import ArchiveSettings, Roots
     from radgen.cohort.refusal import SET_ASIDE
-    from radgen.cohort.scan import scan_archive
     from radgen.cohort.settings import InventorySettings
 
-    files = scan_archive(archive, "", workers)
-    candidates, refused, masks = find_candidates(files, InventorySettings())
-    candidates, misfits = attach_masks(candidates, masks)
+    roots = Roots({"": archive})
+    files, candidates, refused = inventory.look_through(roots, InventorySettings(), {"": ArchiveSettings()}, workers)
     if not candidates:
         msg = f"archive {archive}: no readable series among {len(files)} files; check the path and the format"
         raise ConfigError(msg)
@@ -96,7 +94,7 @@ def look_through(archive: Path, workers: int) -> Found:
     mask_paths = [(archive / path, item.mask_kind) for item in candidates for path in item.masks]
     return Found(
         files=len(files),
-        refused=sum(item.reason not in SET_ASIDE for item in (*refused, *misfits)),
+        refused=sum(item.reason not in SET_ASIDE for item in refused),
         series=len(candidates),
         formats=Counter(item.format for item in candidates),
         modalities=Counter(item.modality for item in candidates if item.modality),

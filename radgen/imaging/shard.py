@@ -115,7 +115,7 @@ def store_series(row: Row, paths: Paths, recipe: Recipe) -> StoredSlices:
     except OSError as error:
         path = Path(error.filename) if error.filename else None
         return _unreadable(facts, FileReason.UNREADABLE, f"a file cannot be read ({error.strerror})", ids.get(path))
-    return slice_series(volume, mask, facts, recipe)
+    return slice_series(volume, mask, facts, recipe.for_archive(row["archive"] or ""))
 
 
 def _unreadable(facts: SeriesFacts, reason: FileReason, sentence: str, file_id: str | None) -> StoredSlices:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from radgen.cohort.archives import ArchiveSettings
 from radgen.cohort.settings import ClassSettings, StructureSettings
 from radgen.imaging.body import find_body
 from radgen.imaging.colour import grey_of
@@ -27,11 +28,19 @@ from radgen.imaging.window import Window, choose_window, picture_window, round_g
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a study makes slices: the three sections of settings that decide the bytes."""
+    """How a study makes slices: the sections of settings that decide the bytes, and what single archives differ in."""
 
     slices: SlicesSettings
     classes: ClassSettings
     structures: StructureSettings
+    archives: Mapping[str, ArchiveSettings] = field(default_factory=dict)
+
+    def for_archive(self, name: str) -> Recipe:
+        """Return the recipe of one archive: with its own display window where it has one."""
+        archive = self.archives.get(name)
+        if archive is None or archive.window is None:
+            return self
+        return replace(self, slices=replace(self.slices, window=archive.window))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from radgen.cohort.archives import ArchiveSettings
 from radgen.cohort.settings import InventorySettings, PatientKeySettings
 from radgen.provenance import SawPatients, digest_file, what_part, write_manifest
 from radgen.settings import as_plain
@@ -13,7 +14,7 @@ VERSION = 2
 
 def run(
     *,
-    archive: Path,
+    archive: tuple[str, ...],
     patient_table: Path | None = None,
     key_file: Path | None = None,
     index: Path,
@@ -21,6 +22,7 @@ def run(
     files: Path,
     manifest: Path,
     inventory: InventorySettings,
+    archives: dict[str, ArchiveSettings],
     patient_key: PatientKeySettings,
     work: Path,
     workers: int = 1,
@@ -30,7 +32,7 @@ def run(
     Parameters
     ----------
     archive
-        Folder of DICOM trees, NIfTI layouts or picture folders.
+        Folder of the study's archive; of several, `name=folder` for each.
     patient_table
         CSV with columns file,patient, for `patient_from: table`.
     key_file
@@ -42,14 +44,15 @@ def run(
         fingerprint is remembered there.
     manifest
         Written last.
-    inventory, patient_key
-        Sections of the config.
+    inventory, archives, patient_key
+        Sections of the config; a study with one nameless archive may leave out `archives`.
     work
         The study's work folder; the key's fingerprint is remembered there too.
     workers
         Processes that read headers.
     """
     from radgen.cohort import keys
+    from radgen.cohort.archives import Roots
     from radgen.cohort.inventory import take_inventory
     from radgen.cohort.tables import FILES_SCHEMA, INVENTORY_SCHEMA, REJECTS_SCHEMA, write_rows
 
@@ -58,12 +61,18 @@ def run(
     files.parent.chmod(0o700)
     # The work folder may be deleted at any time, and the private one goes with the results: neither alone is enough.
     keys.remember_fingerprint((files.parent, work), keys.fingerprint(key), patient_key.fingerprint)
-    found = take_inventory(archive, inventory, key, patient_table=patient_table, workers=workers)
+    archives = archives or {"": ArchiveSettings()}
+    roots = Roots.parse(archive, archives)
+    found = take_inventory(roots, inventory, key, archives=archives, patient_table=patient_table, workers=workers)
     write_rows(files, found.files, FILES_SCHEMA)
     files.chmod(0o600)
     write_rows(index, found.index, INVENTORY_SCHEMA)
     write_rows(rejects, found.rejects, REJECTS_SCHEMA)
-    settings = {"inventory": as_plain(inventory), "patient_key": {"fingerprint": keys.fingerprint(key)}}
+    settings = {
+        "inventory": as_plain(inventory),
+        "archives": as_plain(archives),
+        "patient_key": {"fingerprint": keys.fingerprint(key)},
+    }
     tables = {} if patient_table is None else {"patient_table": digest_file(patient_table)}
     write_manifest(
         manifest,

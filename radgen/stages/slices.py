@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
+from radgen.cohort.archives import ArchiveSettings
 from radgen.cohort.settings import ClassSettings, StructureSettings
 from radgen.errors import ConfigError
 from radgen.imaging.settings import SlicesSettings
@@ -17,6 +18,7 @@ from radgen.settings import as_plain
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from radgen.imaging.shard import ShardFiles
     from radgen.keyed import KeyedJob
 
 VERSION = 4
@@ -28,7 +30,7 @@ def run(
     series: Path,
     cohort_manifest: Path,
     files: Path,
-    archive: Path,
+    archive: tuple[str, ...],
     images: Path,
     masks: Path | None,
     index: Path,
@@ -39,6 +41,7 @@ def run(
     slices: SlicesSettings,
     classes: ClassSettings,
     structures: StructureSettings,
+    archives: dict[str, ArchiveSettings],
     work: Path,
     workers: int = 1,
 ) -> None:
@@ -53,7 +56,7 @@ def run(
     files
         private/files.parquet: where each file id lies.
     archive
-        The archive's folder.
+        Folder of the study's archive; of several, `name=folder` for each.
     images, masks, index
         The shard's three files, beside each other: <stem>.images.arrow, <stem>.masks.arrow, <stem>.index.parquet.
     rejects
@@ -64,8 +67,8 @@ def run(
         Masks of val and test series on the source grid. `masks` and `volumes` are given where the study has structures.
     manifest
         Beside the images.
-    slices, classes, structures
-        Settings.
+    slices, classes, structures, archives
+        Settings; a study with one nameless archive may leave out `archives`.
     work
         Work folder of the study.
     workers
@@ -78,6 +81,11 @@ def run(
     InputError
         A mask holds a label that no structure names.
     """
+    from radgen.cohort.archives import Roots
+    from radgen.cohort.readers import file_paths
+    from radgen.imaging.shard import write_shard
+    from radgen.imaging.slices import Recipe
+
     side = {"masks": masks, "volumes": volumes}
     _check_side_files(side, structures)
     outputs = {"images": images, "index": index, "rejects": rejects, "qc": qc} | {
@@ -86,12 +94,16 @@ def run(
     shard = images.name.removesuffix(IMAGES_SUFFIX)
     _check_names(shard, outputs)
     # The shard's name too: two shards without a patient have equal tables, and would share a work folder.
-    settings = as_plain({"shard": shard, "slices": slices, "classes": classes, "structures": structures})
+    archives = archives or {"": ArchiveSettings()}
+    sections = {"slices": slices, "classes": classes, "structures": structures, "archives": archives}
+    settings = as_plain({"shard": shard} | sections)
     what = what_part(stage="slices", version=VERSION, settings=settings, inputs={"series": input_digest(series)})
     with run_keyed(work, what, outputs) as (job, done):
         if done is None:
             rows = pq.read_table(series).to_pylist()
-            notes = _write(job, shard, rows, (files, archive), (slices, classes, structures), workers=workers)
+            recipe = Recipe(slices, classes, structures, archives)
+            paths = file_paths(files, Roots.parse(archive, archives), _wanted(rows))
+            notes = write_shard(_targets(job, shard, structures), rows, paths, recipe, workers=workers, say=_say)
             finished = job.finish({name: job.path(path.name) for name, path in outputs.items()}, notes)
             job.publish(finished, outputs)
         else:
@@ -126,30 +138,20 @@ def _check_names(shard: str, outputs: dict[str, Path]) -> None:
             raise ConfigError(msg)
 
 
-def _write(
-    job: KeyedJob,
-    shard: str,
-    rows: Sequence[dict[str, Any]],
-    place: tuple[Path, Path],
-    sections: tuple[SlicesSettings, ClassSettings, StructureSettings],
-    *,
-    workers: int,
-) -> dict[str, Any]:
-    from radgen.cohort.readers import file_paths
-    from radgen.imaging.shard import ShardFiles, write_shard
-    from radgen.imaging.slices import Recipe
+def _wanted(rows: Sequence[dict[str, Any]]) -> set[str]:
+    return {file_id for row in rows for file_id in (*row["file_ids"], *(row["mask_ids"] or ()))}
 
-    wanted = {file_id for row in rows for file_id in (*row["file_ids"], *(row["mask_ids"] or ()))}
-    with_masks = bool(sections[2].names)
-    targets = ShardFiles(
+
+def _targets(job: KeyedJob, shard: str, structures: StructureSettings) -> ShardFiles:
+    from radgen.imaging.shard import ShardFiles
+
+    return ShardFiles(
         folder=job.folder,
         shard=shard,
         rejects=job.path(f"{shard}.rejects.parquet"),
         qc=job.path(f"{shard}.qc.parquet"),
-        source_masks=job.path(f"{shard}.volumes.parquet") if with_masks else None,
+        source_masks=job.path(f"{shard}.volumes.parquet") if structures.names else None,
     )
-    paths = file_paths(*place, wanted)
-    return write_shard(targets, rows, paths, Recipe(*sections), workers=workers, say=_say)
 
 
 def _saw(index: Path, volumes: Path | None, classes: ClassSettings) -> SawPatients:

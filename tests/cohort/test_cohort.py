@@ -45,13 +45,14 @@ class Study:
         taken, made = self.out / "inventory", self.out / "cohort"
         files = self.out / "private" / "files.parquet"
         inventory_stage.run(
-            archive=self.archive,
+            archive=(str(self.archive),),
             index=taken / "index.parquet",
             rejects=taken / "rejects.parquet",
             files=files,
             manifest=taken / "manifest.json",
             inventory=self.inventory,
             patient_key=PatientKeySettings(public=self.key),
+            archives={},
             work=self.out / "work",
         )
         sections = {"cohort": FEW, "classes": FOLDERS, "structures": NO_MASKS, "limit": LimitSettings()}

@@ -20,7 +20,7 @@ from radgen.settings import as_plain, build
 @pytest.mark.parametrize(
     ("section", "values", "words"),
     [
-        (ClassSettings, {"by": "guess"}, "by: 'guess' is not one of folder, tag, table, mask, position"),
+        (ClassSettings, {"by": "guess"}, "by: 'guess' is not one of folder, tag, layout, table, mask, position"),
         (ClassSettings, {"names": ("a", "a")}, "name each class once"),
         (ClassSettings, {"names": ("a", "b", "c")}, "by mask needs two classes .* got 3"),
         (ClassSettings, {"by": "tag", "names": ("a",), "values": {"b": ("x",)}}, "'b' is not among the class names a"),

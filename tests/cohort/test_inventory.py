@@ -82,8 +82,8 @@ def run(archive: Path, out: Path, **changes: Any) -> dict[str, Path]:
         "manifest": out / "inventory" / "manifest.json",
         "work": out / "work",
     }
-    sections = {"inventory": InventorySettings(), "patient_key": PatientKeySettings(public="for tests")}
-    stage.run(archive=archive, **(paths | sections | changes))
+    sections = {"inventory": InventorySettings(), "archives": {}, "patient_key": PatientKeySettings(public="for tests")}
+    stage.run(archive=(str(archive),), **(paths | sections | changes))
     return paths
 
 
@@ -239,8 +239,8 @@ def test_a_series_that_makes_no_volume_is_refused_whole(tmp_path: Path) -> None:
 
 def test_a_tag_may_carry_the_class(tmp_path: Path) -> None:
     write_series(tmp_path, stored_volume(), ContrastBolusAgent="IV")
-    assert inventory_of(tmp_path, class_tag="ContrastBolusAgent").index[0]["tag_value"] == "IV"
-    assert inventory_of(tmp_path).index[0]["tag_value"] == ""
+    assert inventory_of(tmp_path, class_tag="ContrastBolusAgent").index[0]["class_value"] == "IV"
+    assert inventory_of(tmp_path).index[0]["class_value"] == ""
 
 
 def test_a_missing_archive_and_an_empty_one_say_so(tmp_path: Path) -> None:

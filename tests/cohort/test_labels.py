@@ -13,7 +13,7 @@ from radgen.errors import CohortError
 
 
 def one(path: str, **row: Any) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
-    values = {"series_key": "sk", "study_key": "tk", "patient_key": "pk", "file_ids": ["f"], "tag_value": ""} | row
+    values = {"series_key": "sk", "study_key": "tk", "patient_key": "pk", "file_ids": ["f"], "class_value": ""} | row
     return [values], {"f": {"path": path, "patient": "P1", "study": "T1", "series": "S1"}}
 
 
@@ -42,7 +42,7 @@ def test_the_nearest_class_folder_decides(path: str, expected: str | None) -> No
 @pytest.mark.parametrize(("value", "expected"), [("IV", "contrast"), ("NONE", "plain"), ("ORAL", None), ("", None)])
 def test_a_tag_decides(value: str, expected: str | None) -> None:
     classes = ClassSettings(by="tag", names=("contrast", "plain"), values={"contrast": ("IV",), "plain": ("NONE",)})
-    names, _, _ = label_series(*one("a.dcm", tag_value=value), classes, None)
+    names, _, _ = label_series(*one("a.dcm", class_value=value), classes, None)
     assert names == [expected]
 
 

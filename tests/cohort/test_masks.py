@@ -27,7 +27,8 @@ STRUCTURES = StructureSettings(names=("liver", "lesion"))
 
 
 def row(images: list[str], masks: list[str], kind: str, image_format: str = "dicom") -> Mapping[str, Any]:
-    return {"format": image_format, "file_ids": images, "repeat": 0, "mask_ids": masks, "mask_kind": kind}
+    about_masks = {"mask_ids": masks, "mask_kind": kind, "mask_labels": [""] * len(masks)}
+    return {"format": image_format, "file_ids": images, "repeat": 0} | about_masks
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import SimpleITK
 from numpy.typing import NDArray
 
 from radgen.cohort import nifti
+from radgen.cohort.archives import Roots
 from radgen.cohort.dicom_volumes import read_volume
 from radgen.cohort.grids import on_grid
 from radgen.cohort.inventory import Inventory
@@ -31,7 +32,7 @@ def files_in(folder: Path) -> list[Path]:
 
 def paths_of(found: Inventory, archive: Path, tmp_path: Path) -> dict[str, Path]:
     write_rows(tmp_path / "files.parquet", found.files, FILES_SCHEMA)
-    return file_paths(tmp_path / "files.parquet", archive)
+    return file_paths(tmp_path / "files.parquet", Roots({"": archive}))
 
 
 def reference(path: Path, paths: list[Path], repeat: int = 0) -> tuple[NDArray[np.generic], NDArray[np.generic]]:

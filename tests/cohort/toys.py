@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
+from radgen.cohort.archives import Roots
 from radgen.cohort.inventory import Inventory, take_inventory
 from radgen.cohort.settings import InventorySettings
 
@@ -167,7 +168,7 @@ def write_msd(archive: Path, cases: int = 4, labels: Sequence[int] = (0, 1, 2)) 
 
 def inventory_of(archive: Path, **settings: Any) -> Inventory:
     table = settings.pop("patient_table", None)
-    return take_inventory(archive, InventorySettings(**settings), KEY, patient_table=table)
+    return take_inventory(Roots({"": archive}), InventorySettings(**settings), KEY, patient_table=table)
 
 
 def by_path(found: Inventory) -> dict[str, str]:

@@ -47,13 +47,14 @@ def study(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> ImageSet
     classes = ClassSettings(by="position", names=("lower", "upper"))
     files = root / "private" / "files.parquet"
     inventory.run(
-        archive=root / "archive",
+        archive=(str(root / "archive"),),
         index=root / "index.parquet",
         rejects=root / "rejects.parquet",
         files=files,
         manifest=root / "manifest.json",
         inventory=InventorySettings(shards=1, patient_from="regex", patient_regex="^([^/]+)/"),
         patient_key=PatientKeySettings(public="test"),
+        archives={},
         work=root / "work",
     )
     cohort.run(
@@ -77,7 +78,7 @@ def study(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> ImageSet
         series=root / "cohort" / "shard-000.parquet",
         cohort_manifest=root / "cohort" / "manifest.json",
         files=files,
-        archive=root / "archive",
+        archive=(str(root / "archive"),),
         images=out / "shard-000.images.arrow",
         masks=out / "shard-000.masks.arrow",
         index=out / "shard-000.index.parquet",
@@ -88,6 +89,7 @@ def study(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> ImageSet
         slices=SlicesSettings(size_px=512, window=WIDE),
         classes=classes,
         structures=structures,
+        archives={},
         work=root / "work",
     )
     return ImageSet(out / "shard-000.index.parquet")

@@ -20,7 +20,7 @@ if PLAN.has_phantom:
             settings=PLAN.settings("phantom"),
             code=PLAN.code("phantom"),
         shell:
-            "exec radgen phantom --archive {resources.archive:q} --manifest {output.manifest:q}"
+            "exec radgen phantom --archive {resources.archive} --manifest {output.manifest:q}"
             " --settings {params.settings:q} --workers {threads} > {log:q} 2>&1"
 
 
@@ -52,7 +52,7 @@ rule inventory:
         settings=PLAN.settings("inventory"),
         code=PLAN.code("inventory"),
     shell:
-        "exec radgen inventory --archive {resources.archive:q} --patient-table {input.patient_table:q}"
+        "exec radgen inventory --archive {resources.archive} --patient-table {input.patient_table:q}"
         " --index {output.index:q} --rejects {output.rejects:q} --files {output.files:q} --manifest {output.manifest:q}"
         " --settings {params.settings:q} --key-file {resources.key_file} --work {resources.work:q}"
         " --workers {threads} > {log:q} 2>&1"
@@ -124,7 +124,7 @@ rule slices_shard:
         masks=PLAN.mask_options,
     shell:
         "exec radgen slices --series {input.series:q} --cohort-manifest {input.cohort_manifest:q} --files {input.files:q}"
-        " --archive {resources.archive:q} --images {output.images:q} {params.masks} --index {output.index:q}"
+        " --archive {resources.archive} --images {output.images:q} {params.masks} --index {output.index:q}"
         " --rejects {output.rejects:q} --qc {output.qc:q} --manifest {output.manifest:q}"
         " --settings {params.settings:q} --work {resources.work:q} > {log:q} 2>&1"
 
