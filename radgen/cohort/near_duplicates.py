@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 import numpy as np
@@ -13,14 +12,16 @@ from PIL import Image
 from radgen.cohort import dicom_volumes, nifti, pictures
 from radgen.cohort.archives import Roots
 from radgen.cohort.candidates import Candidate
-from radgen.cohort.refusal import RefusalError
+from radgen.cohort.guarded import Guard, GuardedPool, Lost
+from radgen.cohort.refusal import RefusalError, distrusting
 from radgen.imaging.volume import canonical
 
 THUMBNAIL_PX = 32
 # Neighbourhood whose mean is taken away: detail is left, because whole bodies and whole lungs resemble each other.
 SMOOTHING_PX = 9
 ROWS_PER_BLOCK = 1024
-FILES_PER_TASK = 32
+# A series that takes more shows no picture here, and is refused where it is sliced.
+THUMBNAIL_GUARD = Guard(seconds=600.0, memory_bytes=16 << 30)
 
 
 def cluster(candidates: Sequence[Candidate], roots: Roots, correlation: float, workers: int) -> list[str]:
@@ -43,12 +44,8 @@ def cluster(candidates: Sequence[Candidate], roots: Roots, correlation: float, w
         A group's name for each series, made from the first of its members' identifiers, so that a group keeps its
         name when unlike series are added. A series without a readable picture is its own group.
     """
-    make = partial(thumbnail, roots)
-    if workers == 1 or len(candidates) < 4 * FILES_PER_TASK:
-        thumbnails = [make(candidate) for candidate in candidates]
-    else:
-        with ProcessPoolExecutor(workers) as pool:
-            thumbnails = list(pool.map(make, candidates, chunksize=FILES_PER_TASK))
+    with GuardedPool(partial(thumbnail, roots), workers, THUMBNAIL_GUARD) as pool:
+        thumbnails = [None if isinstance(found, Lost) else found for found in pool.map(candidates)]
     seen = [place for place, picture in enumerate(thumbnails) if picture is not None]
     stack = np.array([picture for picture in thumbnails if picture is not None], dtype=np.float32)
     root = list(range(len(candidates)))
@@ -64,8 +61,9 @@ def cluster(candidates: Sequence[Candidate], roots: Roots, correlation: float, w
 def thumbnail(roots: Roots, candidate: Candidate) -> NDArray[np.float32] | None:
     """Return the middle slice as a unit vector of detail, float32 [THUMBNAIL_PX squared]; None if there is none."""
     try:
-        picture = _middle_slice(roots, candidate)
-    except RefusalError:
+        with distrusting():
+            picture = _middle_slice(roots, candidate)
+    except (RefusalError, OSError):
         return None
     size = (THUMBNAIL_PX, THUMBNAIL_PX)
     small = np.asarray(Image.fromarray(picture.astype(np.float32)).resize(size, Image.Resampling.BOX))

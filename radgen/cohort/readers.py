@@ -14,7 +14,7 @@ from radgen.cohort import dicom_volumes, nifti, pictures
 from radgen.cohort.archives import Roots
 from radgen.cohort.grids import on_grid
 from radgen.cohort.label_ids import map_numbers, show_one
-from radgen.cohort.refusal import Reason, RefusalError, blaming
+from radgen.cohort.refusal import Reason, RefusalError, blaming, distrusting
 from radgen.cohort.segmentations import read_segmentation
 from radgen.cohort.settings import StructureSettings
 from radgen.errors import InputError
@@ -57,8 +57,9 @@ def read_series(series_row: Mapping[str, Any], files: Mapping[str, Path]) -> Vol
     paths = _paths(series_row["file_ids"], files)
     repeat = int(series_row["repeat"])
     if series_row["format"] == "dicom":
-        return dicom_volumes.read_volume(paths, repeat)
-    with blaming(paths[0]):
+        with distrusting():
+            return dicom_volumes.read_volume(paths, repeat)
+    with blaming(paths[0]), distrusting():
         if series_row["format"] == "nifti":
             return nifti.read_volume(paths[0], repeat)
         return pictures.read_volume(paths[0])
@@ -105,7 +106,7 @@ def read_mask(
     shown = series_row["mask_labels"] or [""] * len(paths)
     for mask_id, path, label in zip(series_row["mask_ids"], paths, shown, strict=True):
         try:
-            with blaming(path):
+            with blaming(path), distrusting():
                 labels = _read_labels(str(series_row["mask_kind"]), path, grid, structures, label)
         except RefusalError:
             raise

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import logging
+import signal
+import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 
-from radgen.errors import InputError
+from radgen.errors import InputError, RadgenError
 
 
 class Reason(StrEnum):
@@ -100,3 +105,44 @@ def blaming(path: Path) -> Iterator[None]:
     except RefusalError as refusal:
         refusal.path = refusal.path or path
         raise
+
+
+@contextmanager
+def distrusting(reason: Reason = Reason.UNDECODABLE, what: str = "the file") -> Iterator[None]:
+    """Let damage of any kind become a refusal, and let no library quote a file's name or values in a log."""
+    logging.getLogger("nibabel.global").disabled = True
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except MemoryError:
+            raise
+        except RadgenError as error:
+            if isinstance(error.__cause__, MemoryError) or getattr(error.__cause__, "errno", None) == errno.ENOMEM:
+                raise MemoryError from error  # not the file's fault, whatever a reader took it for
+            raise
+        except Exception as error:  # parsers of five libraries raise anything on damaged bytes
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # the storage's fault
+            raise RefusalError(reason, f"{what} is damaged ({type(error).__name__})") from error
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Refuse a file whose parser, in Python, takes longer than so much processor time; only in a main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(_number: int, _frame: object) -> None:
+        raise RefusalError(
+            Reason.UNDECODABLE, f"reading took longer than {seconds:g} s of processor time", seconds, "s"
+        )
+
+    before = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)

@@ -13,7 +13,7 @@ from radgen.cohort import dicom_headers, nifti, pictures
 from radgen.cohort.dicom_headers import DicomHeader
 from radgen.cohort.headers import VolumeHeader
 from radgen.cohort.inflate import inflated_head
-from radgen.cohort.refusal import Reason, RefusalError
+from radgen.cohort.refusal import Reason, RefusalError, distrusting, time_limit
 from radgen.cohort.walk import Entry, walk
 from radgen.errors import InputError
 
@@ -28,6 +28,7 @@ PACKED_MAGICS = (b"PK\x03\x04", b"PK\x05\x06", b"7z\xbc\xaf\x27\x1c", b"Rar!", b
 # The most voxels, of all frames or time points together, that a header may promise; what promises more is not opened
 # further. 4 x 10^9 is 8 GB of 16-bit values: a whole body CT has 0.5 x 10^9, an hour of functional MR 1.5 x 10^9.
 MAX_VOXELS = 4_000_000_000
+HEADER_SECONDS = 120.0  # of processor time; a header takes milliseconds, one of 10,000 frames a few seconds
 FILES_PER_TASK = 64
 
 
@@ -99,15 +100,16 @@ def scan_file(archive: Path, path: str, class_tag: str, max_voxels: int = MAX_VO
     digest = ""
     try:
         head, tail, digest = _ends(archive / path)
-        header = _header(archive / path, head, tail, class_tag)
+        with distrusting(Reason.TRUNCATED, "the header"), time_limit(HEADER_SECONDS):
+            header = _header(archive / path, head, tail, class_tag)
         _check_size(header, max_voxels)
         return ScannedFile(path, digest, header, None)
     except RefusalError as refusal:
         return ScannedFile(path, digest, None, (refusal.reason, refusal.sentence))
     except OSError as error:
         return ScannedFile(path, digest, None, (Reason.UNREADABLE, f"the file cannot be read ({error.strerror})"))
-    except Exception as error:  # noqa: BLE001 - parsers of three libraries raise anything on damaged bytes
-        return ScannedFile(path, digest, None, (Reason.TRUNCATED, f"the header is damaged ({type(error).__name__})"))
+    except MemoryError:
+        return ScannedFile(path, digest, None, (Reason.TOO_LARGE, "the header asks for more memory than there is"))
 
 
 def _ends(path: Path) -> tuple[bytes, bytes, str]:

@@ -104,6 +104,12 @@ class SlicesSettings:
     background: str = setting(
         "body", "What lies outside the patient becomes grey 0: body | none (nothing is removed; pictures never are)."
     )
+    series_seconds: float = setting(
+        600.0, "Processor time that reading and slicing one series may take; beyond it the series is refused."
+    )
+    memory_gib: float = setting(
+        16.0, "Memory that reading and slicing one series may take (address space); beyond it the series is refused."
+    )
     window: WindowSettings = setting(WindowSettings(), "Display window.")
     body: BodySettings = setting(BodySettings(), "Body mask.")
     quality: QualitySettings = setting(QualitySettings(), "Quality filter.")
@@ -118,6 +124,10 @@ class SlicesSettings:
         if self.field_of_view_mm is not None and self.field_of_view_mm <= 0:
             msg = f"field_of_view_mm: {self.field_of_view_mm:g} is no length; give millimetres above 0, or null"
             raise ValueError(msg)
+        for name in ("series_seconds", "memory_gib"):
+            if getattr(self, name) <= 0:
+                msg = f"{name}: {getattr(self, name):g} lets no series pass; give a number above 0"
+                raise ValueError(msg)
         if self.every < 1:
             msg = f"every: {self.every} takes no slice; give at least 1"
             raise ValueError(msg)

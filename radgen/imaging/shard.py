@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from radgen.cohort.guarded import Guard, GuardedPool, Lost
 from radgen.cohort.readers import read_mask, read_series
 from radgen.cohort.refusal import Reason as FileReason
 from radgen.cohort.refusal import RefusalError
@@ -123,19 +123,24 @@ def _unreadable(facts: SeriesFacts, reason: FileReason, sentence: str, file_id: 
 
 
 def _all_series(series: Sequence[Row], paths: Paths, recipe: Recipe, workers: int) -> Iterator[StoredSlices]:
-    """Yield the slices of each series in order, working ahead by at most one series per worker."""
-    if workers <= 1 or len(series) <= 1:
-        for row in series:
-            yield store_series(row, _paths_of(row, paths), recipe)
-        return
-    waiting: deque[Future[StoredSlices]] = deque()
-    with ProcessPoolExecutor(min(workers, len(series)), multiprocessing.get_context("spawn")) as pool:
-        for row in series:
-            waiting.append(pool.submit(store_series, row, _paths_of(row, paths), recipe))
-            if len(waiting) > workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    """Yield the slices of each series in order, working ahead by at most one series per worker.
+
+    Files are opened in child processes only: one that breaks its decoder costs its series and not the shard.
+    """
+    guard = Guard(recipe.slices.series_seconds, int(recipe.slices.memory_gib * 2**30))
+    tasks = ((row, _paths_of(row, paths)) for row in series)
+    with GuardedPool(partial(_store_task, recipe), min(workers, len(series)), guard) as pool:
+        for row, stored in zip(series, pool.map(tasks), strict=True):
+            yield _lost(row, stored.sentence) if isinstance(stored, Lost) else stored
+
+
+def _store_task(recipe: Recipe, task: tuple[Row, Paths]) -> StoredSlices:
+    return store_series(*task, recipe)
+
+
+def _lost(row: Row, sentence: str) -> StoredSlices:
+    ids = (*row["file_ids"], *(row["mask_ids"] or ()))
+    return _unreadable(SeriesFacts.of_row(row), FileReason.UNDECODABLE, sentence, ids[0] if len(ids) == 1 else None)
 
 
 def _paths_of(row: Row, paths: Paths) -> dict[str, Path]:

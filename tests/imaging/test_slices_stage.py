@@ -11,6 +11,7 @@ from radgen.cohort.settings import ClassSettings, StructureSettings
 from radgen.errors import ConfigError, InputError
 from radgen.imageset.core import INDEX_SCHEMA, ImageSet, read_index
 from radgen.imaging.refusal import REJECTS_SCHEMA
+from radgen.imaging.settings import SlicesSettings
 from radgen.imaging.source_masks import read_source_masks
 from radgen.provenance import SawPatients, read_manifest
 from tests.imaging.archives import Archive
@@ -146,3 +147,14 @@ def test_classes_by_position_need_nobodys_label(archive: Archive) -> None:
     saw = SawPatients.from_json(what_of(out / "shard-000.manifest.json")["saw_patients"])
     assert saw.patients("labels") == frozenset()
     assert saw.patients("pixels") == {"patient-a"}
+
+
+def test_a_series_beyond_its_limit_is_a_row_and_the_run_goes_on(archive: Archive) -> None:
+    archive.add("a", "train")
+    archive.add("b", "train")
+    out = archive.run(slices=SlicesSettings(size_px=40, series_seconds=1e-3))
+    rows = pq.read_table(out / "shard-000.rejects.parquet").to_pylist()
+    sentence = "the reader took longer than 0.001 s of processor time"
+    assert [(row["series_key"], row["reason"], row["sentence"]) for row in rows] == [
+        (name, "undecodable", sentence) for name in ("a", "b")
+    ]
