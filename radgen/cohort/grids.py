@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,20 @@ def on_grid(mask: Volume, shape: tuple[int, int, int], affine: NDArray[np.float6
         text = f"voxels of mask and image lie up to {distance:.3f} mm apart ({limit:.3f} mm is tolerated)"
         raise RefusalError(Reason.MASK_OTHER_GRID, text)
     return turn.undo(Volume(turned.array, frame.affine)).array
+
+
+def same_pixels(labels: NDArray[Any], shape: tuple[int, int, int]) -> NDArray[Any]:
+    """Return label ids [slices, rows, columns] of a mask without millimetres, which must be as many as its image's.
+
+    Raises
+    ------
+    RefusalError
+        mask-on-another-grid.
+    """
+    if labels.shape != shape:
+        text = f"the mask has {_size(labels.shape)} pixels and its image {_size(shape)} (slices, rows, columns)"
+        raise RefusalError(Reason.MASK_OTHER_GRID, text)
+    return labels
 
 
 def corner_distance_mm(first: NDArray[np.float64], second: NDArray[np.float64], shape: tuple[int, ...]) -> float:

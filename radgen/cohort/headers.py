@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from radgen.cohort.candidates import Remark, Size, canonical_size
+from radgen.imaging.volume import CANONICAL_DIRECTIONS, Volume
+
+# Formats that know no millimetres: a step is a pixel, and the stored axes are the canonical ones.
+WITHOUT_MM = frozenset({"picture", "npy"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,3 +46,10 @@ class VolumeHeader:
     def size(self) -> Size:
         """Shape and voxel edges along the canonical axes; without millimetres the stored axes are the canonical."""
         return (self.shape, None) if self.affine is None else canonical_size(self.shape, self.affine)
+
+
+def unplaced(array: NDArray[Any]) -> Volume:
+    """Return an array [slices, rows, columns] of a format without millimetres as a volume, canonical as it is."""
+    affine = np.eye(4)
+    affine[:3, :3] = CANONICAL_DIRECTIONS.T
+    return Volume(array, affine)

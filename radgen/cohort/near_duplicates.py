@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from radgen.cohort import dicom_volumes, nifti, pictures
 from radgen.cohort.archives import Roots
 from radgen.cohort.candidates import Candidate
 from radgen.cohort.guarded import Guard, GuardedPool, Lost
+from radgen.cohort.readers import read_files
 from radgen.cohort.refusal import RefusalError, distrusting
+from radgen.imaging.colour import grey_of
 from radgen.imaging.volume import canonical
 
 THUMBNAIL_PX = 32
@@ -74,14 +75,10 @@ def thumbnail(roots: Roots, candidate: Candidate) -> NDArray[np.float32] | None:
 
 def _middle_slice(roots: Roots, candidate: Candidate) -> NDArray[np.generic]:
     paths = [roots.locate(path) for path in candidate.paths]
-    if candidate.format == "picture":
-        return pictures.read_picture(paths[0])
-    if candidate.format == "nifti":
-        volume = nifti.read_volume(paths[0], candidate.repeat)
-    else:
-        volume = dicom_volumes.read_volume(paths, candidate.repeat)
+    volume = read_files(candidate.format, paths, candidate.repeat)
     turned, _ = canonical(volume)
-    return np.asarray(turned.array[turned.array.shape[0] // 2])
+    middle = turned.array.shape[0] // 2
+    return np.asarray(grey_of(turned.array[middle : middle + 1])[0])
 
 
 def _box_mean(picture: NDArray[np.float32]) -> NDArray[np.float32]:

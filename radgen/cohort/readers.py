@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +10,22 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from radgen.cohort import dicom_volumes, nifti, pictures
+from radgen.cohort import dicom_volumes, label_pictures, nifti, npy, pictures
 from radgen.cohort.archives import Roots
-from radgen.cohort.grids import on_grid
+from radgen.cohort.grids import on_grid, same_pixels
 from radgen.cohort.label_ids import map_numbers, show_one
 from radgen.cohort.refusal import Reason, RefusalError, blaming, distrusting
 from radgen.cohort.segmentations import read_segmentation
 from radgen.cohort.settings import StructureSettings
 from radgen.errors import InputError
 from radgen.imaging.volume import Volume
+
+# Masks without millimetres, by kind, and what reads their label ids.
+PICTURE_MASKS = {
+    "picture": label_pictures.read_stack,
+    "binary_picture": label_pictures.read_binary,
+    "picture_stack": label_pictures.read_stack,
+}
 
 
 def file_paths(files: Path, roots: Roots, ids: Iterable[str] | None = None) -> dict[str, Path]:
@@ -56,13 +63,18 @@ def read_series(series_row: Mapping[str, Any], files: Mapping[str, Path]) -> Vol
     """
     paths = _paths(series_row["file_ids"], files)
     repeat = int(series_row["repeat"])
-    if series_row["format"] == "dicom":
+    return read_files(str(series_row["format"]), paths, repeat)
+
+
+def read_files(kind: str, paths: Sequence[Path], repeat: int) -> Volume:
+    """Read one volume of files of a format: dicom | nifti | npy | picture."""
+    if kind == "dicom":
         with distrusting():
             return dicom_volumes.read_volume(paths, repeat)
     with blaming(paths[0]), distrusting():
-        if series_row["format"] == "nifti":
+        if kind == "nifti":
             return nifti.read_volume(paths[0], repeat)
-        return pictures.read_volume(paths[0])
+        return npy.read_volume(paths[0]) if kind == "npy" else pictures.read_volume(paths[0])
 
 
 def read_mask(
@@ -99,35 +111,41 @@ def read_mask(
     """
     if not series_row["mask_ids"]:
         return None
+    kind = str(series_row["mask_kind"])
     shape, affine = _grid(series_row, files) if image is None else (image.array.shape, image.affine)
     grid = (shape[0], shape[1], shape[2]), affine
     merged = np.zeros(grid[0], dtype=np.uint8)
     paths = _paths(series_row["mask_ids"], files)
     shown = series_row["mask_labels"] or [""] * len(paths)
-    for mask_id, path, label in zip(series_row["mask_ids"], paths, shown, strict=True):
+    together = [paths] if kind == "picture_stack" else [[path] for path in paths]
+    for mask_id, group, label in zip(series_row["mask_ids"], together, shown, strict=kind != "picture_stack"):
         try:
-            with blaming(path), distrusting():
-                labels = _read_labels(str(series_row["mask_kind"]), path, grid, structures, label)
+            with blaming(group[0]), distrusting():
+                labels = _read_labels(kind, group, grid, structures, label)
         except RefusalError:
             raise
         except InputError as error:
             msg = f"mask {mask_id}: {error}"
             raise InputError(msg) from error
-        merged = labels if len(series_row["mask_ids"]) == 1 else np.maximum(merged, labels)
+        merged = labels if len(together) == 1 else np.maximum(merged, labels)
     return Volume(merged, affine)
 
 
 def _read_labels(
     kind: str,
-    path: Path,
+    paths: Sequence[Path],
     grid: tuple[tuple[int, int, int], NDArray[np.float64]],
     structures: StructureSettings,
     label: str,
 ) -> NDArray[np.uint8]:
     if kind == "seg":
-        return read_segmentation(path, *grid, structures)
-    stored = on_grid(nifti.read_volume(path), *grid)
+        return read_segmentation(paths[0], *grid, structures)
+    stored = same_pixels(PICTURE_MASKS[kind](paths), grid[0]) if kind in PICTURE_MASKS else _placed(paths[0], grid)
     return show_one(stored, label, structures) if label else map_numbers(stored, structures)
+
+
+def _placed(path: Path, grid: tuple[tuple[int, int, int], NDArray[np.float64]]) -> NDArray[Any]:
+    return on_grid(nifti.read_volume(path), *grid)
 
 
 def _grid(series_row: Mapping[str, Any], files: Mapping[str, Path]) -> tuple[tuple[int, ...], NDArray[np.float64]]:
@@ -136,9 +154,10 @@ def _grid(series_row: Mapping[str, Any], files: Mapping[str, Path]) -> tuple[tup
         return dicom_volumes.read_grid(paths, int(series_row["repeat"]))
     if series_row["format"] == "nifti":
         header = nifti.read_header(paths[0])
-        return header.shape, np.eye(4) if header.affine is None else header.affine
-    volume = pictures.read_volume(paths[0])
-    return volume.array.shape, volume.affine
+        if header.affine is not None:
+            return header.shape, header.affine
+    volume = read_files(str(series_row["format"]), paths, int(series_row["repeat"]))
+    return volume.array.shape[:3], volume.affine
 
 
 def _paths(ids: Iterable[str], files: Mapping[str, Path]) -> list[Path]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radgen.cohort.archives import ArchiveSettings
+from radgen.cohort.headers import WITHOUT_MM
 from radgen.cohort.settings import ClassSettings, StructureSettings
 from radgen.imaging.body import find_body
 from radgen.imaging.colour import grey_of
@@ -58,7 +59,7 @@ class SeriesFacts:
     class_name
         Of the whole series; None where classes are decided by slice.
     is_picture
-        A picture file: no intensities to window, no air to remove, no millimetres.
+        A file without millimetres: no intensities to window, no air to remove, no millimetres.
     """
 
     series: str
@@ -79,7 +80,7 @@ class SeriesFacts:
             modality=str(row["modality"] or ""),
             anatomy=str(row["anatomy"] or ""),
             class_name=row["class_name"],
-            is_picture=row["format"] == "picture",
+            is_picture=row["format"] in WITHOUT_MM,
         )
 
 
@@ -165,7 +166,7 @@ class _Series:
         return find_body(self.voxels, self.spacing_mm, self.facts.modality, self.recipe.slices.body)
 
     def _choose_window(self) -> Window:
-        if self.facts.is_picture:
+        if self.facts.is_picture and self.voxels.dtype in (np.uint8, np.uint16):
             return picture_window(self.voxels)
         return choose_window(self.voxels, self.body, self.facts.modality, self.recipe.slices.window)
 
