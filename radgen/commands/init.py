@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from radgen.cohort.layouts import LAYOUTS
 from radgen.config_files import inline
 from radgen.errors import ConfigError
 from radgen.provenance import write_text
@@ -28,6 +29,9 @@ class Found:
     folders: Counter[str]
     structures: dict[str, int | str]
     tables: tuple[str, ...]
+    layout: str = "auto"
+    classes: tuple[str, ...] = ()
+    splits: frozenset[str] = frozenset()
 
     @property
     def format(self) -> str:
@@ -41,6 +45,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("archive", type=Path, help="folder of DICOM, NIfTI or pictures")
     parser.add_argument("--out", type=Path, help="file to write; default config/<study>.yaml")
     parser.add_argument("--study", help="name of the study; default the archive's folder name")
+    parser.add_argument("--layout", choices=LAYOUTS, default="auto", help="the public layout it is arranged in")
     parser.add_argument("--workers", type=int, default=2, help="processes that read headers")
     options = parser.parse_args(words)
     if not options.archive.is_dir():
@@ -51,7 +56,7 @@ def main(words: list[str]) -> int:
     if out.exists():
         msg = f"{out}: exists already; name another file with --out, or delete it"
         raise ConfigError(msg)
-    found = look_through(options.archive, options.workers)
+    found = look_through(options.archive, options.workers, options.layout)
     key_file = out.with_suffix(".key")
     write_text(out, configuration(study, options.archive, key_file, found))
     if not key_file.exists():
@@ -72,8 +77,8 @@ def study_name(archive: Path) -> str:
     return "-".join(part for part in name.split("-") if part) or "study"
 
 
-def look_through(archive: Path, workers: int) -> Found:
-    """Read the headers of an archive and a few of its masks.
+def look_through(archive: Path, workers: int, layout: str = "auto") -> Found:
+    """Read the headers of an archive and a few of its masks, arranged as the layout says.
 
     Raises
     ------
@@ -86,12 +91,18 @@ def look_through(archive: Path, workers: int) -> Found:
     from radgen.cohort.settings import InventorySettings
 
     roots = Roots({"": archive})
-    files, candidates, refused = inventory.look_through(roots, InventorySettings(), {"": ArchiveSettings()}, workers)
+    files, candidates, refused = inventory.look_through(
+        roots, InventorySettings(), {"": ArchiveSettings(layout=layout)}, workers
+    )
     if not candidates:
         msg = f"archive {archive}: no readable series among {len(files)} files; check the path and the format"
         raise ConfigError(msg)
     pictures = [PurePosixPath(item.paths[0]) for item in candidates if item.format == "picture"]
-    mask_paths = [(archive / path, item.mask_kind) for item in candidates for path in item.masks]
+    masks = [
+        (archive / path, item.mask_kind, label)
+        for item in candidates
+        for path, label in zip(item.masks, item.mask_labels, strict=True)
+    ]
     return Found(
         files=len(files),
         refused=sum(item.reason not in SET_ASIDE for item in refused),
@@ -99,24 +110,29 @@ def look_through(archive: Path, workers: int) -> Found:
         formats=Counter(item.format for item in candidates),
         modalities=Counter(item.modality for item in candidates if item.modality),
         folders=Counter(path.parts[0] for path in pictures if len(path.parts) > 1),
-        structures=_structures(mask_paths[:MASKS_LOOKED_AT]),
+        structures=_structures(masks[:MASKS_LOOKED_AT]),
         tables=tuple(sorted(path.name for path in archive.glob("*.csv"))),
+        layout=layout,
+        classes=tuple(sorted({item.tag_value for item in candidates} - {""})) if layout != "auto" else (),
+        splits=frozenset(item.split for item in candidates),
     )
 
 
-def _structures(masks: list[tuple[Path, str | None]]) -> dict[str, int | str]:
-    """Name the structures of a few masks: segment labels of DICOM SEG, numbers of NIfTI masks."""
+def _structures(masks: list[tuple[Path, str | None, str]]) -> dict[str, int | str]:
+    """Name the structures of a few masks: what whole files show, segment labels of DICOM SEG, numbers of NIfTI."""
     import nibabel
     import numpy as np
     import pydicom
 
     found: dict[str, int | str] = {}
-    for path, kind in masks:
-        if kind == "seg":
+    for path, kind, shown in masks:
+        if shown:
+            found.setdefault(_word(shown), shown)
+        elif kind == "seg":
             for segment in pydicom.dcmread(path, stop_before_pixels=True).SegmentSequence:
                 label = str(segment.SegmentLabel)
                 found.setdefault(_word(label), label)
-        else:
+        elif kind == "nifti":
             for value in np.unique(np.asanyarray(nibabel.load(path).dataobj)):
                 if value > 0:
                     found.setdefault(f"structure_{int(value)}", int(value))
@@ -138,21 +154,31 @@ def configuration(study: str, archive: Path, key_file: Path, found: Found) -> st
         f"# Study {study}: written by `radgen init` from {found.series} series.",
         "# Lines marked CHECK are assumptions. `radgen config` prints every other key with its default and meaning.",
         f"study: {inline(study)}",
-        f"archive: {inline(str(archive))}",
+        *_archive_lines(archive, found),
         "# The key that turns patient ids into pseudonyms. Keep it: another key is refused.",
         f"key_file: {inline(str(key_file))}",
         *_inventory_lines(found),
         *_class_lines(found),
         *_structure_lines(found),
+        *_split_lines(found),
         *_slice_lines(found),
         *_benchmark_lines(found),
     ]
     return "\n".join(lines) + "\n"
 
 
+def _archive_lines(archive: Path, found: Found) -> list[str]:
+    if found.layout == "auto":
+        return [f"archive: {inline(str(archive))}"]
+    return ["archives:", f"  - path: {inline(str(archive))}", f"    layout: {found.layout}"]
+
+
 def _inventory_lines(found: Found) -> list[str]:
     lines: list[str] = []
-    if found.format == "dicom":
+    if found.layout != "auto":
+        patient = ["  # CHECK: the layout says who is a patient; its page in docs/studies says how far to trust it."]
+        patient += ["  patient_from: layout"]
+    elif found.format == "dicom":
         patient = ["  # CHECK: the DICOM tag PatientID tells patients apart.", "  patient_from: tag"]
     elif found.tables:
         lines = [f"# CHECK: a CSV with the columns file,patient. Found here: {', '.join(found.tables)}"]
@@ -174,7 +200,19 @@ def _inventory_lines(found: Found) -> list[str]:
     return [*lines, "inventory:", *patient, *modality]
 
 
+def _split_lines(found: Found) -> list[str]:
+    """Return the cohort's section, where there is something to say."""
+    # Validation and test come from the layout only where it has both; else the patients are dealt.
+    given = ["  # The layout fixes the splits.", "  given_splits: true"] if found.splits >= {"val", "test"} else []
+    annotator = ["  # Patients set apart for the simulated annotator.", "  annotator: 0.1"] if found.structures else []
+    lines = given or annotator
+    return ["cohort:", *lines] if lines else []
+
+
 def _class_lines(found: Found) -> list[str]:
+    if found.classes:
+        names = inline(list(found.classes))
+        return ["classes:", "  # CHECK: as the layout names them.", "  by: layout", f"  names: {names}"]
     if len(found.folders) > 1:
         names = inline(sorted(found.folders))
         return ["classes:", "  # One folder per class.", "  by: folder", f"  names: {names}"]
@@ -220,11 +258,9 @@ def _slice_lines(found: Found) -> list[str]:
 
 def _benchmark_lines(found: Found) -> list[str]:
     # Classes by position need no label, so a generator may see all training images and still be scarce in labels.
-    by_position = not found.structures and len(found.folders) < 2
+    by_position = not found.structures and not found.classes and len(found.folders) < 2
     source = "{train_on: train, setting: scarce-labels}" if by_position else "{train_on: low, setting: scarce}"
-    annotator = ["cohort:", "  # Patients set apart for the simulated annotator.", "  annotator: 0.1"]
     return [
-        *(annotator if found.structures else []),
         "sources:",
         "  # CHECK: which patients the generator may see, and what its images may claim (docs/ancestry.md).",
         f"  main: {source}",
