@@ -39,16 +39,22 @@ INDEX_SCHEMA = pa.schema(
         pa.field("split", pa.string()),  # train | val | test | annotator | generator; "synthetic" for samples
         pa.field("patient", pa.string()),  # keyed hash; null for synthetic images
         pa.field("series", pa.string()),  # keyed hash; null for synthetic images
-        pa.field("slice_index", pa.int32()),  # along canonical axis 0, feet to head, on the source grid
+        pa.field("slice_index", pa.int32()),  # along canonical axis 0, feet to head
+        # Slice k lies at slice offset_slice + k * step_slice of its file: 0 and 1 unless the series is resampled.
+        pa.field("offset_slice", pa.float64()),
+        pa.field("step_slice", pa.float64()),
         pa.field("modality", pa.string()),
         pa.field("anatomy", pa.string()),
         pa.field("class_name", pa.string()),
         pa.field("class_id", pa.int32()),
         pa.field("spacing_row_mm", pa.float64()),  # of the stored image
         pa.field("spacing_col_mm", pa.float64()),
-        pa.field("window_low", pa.float64()),  # source intensity shown as grey 0
-        pa.field("window_high", pa.float64()),  # source intensity shown as grey 255
-        pa.field("clipped_fraction", pa.float64()),  # share of body pixels outside the window
+        # Source intensities shown as grey 0 and 255: one for each channel, or one that all channels share.
+        pa.field("window_low", pa.list_(pa.float64())),
+        pa.field("window_high", pa.list_(pa.float64())),
+        pa.field("clipped_fraction", pa.float64()),  # share of body pixels outside every window
+        pa.field("removed_fraction", pa.float64()),  # share of the source slice made black: air, couch, text
+        pa.field("removed_tissue_fraction", pa.float64()),  # share of what is denser than air made black: couch, sheets
         # Stored pixel centre (i, j) lies at source row offset_row + i * step_row and column offset_col + j * step_col.
         pa.field("source_rows", pa.int32()),
         pa.field("source_cols", pa.int32()),

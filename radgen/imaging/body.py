@@ -68,10 +68,25 @@ def find_body(
     -------
     Boolean [slices, rows, columns]. None for pictures of 8 bits and for volumes without air: nothing is removed there.
     """
+    limits = tissue_limits(volume, modality, settings)
+    return None if limits is None else body_mask(volume, limits, spacing_mm, settings, closed=modality != "CT")
+
+
+def tissue_limits(volume: NDArray[Any], modality: str, settings: BodySettings) -> tuple[float, float] | None:
+    """Return the intensities between which lies what is not air, or None for a volume that shows no air."""
     if modality == "CT":
-        return body_mask(volume, (settings.ct_threshold_hu, CT_PADDING_HU), spacing_mm, settings, closed=False)
+        return settings.ct_threshold_hu, CT_PADDING_HU
     threshold = air_threshold(volume, settings.mr_threshold)
-    return None if threshold is None else body_mask(volume, (threshold, np.inf), spacing_mm, settings, closed=True)
+    return None if threshold is None else (threshold, np.inf)
+
+
+def removed_tissue(values: NDArray[Any], inside: Mask, limits: tuple[float, float]) -> float:
+    """Return the share of what is not air that lies outside a mask; 0 where all is air."""
+    tissue = values > limits[0]
+    tissue &= values < limits[1]
+    every = int(np.count_nonzero(tissue))
+    tissue &= inside
+    return 1 - int(np.count_nonzero(tissue)) / every if every else 0.0
 
 
 def air_threshold(volume: NDArray[Any], share: float) -> float | None:

@@ -36,6 +36,7 @@ class Reason(StrEnum):
     ALMOST_EMPTY = "almost-empty"
     FLAT = "flat"
     DUPLICATE = "duplicate-slice"
+    NEAR_DUPLICATE = "near-duplicate-slice"
     AMBIGUOUS = "ambiguous-class"
     BEYOND_FIELD = "beyond-field-of-view"
 

@@ -6,6 +6,8 @@ from radgen.settings import section, setting
 
 CHOICES = ("all", "every", "central", "mask")
 BACKGROUNDS = ("body", "none")
+PICTURE_BACKGROUNDS = ("none", "fan")
+CHANNELS = ("grey", "rgb", "windows")
 ARMS = ("keep", "drop")
 
 
@@ -21,6 +23,10 @@ class WindowSettings:
 
     ct_center_hu: float = setting(40.0, "Centre of the display window of CT in HU.")
     ct_width_hu: float = setting(400.0, "Width of the display window of CT in HU.")
+    ct_channels: tuple[tuple[float, float], ...] = setting(
+        ((-600.0, 1500.0), (40.0, 400.0), (400.0, 1800.0)),
+        "For slices.channels windows: centre and width in HU of each channel of CT; lung, soft tissue, bone.",
+    )
     low_percentile: float = setting(
         0.5, "MR and all that is neither CT nor a picture: percentile of a volume's body voxels shown as grey 0."
     )
@@ -30,6 +36,10 @@ class WindowSettings:
         """Refuse an empty window."""
         if self.ct_width_hu <= 0:
             msg = f"ct_width_hu: {self.ct_width_hu:g} HU is no width; give a number above 0"
+            raise ValueError(msg)
+        if not self.ct_channels or any(len(pair) != 2 or pair[1] <= 0 for pair in self.ct_channels):
+            pairs = [list(pair) for pair in self.ct_channels]
+            msg = f"ct_channels: {pairs} must be pairs of a centre and a width above 0"
             raise ValueError(msg)
         if not 0 <= self.low_percentile < self.high_percentile <= 100:
             msg = (
@@ -75,6 +85,10 @@ class QualitySettings:
     min_body_fraction: float = setting(0.02, "Least share of a slice that is body; below it the slice is almost empty.")
     min_contrast: float = setting(0.01, "Least standard deviation of a slice's body, as a share of the grey scale.")
     duplicates: bool = setting(True, "Refuse a slice equal to an earlier one of its series.")
+    near_duplicate_correlation: float | None = setting(
+        None,
+        "Refuse a slice whose correlation with the slice kept before it is above this, between 0 and 1. null: none.",
+    )
 
     def __post_init__(self) -> None:
         """Refuse impossible shares."""
@@ -82,6 +96,10 @@ class QualitySettings:
             if not 0 <= getattr(self, name) < 1:
                 msg = f"{name}: {getattr(self, name):g} is not a share of at least 0 and below 1"
                 raise ValueError(msg)
+        most = self.near_duplicate_correlation
+        if most is not None and not 0 < most < 1:
+            msg = f"near_duplicate_correlation: {most:g} is not between 0 and 1; give null to thin nothing"
+            raise ValueError(msg)
 
 
 @section
@@ -94,6 +112,16 @@ class SlicesSettings:
         "Physical side of the stored images. null: every slice is padded to a square and scaled. A number resamples "
         "all slices to one pixel size, centred on the body; a slice whose body does not fit is refused.",
     )
+    slice_spacing_mm: float | None = setting(
+        None,
+        "Distance of training slices, interpolated between those of the file. null: the slices of the file. Validation "
+        "and test always use the slices of the file.",
+    )
+    channels: str = setting(
+        "grey",
+        "Channels of the stored images: grey (one; colour becomes luminance) | rgb (three; grey repeats itself) | "
+        "windows (CT: one for each of window.ct_channels; all else repeats itself).",
+    )
     slice_choice: str = setting(
         "all",
         "Which training slices are taken: all | every (each k-th) | central (the middle part) | mask (those where a "
@@ -102,7 +130,16 @@ class SlicesSettings:
     every: int = setting(2, "For every: the k of each k-th slice.")
     central_fraction: float = setting(0.6, "For central: the middle share of a series' slices, by count.")
     background: str = setting(
-        "body", "What lies outside the patient becomes grey 0: body | none (nothing is removed; pictures never are)."
+        "body", "CT, MR and other volumes: what lies outside the patient becomes grey 0: body | none."
+    )
+    picture_background: str = setting(
+        "none",
+        "Pictures, ultrasound and endoscopy: what lies outside the fan, or in dark corners, becomes 0: none | fan.",
+    )
+    overlay_boxes: tuple[tuple[float, float, float, float], ...] = setting(
+        (),
+        "Pictures, ultrasound and endoscopy: where text is burned in; boxes of top, left, bottom, right as shares of "
+        "the picture become grey 0.",
     )
     series_seconds: float = setting(
         600.0, "Processor time that reading and slicing one series may take; beyond it the series is refused."
@@ -118,6 +155,18 @@ class SlicesSettings:
         """Refuse unknown choices and impossible sizes."""
         _one_of(self.slice_choice, CHOICES, "slice_choice")
         _one_of(self.background, BACKGROUNDS, "background")
+        _one_of(self.picture_background, PICTURE_BACKGROUNDS, "picture_background")
+        _one_of(self.channels, CHANNELS, "channels")
+        for top, left, bottom, right in self.overlay_boxes:
+            if not (0 <= top < bottom <= 1 and 0 <= left < right <= 1):
+                msg = (
+                    f"overlay_boxes: top {top:g}, left {left:g}, bottom {bottom:g}, right {right:g} make no box; the "
+                    "shares must lie between 0 and 1 and rise"
+                )
+                raise ValueError(msg)
+        if self.slice_spacing_mm is not None and self.slice_spacing_mm <= 0:
+            msg = f"slice_spacing_mm: {self.slice_spacing_mm:g} is no distance; give millimetres above 0, or null"
+            raise ValueError(msg)
         if not 8 <= self.size_px <= 4096:
             msg = f"size_px: {self.size_px} is not between 8 and 4096"
             raise ValueError(msg)
@@ -134,3 +183,8 @@ class SlicesSettings:
         if not 0 < self.central_fraction <= 1:
             msg = f"central_fraction: {self.central_fraction:g} is not a share above 0 and up to 1"
             raise ValueError(msg)
+
+    @property
+    def channel_count(self) -> int:
+        """How many channels the stored images have."""
+        return {"grey": 1, "rgb": 3, "windows": len(self.window.ct_channels)}[self.channels]

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from radgen.cohort.guarded import Guard, GuardedPool, Lost
@@ -67,14 +68,14 @@ def write_shard(
     -------
     Counts for the manifest: series, slices and refusals by reason.
     """
-    size = recipe.slices.size_px
+    shape = (recipe.slices.channel_count, recipe.slices.size_px, recipe.slices.size_px)
     rejects: list[dict[str, Any]] = []
     slices = 0
     ordered = sorted(series, key=lambda row: str(row["series_key"]))
     every = max(1, len(ordered) // 10)
     with ExitStack() as stack:
         writer = stack.enter_context(
-            ShardWriter(files.folder, files.shard, (1, size, size), with_masks=bool(recipe.structures.names))
+            ShardWriter(files.folder, files.shard, shape, with_masks=bool(recipe.structures.names))
         )
         checks = stack.enter_context(QcWriter(files.qc))
         truth = None if files.source_masks is None else stack.enter_context(SourceMaskWriter(files.source_masks))
@@ -82,7 +83,10 @@ def write_shard(
         for done, (facts, stored) in enumerate(every_stored, start=1):
             checks.append(qc_row(facts, stored))
             for place, row in enumerate(stored.rows):
-                writer.append(row, stored.images[place], stored.masks[place] if stored.masks else None)
+                image = stored.images[place]
+                if len(image) == 1:
+                    image = np.broadcast_to(image, (shape[0], *image.shape[1:]))
+                writer.append(row, image, stored.masks[place] if stored.masks else None)
             if truth is not None and stored.source_mask is not None:
                 truth.append(stored.source_mask)
             rejects.extend(stored.rejects)

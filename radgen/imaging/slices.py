@@ -12,19 +12,24 @@ from numpy.typing import NDArray
 from radgen.cohort.archives import ArchiveSettings
 from radgen.cohort.headers import WITHOUT_MM
 from radgen.cohort.settings import ClassSettings, StructureSettings
-from radgen.imaging.body import find_body
+from radgen.imaging.body import body_mask, removed_tissue, tissue_limits
+from radgen.imaging.channels import choose_windows, clipped_fraction, grey_planes, stored_image
 from radgen.imaging.colour import grey_of
+from radgen.imaging.frame import kept_of_pictures
 from radgen.imaging.morphology import Mask
 from radgen.imaging.place import Place
 from radgen.imaging.qc import measure_series
 from radgen.imaging.quality import QualityFilter
 from radgen.imaging.refusal import Reason, RefusedError
-from radgen.imaging.resize import Geometry, resize_image, resize_mask
+from radgen.imaging.resize import resize_mask
 from radgen.imaging.select import WHOLE_SPLITS, ClassRule, chosen_slices
 from radgen.imaging.settings import SlicesSettings
 from radgen.imaging.source_masks import SourceMask
+from radgen.imaging.through import SliceAxis
 from radgen.imaging.volume import Volume, canonical
-from radgen.imaging.window import Window, choose_window, picture_window, round_grey
+
+# DICOM's names of ultrasound, endoscopy, microscopy, dermoscopy, photographs.
+CAMERAS = frozenset({"US", "IVUS", "ES", "GM", "SM", "XC", "OP"})
 
 
 @dataclass(frozen=True)
@@ -37,11 +42,15 @@ class Recipe:
     archives: Mapping[str, ArchiveSettings] = field(default_factory=dict)
 
     def for_archive(self, name: str) -> Recipe:
-        """Return the recipe of one archive: with its own display window where it has one."""
+        """Return the recipe of one archive: with its own window and its own way to fill the channels, if it has them.
+
+        The study's `slices.channels` still says how many there are.
+        """
         archive = self.archives.get(name)
-        if archive is None or archive.window is None:
+        if archive is None:
             return self
-        return replace(self, slices=replace(self.slices, window=archive.window))
+        slices = self.slices if archive.window is None else replace(self.slices, window=archive.window)
+        return replace(self, slices=replace(slices, channels=archive.channels or slices.channels))
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,11 @@ class SeriesFacts:
     class_name: str | None
     is_picture: bool = False
 
+    @property
+    def is_camera(self) -> bool:
+        """Whether the series is seen rather than measured in space: pictures, ultrasound, endoscopy."""
+        return self.is_picture or self.modality in CAMERAS
+
     @classmethod
     def of_row(cls, row: Mapping[str, Any]) -> SeriesFacts:
         """Read the facts from a row of the cohort's series table."""
@@ -93,7 +107,7 @@ class StoredSlices:
     rows
         Index rows.
     images
-        uint8 [1, H, W], one for each row.
+        uint8 [channels, H, W], one for each row; a single channel holds for all channels of the study.
     masks
         uint8 [H, W], one for each row; empty where the study has no structures.
     rejects
@@ -145,14 +159,20 @@ class _Series:
             raise RefusedError(Reason.NO_MASK, "the study has structures, but the series has no mask")
         self.facts, self.recipe = facts, recipe
         turned, turn = canonical(volume)
-        self.voxels = np.ascontiguousarray(grey_of(turned.array))
-        self.spacing_mm = turned.spacing_mm
-        self.labels = (
-            None if mask is None or not recipe.structures.names else np.ascontiguousarray(turn.apply(mask).array)
+        _refuse_not_finite(turned.array)
+        stays = facts.is_camera or facts.split in WHOLE_SPLITS
+        wanted_mm = None if stays else recipe.slices.slice_spacing_mm
+        self.axis = SliceAxis.of(len(turned.array), turned.spacing_mm[0], wanted_mm)
+        self.spacing_mm = (turned.spacing_mm[0] * self.axis.step, *turned.spacing_mm[1:])
+        self.voxels = self.axis.resample(np.ascontiguousarray(grey_of(turned.array)), labels=False)
+        self.colours = turned.array if turned.array.ndim == 4 and recipe.slices.channels == "rgb" else None
+        self.labels = None
+        if mask is not None and recipe.structures.names:
+            self.labels = self.axis.resample(np.ascontiguousarray(turn.apply(mask).array), labels=True)
+        self.limits, self.body = self._find_body()
+        self.windows = choose_windows(
+            self.voxels, self.body, facts.modality, recipe.slices, as_shown=facts.is_camera and _is_shown(self.voxels)
         )
-        _refuse_not_finite(self.voxels)
-        self.body = self._find_body()
-        self.window = self._choose_window()
         field_mm = None if facts.is_picture else recipe.slices.field_of_view_mm
         self.place = Place.of(
             self.voxels.shape[1:], self.spacing_mm[1:], self.body, recipe.slices.size_px, field_mm=field_mm
@@ -160,15 +180,18 @@ class _Series:
         self.class_of = ClassRule(recipe.classes, recipe.structures, facts.class_name, facts.split)
         self.quality = QualityFilter(recipe.slices.quality)
 
-    def _find_body(self) -> Mask | None:
-        if self.recipe.slices.background == "none" or self.facts.is_picture:
-            return None
-        return find_body(self.voxels, self.spacing_mm, self.facts.modality, self.recipe.slices.body)
-
-    def _choose_window(self) -> Window:
-        if self.facts.is_picture and self.voxels.dtype in (np.uint8, np.uint16):
-            return picture_window(self.voxels)
-        return choose_window(self.voxels, self.body, self.facts.modality, self.recipe.slices.window)
+    def _find_body(self) -> tuple[tuple[float, float] | None, Mask | None]:
+        """Return the limits of what is not air, where they are known, and what is kept of each slice."""
+        slices = self.recipe.slices
+        if self.facts.is_camera:
+            return None, kept_of_pictures(self.voxels, slices.picture_background, slices.overlay_boxes)
+        if slices.background == "none":
+            return None, None
+        limits = tissue_limits(self.voxels, self.facts.modality, slices.body)
+        if limits is None:
+            return None, None
+        closed = self.facts.modality != "CT"
+        return limits, body_mask(self.voxels, limits, self.spacing_mm, slices.body, closed=closed)
 
     def store(self) -> StoredSlices:
         stored = StoredSlices(source_mask=self._source_mask())
@@ -178,7 +201,7 @@ class _Series:
             except RefusedError as refusal:
                 stored.rejects.append(refusal.row(self.facts.series, self.facts.split, index))
         stored.qc = measure_series(
-            self.voxels, self.body, self.window, self.spacing_mm, stored, modality=self.facts.modality
+            self.voxels, self.body, self.windows[0], self.spacing_mm, stored, modality=self.facts.modality
         )
         return stored
 
@@ -188,16 +211,16 @@ class _Series:
         class_name = self.class_of(index, len(self.voxels), labels, self.spacing_mm[1] * self.spacing_mm[2])
         self.place.refuse_beyond_field(body)
         values = self.voxels[index]
-        grey = self.window.scale(values)
-        image = stored_grey(grey, body, self.place.geometry)
+        planes = grey_planes(values, None if self.colours is None else self.colours[index], self.windows)
+        image = stored_image(planes, body, self.place.geometry)
         if self.facts.split not in WHOLE_SPLITS:
-            self.quality.check(index, grey, body, image)
-        stored.rows.append(self._row(index, class_name, self.window.clipped(values, body)))
-        stored.images.append(image[np.newaxis])
+            self.quality.check(index, planes, body, image)
+        stored.rows.append(self._row(index, class_name) | self._shares(values, body))
+        stored.images.append(image)
         if labels is not None:
             stored.masks.append(resize_mask(labels, self.place.geometry))
 
-    def _row(self, index: int, class_name: str, clipped_fraction: float) -> dict[str, Any]:
+    def _row(self, index: int, class_name: str) -> dict[str, Any]:
         return {
             "image_id": f"{self.facts.series}-{index:04d}",
             "source": "real",
@@ -205,16 +228,25 @@ class _Series:
             "patient": self.facts.patient,
             "series": self.facts.series,
             "slice_index": index,
+            "offset_slice": self.axis.offset,
+            "step_slice": self.axis.step,
             "modality": self.facts.modality,
             "anatomy": self.facts.anatomy,
             "class_name": class_name,
             "class_id": self.recipe.classes.names.index(class_name),
             "spacing_row_mm": None if self.facts.is_picture else self.place.pixel_mm,
             "spacing_col_mm": None if self.facts.is_picture else self.place.pixel_mm,
-            "window_low": self.window.low,
-            "window_high": self.window.high,
-            "clipped_fraction": clipped_fraction,
+            "window_low": [window.low for window in self.windows],
+            "window_high": [window.high for window in self.windows],
         } | self.place.geometry.columns()
+
+    def _shares(self, values: NDArray[Any], body: Mask | None) -> dict[str, Any]:
+        tissue = None if body is None or self.limits is None else removed_tissue(values, body, self.limits)
+        return {
+            "clipped_fraction": clipped_fraction(values, body, self.windows),
+            "removed_fraction": 0.0 if body is None else 1 - int(np.count_nonzero(body)) / body.size,
+            "removed_tissue_fraction": tissue,
+        }
 
     def _source_mask(self) -> SourceMask | None:
         if self.labels is None or self.facts.split not in WHOLE_SPLITS:
@@ -222,12 +254,9 @@ class _Series:
         return SourceMask(self.facts.series, self.facts.split, self.facts.patient, self.spacing_mm, self.labels)
 
 
-def stored_grey(grey: NDArray[np.float32], body: NDArray[np.bool_] | None, geometry: Geometry) -> NDArray[np.uint8]:
-    """Return the stored picture, uint8 [H, W]: black outside the body, on the stored grid, rounded once."""
-    if geometry.is_identity:  # the same bytes as below in a third of the time
-        image = np.rint(grey).astype(np.uint8)
-        return image if body is None else np.multiply(image, body.view(np.uint8), out=image)
-    return round_grey(resize_image(grey if body is None else grey * body, geometry))
+def _is_shown(voxels: NDArray[Any]) -> bool:
+    """Whether values are grey levels of a picture, rather than amounts that need a window."""
+    return voxels.dtype in (np.uint8, np.uint16)
 
 
 def _refuse_not_finite(voxels: NDArray[Any]) -> None:

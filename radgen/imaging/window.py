@@ -44,18 +44,15 @@ class Window:
         """Return the intensity in the middle of each grey level: within (high - low) / 510 of what was unclipped."""
         return self.low + grey.astype(np.float64) * ((self.high - self.low) / GREYS)
 
-    def clipped(self, values: NDArray[Any], body: NDArray[np.bool_] | None) -> float:
-        """Return the share of body pixels (of all pixels where `body` is None) that lie outside the window."""
+    def outside(self, values: NDArray[Any]) -> NDArray[np.bool_]:
+        """Mark values that lie outside the window."""
         low, high = self.low, self.high
         if values.dtype.kind in "iu":  # the same question among whole numbers, without a detour over floats
             limits = np.iinfo(values.dtype)
             low, high = (int(np.clip(edge, limits.min, limits.max)) for edge in (np.ceil(low), np.floor(high)))
         outside = values < low
         outside |= values > high
-        if body is None:
-            return float(np.count_nonzero(outside)) / max(outside.size, 1)
-        outside &= body
-        return float(np.count_nonzero(outside)) / max(int(np.count_nonzero(body)), 1)
+        return np.asarray(outside)
 
 
 def round_grey(grey: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -35,7 +35,7 @@ def test_rows_fill_the_index_and_number_the_source_slices() -> None:
     row = stored.rows[2]
     wanted = {"slice_index": 2, "patient": "p1", "series": "s1", "class_name": "ill", "class_id": 1, "source": "real"}
     assert wanted.items() <= row.items()
-    assert (row["window_low"], row["window_high"]) == (-160.0, 240.0)
+    assert (row["window_low"], row["window_high"]) == ([-160.0], [240.0])
     assert row["spacing_row_mm"] == row["spacing_col_mm"] == SIDE * SPACING_MM[1] / 80
     assert 0.05 < row["clipped_fraction"] < 0.2  # the lung
     assert stored.images[0].shape == (1, 80, 80)
@@ -74,7 +74,8 @@ def test_grey_goes_back_to_the_source_intensity_within_the_window() -> None:
     stored = of_scene(replace(PLAIN, slices=SlicesSettings(size_px=SIDE)))
     drawn = scene()
     row, grey = stored.rows[1], stored.images[1][0].astype(float)
-    back = row["window_low"] + grey * (row["window_high"] - row["window_low"]) / 255
+    (low,), (high,) = row["window_low"], row["window_high"]
+    back = low + grey * (high - low) / 255
     soft = drawn.trunk[1] & ~drawn.lung[1]
     assert np.abs(back - drawn.hu[1])[soft].max() <= 400 / 510 + 1e-4
 
@@ -126,4 +127,4 @@ def test_pictures_keep_their_grey_and_have_no_millimetres() -> None:
     stored = slice_series(Volume(picture, canonical_volume(picture, (1.0, 1.0, 1.0)).affine), None, facts, recipe)
     assert np.array_equal(stored.images[0], picture)
     assert stored.rows[0]["spacing_row_mm"] is None
-    assert (stored.rows[0]["window_low"], stored.rows[0]["window_high"]) == (0, 255)
+    assert (stored.rows[0]["window_low"], stored.rows[0]["window_high"]) == ([0], [255])

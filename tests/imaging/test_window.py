@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from radgen.imaging.channels import clipped_fraction
 from radgen.imaging.refusal import RefusedError
 from radgen.imaging.settings import WindowSettings
 from radgen.imaging.window import Window, choose_window, picture_window, round_grey
@@ -40,10 +41,10 @@ def test_whole_numbers_and_floats_give_the_same_grey() -> None:
 def test_clipped_share_counts_body_pixels_outside_the_window(dtype: type) -> None:
     values = np.array([0, 9, 10, 11, 20, 21, 30, 5], dtype=dtype)
     body = np.array([0, 1, 1, 1, 1, 1, 1, 1], dtype=bool)
-    assert Window(9.5, 20.5).clipped(values, body) == pytest.approx(4 / 7)
-    assert Window(10.0, 20.0).clipped(values, None) == pytest.approx(5 / 8)
-    assert Window(-70000.0, 70000.0).clipped(values, body) == 0
-    assert Window(0.0, 1.0).clipped(values, np.zeros(8, dtype=bool)) == 0
+    assert clipped_fraction(values, body, (Window(9.5, 20.5),)) == pytest.approx(4 / 7)
+    assert clipped_fraction(values, None, (Window(10.0, 20.0),)) == pytest.approx(5 / 8)
+    assert clipped_fraction(values, body, (Window(-70000.0, 70000.0),)) == 0
+    assert clipped_fraction(values, np.zeros(8, dtype=bool), (Window(0.0, 1.0),)) == 0
 
 
 def test_ct_has_a_fixed_window_and_mr_the_percentiles_of_its_body() -> None:

@@ -152,8 +152,8 @@ def write_slices(tree: Tree) -> None:
                     "series": f"{key}s",
                 }
                 row |= {"slice_index": number, "modality": "CT", "anatomy": "abdomen", "class_name": CLASSES[class_id]}
-                row |= {"class_id": class_id, "spacing_row_mm": 6.0, "spacing_col_mm": 6.0, "window_low": -160.0}
-                row |= {"window_high": 240.0, "clipped_fraction": 0.01 * number}
+                row |= {"class_id": class_id, "spacing_row_mm": 6.0, "spacing_col_mm": 6.0, "window_low": [-160.0]}
+                row |= {"window_high": [240.0], "clipped_fraction": 0.01 * number}
                 writer.append(row, image, mask)
     gather_index([folder / "shard-000.index.parquet"], folder / "index.parquet")
     write_checks(tree)
