@@ -2,8 +2,8 @@
 
     python bench/ingest_outcomes.py [--data DIR] [--irregular refuse] [FOLDER ...]
 
-Each folder runs through the commands `radgen inventory`, `radgen cohort` and `radgen slices` in a temporary folder, as an
-archive of one split without masks. Nothing but counts and reasons is printed.
+Each folder runs through the commands `radgen inventory`, `radgen cohort` and `radgen slices` in a temporary folder, as
+an archive of one split without masks. Nothing but counts and reasons is printed.
 """
 
 from __future__ import annotations

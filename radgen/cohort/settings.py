@@ -229,7 +229,9 @@ class CohortSettings:
         "Splits as row ranges [from, to) of row-numbered files; rows between the ranges are guards and are left out.",
     )
     given_splits: bool = setting(
-        False, "Obey the split (train, val, test) that an archive's layout fixes; series without one are set aside."
+        False,
+        "Obey the split (train, val, test) that an archive's layout fixes; series without one are set aside. The "
+        "annotator's share is taken from train.",
     )
     min_patients: int = setting(3, "Fewest patients of a class (of all, when classes are decided by slice).")
     min_images: int = setting(

@@ -146,7 +146,7 @@ def split_series(
     if split_file is not None:
         answers, notes["split_file"] = _from_file(rows, split_file, files)
     elif settings.given_splits:
-        answers = [_from_layout(row["given_split"]) for row in rows]
+        answers = [_from_layout(row["given_split"], groups[row["patient_key"]], settings) for row in rows]
     elif settings.ranges:
         answers = [_from_ranges(row["row_number"], settings) for row in rows]
     else:
@@ -192,7 +192,10 @@ def _check_groups(pairs: Iterable[tuple[str, Answer]], groups: Mapping[str, str]
             raise CohortError(msg)
 
 
-def _from_layout(split: str) -> Answer:
+def _from_layout(split: str, group: str, settings: CohortSettings) -> Answer:
+    """Obey the layout; the annotator's share is taken from train, which no layout sets apart."""
+    if split == "train" and stable_unit("split", settings.seed, group) < settings.annotator:
+        return "annotator"
     return split or (Reason.NO_SPLIT, "the archive's layout names no split for the series")
 
 

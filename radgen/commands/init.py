@@ -205,7 +205,7 @@ def _split_lines(found: Found) -> list[str]:
     # Validation and test come from the layout only where it has both; else the patients are dealt.
     given = ["  # The layout fixes the splits.", "  given_splits: true"] if found.splits >= {"val", "test"} else []
     annotator = ["  # Patients set apart for the simulated annotator.", "  annotator: 0.1"] if found.structures else []
-    lines = given or annotator
+    lines = [*given, *annotator]
     return ["cohort:", *lines] if lines else []
 
 

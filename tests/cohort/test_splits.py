@@ -310,3 +310,19 @@ def test_a_limit_spreads_over_splits_and_kinds_and_grows_nested(patients: set[st
     assert chosen <= spread_patients(strata, count + 1)
     present = set(strata.values())
     assert len({strata[patient] for patient in chosen}) == min(count, len(present))
+
+
+def test_given_splits_are_obeyed_and_the_annotator_comes_from_train(tmp_path: Path) -> None:
+    rows = [
+        {"patient_key": f"p{number}", "given_split": ("train", "val", "test", "")[number % 4]} for number in range(400)
+    ]
+    shares = CohortSettings(given_splits=True, annotator=0.3)
+    answers, _, _ = split_series(rows, ["a"] * 400, shares, split_file=None, files={}, ranking=tmp_path / "split.csv")
+    for row, answer in zip(rows, answers, strict=True):
+        if row["given_split"] == "train":
+            assert answer in {"train", "annotator"}
+        elif row["given_split"]:
+            assert answer == row["given_split"]
+        else:
+            assert answer == (Reason.NO_SPLIT, "the archive's layout names no split for the series")
+    assert 15 <= answers.count("annotator") <= 45
