@@ -33,7 +33,11 @@ class ArchiveSettings:
     name: str = setting("", "Its name in tables: lower-case letters, digits, hyphens; may be empty for a single one.")
     path: str = setting("", "Folder of the images, read only.")
     layout: str = setting("auto", f"How its folders and tables are arranged: {' | '.join(LAYOUTS)}.")
-    modality: str = setting("", "Modality of all its series; left empty, what the file, the layout or inventory says.")
+    modality: str = setting(
+        "",
+        "Modality of all its series; left empty, what the file, the layout or inventory says. With a layout that holds "
+        "several, the only modality that is used.",
+    )
     anatomy: str = setting("", "Anatomy of all its series; left empty, the same.")
     channels: str = setting("", "How its images become channels: grey | rgb | windows; left empty, as slices says.")
     window: WindowSettings | None = setting(None, "Its display window; null takes the study's.")

@@ -45,6 +45,7 @@ def find_candidates(
     readable = [file for file in files if file.refusal is None]
     masks = [file for file in readable if _is_mask(file, settings)]
     images = [file for file in readable if not _is_mask(file, settings)]
+    images = _of_channel(images, [_channel_of(file) for file in images], settings, refused)
     candidates = dicom_series(images, settings, refused) + _volume_series(images, settings)
     pictures = [file for file in images if isinstance(file.header, VolumeHeader) and file.header.format == "picture"]
     if candidates:
@@ -64,11 +65,27 @@ def _by_layout(
     # A mask may be a table of outlines, which is no image of its own.
     masks = [file for file in known if facts[file.path].role == "mask" and (file.header or _is_table(file))]
     taken = {file.path for file in masks}
+    text = "a DICOM image where label maps are looked for; DICOM SEG is read as one"
+    refused += [Refused(file.path, Reason.SIDE_FILE, text) for file in masks if _is_dicom_image(file)]
+    masks = [file for file in masks if not _is_dicom_image(file)]
     refused += [Refused(file.path, *file.refusal) for file in known if file.refusal and file.path not in taken]
-    images = [file for file in known if file.header is not None and file.path not in taken]
+    images = [_named(file, facts[file.path]) for file in known if file.header is not None and file.path not in taken]
+    images = _of_channel(images, [facts[file.path].channel for file in images], settings, refused)
     candidates = dicom_series(images, settings, refused) + _volume_series(images, settings)
     candidates += _pictures(images, settings)
     return [_with_facts(item, facts[item.paths[0]]) for item in candidates], refused, masks
+
+
+def _named(file: ScannedFile, facts: FileFacts) -> ScannedFile:
+    """Let a layout say whose a DICOM file is and which series it belongs to, before its header does."""
+    if not isinstance(file.header, DicomHeader):
+        return file
+    patient, series = facts.patient or file.header.patient_id, facts.series or file.header.series_uid
+    return replace(file, header=replace(file.header, patient_id=patient, series_uid=series))
+
+
+def _is_dicom_image(file: ScannedFile) -> bool:
+    return isinstance(file.header, DicomHeader) and file.header.kind != "segmentation"
 
 
 def _is_table(file: ScannedFile) -> bool:
@@ -106,13 +123,35 @@ def _is_mask(file: ScannedFile, settings: InventorySettings) -> bool:
     return in_label_folder or any(fnmatch.fnmatchcase(name, pattern) for pattern in settings.mask_names)
 
 
+def _channel_of(file: ScannedFile) -> int | None:
+    """Return which channel of a case a volume is, as nnU-Net writes it in names."""
+    if not isinstance(file.header, VolumeHeader) or file.header.format == "picture":
+        return None
+    channel = NNUNET_CHANNEL.search(without_nifti_suffix(PurePosixPath(file.path).name))
+    return int(channel[1]) if channel is not None and file.folder.name.startswith("images") else None
+
+
+def _of_channel(
+    images: Sequence[ScannedFile],
+    channels: Sequence[int | None],
+    settings: InventorySettings,
+    refused: list[Refused],
+) -> list[ScannedFile]:
+    """Return the images of the channel that is asked for; the others are appended to `refused`."""
+    kept = []
+    for file, channel in zip(images, channels, strict=True):
+        if settings.channel is None or channel is None or channel == settings.channel:
+            kept.append(file)
+        else:
+            text = f"channel {channel} of its case, and inventory.channel names {settings.channel}"
+            refused.append(Refused(file.path, Reason.SIDE_FILE, text, figure=float(channel), unit="channel"))
+    return kept
+
+
 def _volume_series(images: Iterable[ScannedFile], settings: InventorySettings) -> list[Candidate]:
     candidates: list[Candidate] = []
     for file in images:
         if not isinstance(file.header, VolumeHeader) or file.header.format == "picture":
-            continue
-        channel = NNUNET_CHANNEL.search(without_nifti_suffix(PurePosixPath(file.path).name))
-        if channel is not None and file.folder.name.startswith("images") and int(channel[1]) != settings.channel:
             continue
         repeats = file.header.volumes if settings.repeats == "all" else 1
         candidates.extend(_nameless(file, file.header, settings, number) for number in range(repeats))

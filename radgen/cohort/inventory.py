@@ -108,6 +108,8 @@ def look_through(
             settings, modality=archive.modality or settings.modality, anatomy=archive.anatomy or settings.anatomy
         )
         series, problems, labels = find_candidates(found, own, described)
+        series, others = _of_modality(series, archive)
+        problems += others
         files += found
         candidates += [_in_archive(item, archive, several=len(archives) > 1) for item in series]
         refused += problems
@@ -141,9 +143,25 @@ def _describe(
     paths = [file.path.removeprefix(prefix) for file in files]
     found = describe(roots.folders[archive.name], paths)
     return {
-        prefix + path: replace(fact, mask_of=prefix + fact.mask_of if fact.mask_of else "")
+        prefix + path: replace(
+            fact,
+            mask_of=prefix + fact.mask_of if fact.mask_of else "",
+            series=prefix + fact.series if fact.series else "",
+        )
         for path, fact in found.items()
+        # Images of an archive of label maps are of no use.
+        if fact.role == "mask" or not holds_labels
     }
+
+
+def _of_modality(series: Sequence[Candidate], archive: ArchiveSettings) -> tuple[list[Candidate], list[Refused]]:
+    """Set aside the series of other modalities than an archive is read for, where its layout knows several."""
+    if archive.layout == "auto" or not archive.modality:
+        return list(series), []
+    kept = [item for item in series if item.modality == archive.modality]
+    text = f"an image of another modality than {archive.modality}, for which the archive is read"
+    others = [item for item in series if item.modality != archive.modality]
+    return kept, [Refused(path, Reason.SIDE_FILE, text, item.series) for item in others for path in item.paths]
 
 
 def _in_archive(candidate: Candidate, archive: ArchiveSettings, *, several: bool) -> Candidate:

@@ -192,7 +192,9 @@ class InventorySettings:
         ("labels.nii*", "mask.nii*", "segmentation.nii*"),
         "File names of NIfTI masks that lie beside their image; labelsTr folders and DICOM SEG are found without.",
     )
-    channel: int = setting(0, "Which channel of nnU-Net images (_0000, _0001, ...) is used.")
+    channel: int | None = setting(
+        0, "Which channel of nnU-Net images (_0000, _0001, ...) is used; null takes each as a series of its own."
+    )
     repeats: str = setting(
         "first", "Which volumes of a series with several per position (time points) are used: first | all."
     )

@@ -31,6 +31,10 @@ class FileFacts:
         train | val | test where the layout fixes it, else empty; obeyed if `cohort.given_splits` is set.
     modality, anatomy
         Where the layout knows them better than the file.
+    series
+        Files with the same name here are one series, whatever their headers say.
+    channel
+        Which of several images of a case it is, where the layout numbers them; `inventory.channel` chooses.
     case
         Images and masks of one case belong together, also across archives.
     mask_of
@@ -47,6 +51,8 @@ class FileFacts:
     split: str = ""
     modality: str = ""
     anatomy: str = ""
+    series: str = ""
+    channel: int | None = None
     case: str = ""
     mask_of: str = ""
     mask_kind: str = ""
@@ -59,6 +65,8 @@ Layout = Callable[[Path, Sequence[str]], Mapping[str, FileFacts]]
 # Name of a layout to its module in this package.
 LAYOUTS: Mapping[str, str | None] = {
     "auto": None,
+    "autopet": "autopet",
+    "synthrad2023": "synthrad2023",
 }
 
 
