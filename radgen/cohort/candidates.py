@@ -41,7 +41,7 @@ class Candidate:
     Parameters
     ----------
     format
-        dicom | nifti | npy | picture.
+        dicom | nifti | nrrd | npy | picture.
     paths
         Its files in order.
     repeat
@@ -51,8 +51,8 @@ class Candidate:
     shape, spacing_mm
         Along the canonical axes.
     masks, mask_kind
-        Mask files and how they are read: seg | nifti | picture | binary_picture | picture_stack (one picture for each
-        slice, in their order).
+        Mask files and how they are read: seg | nifti | nrrd | picture | binary_picture | picture_stack (one
+        picture for each slice, in their order).
     mask_labels
         For each mask file the structure that it shows as a whole; empty where it holds label numbers.
     remarks

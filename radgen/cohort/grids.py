@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,28 @@ from radgen.imaging.volume import Volume, canonical, canonical_turn
 # How far corresponding voxel centres of image and mask may lie apart, as a share of the smallest voxel edge.
 # Rounded header values stay well below; a shift by half a voxel does not.
 GRID_TOLERANCE_VOXELS = 0.05
+# Largest angle between two array axes and a right angle, in degrees.
+TILT_TOLERANCE_DEGREES = 0.5
+# Smallest volume of a voxel: less is a singular affine.
+LEAST_VOXEL_MM3 = 1e-9
+
+
+def check_affine(affine: NDArray[np.float64], whose: str) -> None:
+    """Refuse an affine that is none, or whose axes are not perpendicular.
+
+    Raises
+    ------
+    RefusalError
+        bad-geometry, or tilted.
+    """
+    if not np.all(np.isfinite(affine)) or abs(np.linalg.det(affine[:3, :3])) < LEAST_VOXEL_MM3:
+        raise RefusalError(Reason.BAD_GEOMETRY, f"the {whose} singular or not finite")
+    directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    cosine = float(np.abs(directions.T @ directions - np.eye(3)).max())
+    tilt = math.degrees(math.asin(min(1.0, cosine)))
+    if tilt > TILT_TOLERANCE_DEGREES:
+        text = f"the axes of the volume are {tilt:.1f} degrees off a right angle (a tilted stack of slices)"
+        raise RefusalError(Reason.TILTED, text, round(tilt, 3), "degrees")
 
 
 def on_grid(mask: Volume, shape: tuple[int, int, int], affine: NDArray[np.float64]) -> NDArray[np.generic]:
@@ -37,12 +60,49 @@ def on_grid(mask: Volume, shape: tuple[int, int, int], affine: NDArray[np.float6
     if turned.array.shape != frame.array.shape:
         text = f"the mask has {_size(turned.array.shape)} voxels and its image {_size(frame.array.shape)}"
         raise RefusalError(Reason.MASK_OTHER_GRID, text)
-    distance = corner_distance_mm(turned.affine, frame.affine, frame.array.shape)
-    limit = GRID_TOLERANCE_VOXELS * min(frame.spacing_mm)
-    if distance > limit:
-        text = f"voxels of mask and image lie up to {distance:.3f} mm apart ({limit:.3f} mm is tolerated)"
-        raise RefusalError(Reason.MASK_OTHER_GRID, text)
+    _refuse_apart(corner_distance_mm(turned.affine, frame.affine, frame.array.shape), frame)
     return turn.undo(Volume(turned.array, frame.affine)).array
+
+
+def on_lattice(mask: Volume, shape: tuple[int, int, int], affine: NDArray[np.float64]) -> NDArray[np.generic]:
+    """Return a mask's array on its image, of whose voxels it covers a part: what it does not cover is 0.
+
+    Parameters
+    ----------
+    mask
+        Label ids on a grid whose voxels are the image's, in any axis order, cut out or padded.
+    shape, affine
+        Of the image.
+
+    Raises
+    ------
+    RefusalError
+        mask-on-another-grid: the two lattices are not the same, or a label lies outside the image.
+    """
+    turned, _ = canonical(mask)
+    turn = canonical_turn(affine)
+    frame = turn.apply(Volume(np.broadcast_to(np.uint8(0), shape), affine))
+    start = np.rint((np.linalg.inv(frame.affine) @ turned.affine)[:3, 3]).astype(np.intp)
+    moved = frame.affine.copy()
+    moved[:3, 3] = (frame.affine @ [*start, 1])[:3]
+    _refuse_apart(corner_distance_mm(turned.affine, moved, turned.array.shape), frame)
+    whole = np.zeros(frame.array.shape, dtype=turned.array.dtype)
+    low = np.clip(start, 0, frame.array.shape)
+    high = np.clip(start + turned.array.shape, 0, frame.array.shape)
+    inside = turned.array[tuple(slice(a, b) for a, b in zip(low - start, high - start, strict=True))]
+    lost = int(np.count_nonzero(turned.array)) - int(np.count_nonzero(inside))
+    if lost:
+        text = f"{lost} voxels of the segmentation lie outside its image"
+        raise RefusalError(Reason.MASK_OTHER_GRID, text, float(lost), "voxels")
+    whole[tuple(slice(a, b) for a, b in zip(low, high, strict=True))] = inside
+    return turn.undo(Volume(whole, frame.affine)).array
+
+
+def _refuse_apart(distance_mm: float, frame: Volume) -> None:
+    limit = GRID_TOLERANCE_VOXELS * min(frame.spacing_mm)
+    if distance_mm > limit:
+        text = f"voxels of mask and image lie up to {distance_mm:.3f} mm apart ({limit:.3f} mm is tolerated)"
+        raise RefusalError(Reason.MASK_OTHER_GRID, text, round(distance_mm, 6), "mm")
 
 
 def same_pixels(labels: NDArray[Any], shape: tuple[int, int, int]) -> NDArray[Any]:

@@ -105,12 +105,12 @@ def _with_facts(candidate: Candidate, facts: FileFacts) -> Candidate:
 
 
 def without_nifti_suffix(name: str) -> str:
-    """Return a file name without .nii or .nii.gz.
+    """Return a file name without .nii, .nii.gz, .nrrd or .seg.nrrd.
 
     >>> without_nifti_suffix("case_0000.nii.gz")
     'case_0000'
     """
-    return name.removesuffix(".gz").removesuffix(".nii")
+    return name.removesuffix(".gz").removesuffix(".nii").removesuffix(".nrrd").removesuffix(".seg")
 
 
 def _is_mask(file: ScannedFile, settings: InventorySettings) -> bool:
@@ -118,6 +118,8 @@ def _is_mask(file: ScannedFile, settings: InventorySettings) -> bool:
         return file.header.kind == "segmentation"
     if not isinstance(file.header, VolumeHeader) or file.header.format == "picture":
         return False
+    if file.header.segments:
+        return True
     name = PurePosixPath(file.path).name
     in_label_folder = file.folder.name.startswith("labels")
     return in_label_folder or any(fnmatch.fnmatchcase(name, pattern) for pattern in settings.mask_names)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radgen.cohort.candidates import Remark, Size, canonical_size
+from radgen.cohort.refusal import Reason, RefusalError
 from radgen.imaging.volume import CANONICAL_DIRECTIONS, Volume
 
 # Formats that know no millimetres: a step is a pixel, and the stored axes are the canonical ones.
@@ -53,3 +54,21 @@ def unplaced(array: NDArray[Any]) -> Volume:
     affine = np.eye(4)
     affine[:3, :3] = CANONICAL_DIRECTIONS.T
     return Volume(array, affine)
+
+
+def native(array: NDArray[Any]) -> NDArray[Any]:
+    """Return stored numbers in the machine's byte order, floats with 32 bits; the same array where it is so already.
+
+    Raises
+    ------
+    RefusalError
+        undecodable: a finite number is beyond the range of 32 bits.
+    """
+    if array.dtype.kind != "f":
+        return array.astype(array.dtype.newbyteorder("="), copy=False)
+    try:
+        with np.errstate(over="raise"):
+            return array.astype(np.float32, copy=False)
+    except FloatingPointError as error:
+        text = "64-bit floats beyond the range of 32 bits; no image has such intensities"
+        raise RefusalError(Reason.UNDECODABLE, text) from error

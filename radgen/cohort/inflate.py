@@ -86,6 +86,18 @@ def inflate(
     return kept
 
 
+def refuse_short_gzip(file: BinaryIO, start: int, promised: int) -> None:
+    """Make sure that gzip data from `start` on hold what a header promises.
+
+    They tell their length in the last four bytes, which are believed when they agree with the header; else the data are
+    read through, because a truncated file, or one of several members, has other bytes there.
+    """
+    file.seek(-4, 2)
+    if int.from_bytes(file.read(4), "little") != promised % 2**32:
+        file.seek(start)
+        inflate(file, promised, slice(0, 0))
+
+
 def inflated_head(head: bytes) -> bytes:
     """Return the first bytes of a file's content, of a gzip file what it holds; empty where that is damaged."""
     if not head.startswith(GZIP_MAGIC):

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from radgen.cohort.candidates import Remark
 from radgen.cohort.colours import opaque
-from radgen.cohort.grids import corner_distance_mm
-from radgen.cohort.headers import VolumeHeader
-from radgen.cohort.inflate import GZIP_MAGIC, inflate, inflated_head
+from radgen.cohort.grids import check_affine, corner_distance_mm
+from radgen.cohort.headers import VolumeHeader, native
+from radgen.cohort.inflate import GZIP_MAGIC, inflate, inflated_head, refuse_short_gzip
 from radgen.cohort.modality import rescale
 from radgen.cohort.refusal import Reason, RefusalError
 from radgen.imaging.volume import Volume
@@ -26,10 +26,6 @@ from radgen.imaging.volume import Volume
 FORM_TOLERANCE_MM = 0.1
 # So far apart, as a share of the smallest voxel edge, they are a refusal: nobody can tell which one is right.
 FORM_LIMIT_VOXELS = 0.5
-# Largest angle between two array axes and a right angle, in degrees.
-TILT_TOLERANCE_DEGREES = 0.5
-# Smallest volume of a voxel: less is a singular affine.
-LEAST_VOXEL_MM3 = 1e-9
 # Data types that are read, by their code. Complex numbers, single bits and 128-bit floats are not.
 GREY = {2: "u1", 256: "i1", 512: "u2", 4: "i2", 768: "u4", 8: "i4", 1280: "u8", 1024: "i8", 16: "f4", 64: "f8"}
 COLOUR = {128: 3, 2304: 4}  # RGB and RGBA by their code: bytes per voxel
@@ -115,7 +111,9 @@ def read_volume(path: Path, repeat: int = 0) -> Volume:
     array = _voxels(path, stored, repeat)
     if stored.channels > 1:
         return Volume(opaque(array), affine)
-    return Volume(_intensity(array, stored), affine)
+    if (stored.slope, stored.intercept) != (1.0, 0.0):
+        array = _scaled(native(array) if array.dtype.kind != "f" else array, stored.slope, stored.intercept)
+    return Volume(native(array), affine)
 
 
 def _header(path: Path) -> Any:  # noqa: ANN401 - nibabel is untyped
@@ -172,14 +170,9 @@ def _place(header: Any, shape: tuple[int, int, int]) -> tuple[NDArray[np.float64
     if affine is None:
         text = "neither qform nor sform says where the voxels lie (both codes are 0): left and right are unknown"
         raise RefusalError(Reason.BAD_GEOMETRY, text)
-    edges = np.linalg.norm(affine[:3, :3], axis=0)
-    cosines = (affine[:3, :3] / edges).T @ (affine[:3, :3] / edges) - np.eye(3)
-    tilt = math.degrees(math.asin(min(1.0, float(np.abs(cosines).max()))))
-    if tilt > TILT_TOLERANCE_DEGREES:
-        text = f"the axes of the volume are {tilt:.1f} degrees off a right angle (a tilted stack of slices)"
-        raise RefusalError(Reason.TILTED, text, round(tilt, 3), "degrees")
     if sform is None or qform is None:
         return affine, ()
+    edges = np.linalg.norm(affine[:3, :3], axis=0)
     apart, limit = round(corner_distance_mm(sform, qform, shape), 6), FORM_LIMIT_VOXELS * float(edges.min())
     if apart > limit:
         text = (
@@ -199,23 +192,15 @@ def _form(header: Any, name: str) -> NDArray[np.float64] | None:  # noqa: ANN401
     if affine is None:
         return None
     matrix = np.asarray(affine, dtype=np.float64)
-    if not np.all(np.isfinite(matrix)) or abs(np.linalg.det(matrix[:3, :3])) < LEAST_VOXEL_MM3:
-        raise RefusalError(Reason.BAD_GEOMETRY, f"the {name} of the NIfTI file is singular or not finite")
+    check_affine(matrix, f"{name} of the NIfTI file is")
     return matrix
 
 
 def _refuse_if_short(path: Path, promised: int) -> None:
-    """Make sure that the voxels are there.
-
-    A gzip file tells its length in its last four bytes; they are believed when they agree with the header, else the
-    file is read through, because a truncated file, or one of several members, has other bytes there.
-    """
+    """Make sure that the voxels are there."""
     with path.open("rb") as file:
         if file.read(2) == GZIP_MAGIC:
-            file.seek(-4, 2)
-            if int.from_bytes(file.read(4), "little") != promised % 2**32:
-                file.seek(0)
-                inflate(file, promised, slice(0, 0))
+            refuse_short_gzip(file, 0, promised)
             return
         present = file.seek(0, 2)
     if present < promised:
@@ -242,21 +227,6 @@ def _voxels(path: Path, stored: _Stored, repeat: int) -> NDArray[Any]:
                 text = f"the voxels cannot be read ({type(error).__name__})"
                 raise RefusalError(Reason.TRUNCATED, text) from error
     return np.moveaxis(array, 0, -1) if stored.channels > 1 else array
-
-
-def _intensity(array: NDArray[Any], stored: _Stored) -> NDArray[Any]:
-    """Apply slope and intercept; native byte order, floats of 32 bits."""
-    array = array.astype(array.dtype.newbyteorder("="), copy=False)
-    if (stored.slope, stored.intercept) != (1.0, 0.0):
-        array = _scaled(array, stored.slope, stored.intercept)
-    if array.dtype != np.float64:
-        return array
-    try:
-        with np.errstate(over="raise"):
-            return array.astype(np.float32)
-    except FloatingPointError as error:
-        text = "64-bit floats beyond the range of 32 bits; no image has such intensities"
-        raise RefusalError(Reason.UNDECODABLE, text) from error
 
 
 def _scaled(array: NDArray[Any], slope: float, intercept: float) -> NDArray[Any]:

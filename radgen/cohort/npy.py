@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from radgen.cohort.headers import VolumeHeader, unplaced
+from radgen.cohort.headers import VolumeHeader, native, unplaced
 from radgen.cohort.refusal import Reason, RefusalError
 from radgen.imaging.volume import Volume
 
@@ -49,8 +49,7 @@ def read_volume(path: Path) -> Volume:
     """
     stored = _stored(path)
     array: Any = np.memmap(path, stored.dtype, "r", stored.offset, stored.shape, "C" if stored.order == "C" else "F")
-    native = np.dtype(np.float32) if stored.dtype.kind == "f" else stored.dtype.newbyteorder("=")
-    return unplaced(array.astype(native, copy=False))
+    return unplaced(native(array))
 
 
 def _stored(path: Path) -> _Stored:

@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from radgen.cohort import dicom_volumes, label_pictures, nifti, npy, pictures
+from radgen.cohort import dicom_volumes, label_pictures, nifti, npy, nrrd, pictures, seg_nrrd
 from radgen.cohort.archives import Roots
-from radgen.cohort.grids import on_grid, same_pixels
+from radgen.cohort.grids import on_grid, on_lattice, same_pixels
 from radgen.cohort.label_ids import map_numbers, show_one
 from radgen.cohort.refusal import Reason, RefusalError, blaming, distrusting
 from radgen.cohort.segmentations import read_segmentation
@@ -20,6 +20,8 @@ from radgen.cohort.settings import StructureSettings
 from radgen.errors import InputError
 from radgen.imaging.volume import Volume
 
+# Formats that place their voxels themselves, images and masks alike.
+PLACED = {"nifti": nifti.read_volume, "nrrd": nrrd.read_volume}
 # Masks without millimetres, by kind, and what reads their label ids.
 PICTURE_MASKS = {
     "picture": label_pictures.read_stack,
@@ -67,13 +69,13 @@ def read_series(series_row: Mapping[str, Any], files: Mapping[str, Path]) -> Vol
 
 
 def read_files(kind: str, paths: Sequence[Path], repeat: int) -> Volume:
-    """Read one volume of files of a format: dicom | nifti | npy | picture."""
+    """Read one volume of files of a format: dicom | nifti | nrrd | npy | picture."""
     if kind == "dicom":
         with distrusting():
             return dicom_volumes.read_volume(paths, repeat)
     with blaming(paths[0]), distrusting():
-        if kind == "nifti":
-            return nifti.read_volume(paths[0], repeat)
+        if kind in PLACED:
+            return PLACED[kind](paths[0], repeat)
         return npy.read_volume(paths[0]) if kind == "npy" else pictures.read_volume(paths[0])
 
 
@@ -140,20 +142,22 @@ def _read_labels(
 ) -> NDArray[np.uint8]:
     if kind == "seg":
         return read_segmentation(paths[0], *grid, structures)
-    stored = same_pixels(PICTURE_MASKS[kind](paths), grid[0]) if kind in PICTURE_MASKS else _placed(paths[0], grid)
+    if kind == "nrrd" and not label and seg_nrrd.is_segmentation(paths[0]):
+        return np.asarray(on_lattice(seg_nrrd.read_segments(paths[0], structures), *grid), dtype=np.uint8)
+    stored = (
+        same_pixels(PICTURE_MASKS[kind](paths), grid[0])
+        if kind in PICTURE_MASKS
+        else on_grid(PLACED[kind](paths[0], 0), *grid)
+    )
     return show_one(stored, label, structures) if label else map_numbers(stored, structures)
-
-
-def _placed(path: Path, grid: tuple[tuple[int, int, int], NDArray[np.float64]]) -> NDArray[Any]:
-    return on_grid(nifti.read_volume(path), *grid)
 
 
 def _grid(series_row: Mapping[str, Any], files: Mapping[str, Path]) -> tuple[tuple[int, ...], NDArray[np.float64]]:
     paths = _paths(series_row["file_ids"], files)
     if series_row["format"] == "dicom":
         return dicom_volumes.read_grid(paths, int(series_row["repeat"]))
-    if series_row["format"] == "nifti":
-        header = nifti.read_header(paths[0])
+    if series_row["format"] in PLACED:
+        header = (nrrd if series_row["format"] == "nrrd" else nifti).read_header(paths[0])
         if header.affine is not None:
             return header.shape, header.affine
     volume = read_files(str(series_row["format"]), paths, int(series_row["repeat"]))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from radgen.cohort import dicom_headers, nifti, npy, pictures
+from radgen.cohort import dicom_headers, nifti, npy, nrrd, pictures
 from radgen.cohort.dicom_headers import DicomHeader
 from radgen.cohort.headers import VolumeHeader
 from radgen.cohort.inflate import inflated_head
@@ -130,6 +130,8 @@ def _header(path: Path, head: bytes, tail: bytes, class_tag: str) -> DicomHeader
         return dicom_headers.read_header(path, class_tag)
     if nifti.looks_like_nifti(head):
         return nifti.read_header(path)
+    if head.startswith(nrrd.MAGIC):
+        return nrrd.read_header(path)
     if head.startswith(npy.MAGIC):
         return npy.read_header(path)
     if pictures.looks_like_picture(head):
@@ -141,7 +143,7 @@ def _header(path: Path, head: bytes, tail: bytes, class_tag: str) -> DicomHeader
         raise RefusalError(Reason.TRUNCATED, "the file is empty")
     if _looks_packed(head):
         raise RefusalError(Reason.PACKED, "a packed archive (zip, tar, 7z, rar) is not unpacked; unpack its images")
-    raise RefusalError(Reason.FOREIGN, "the content is neither DICOM, NIfTI, NumPy nor a picture")
+    raise RefusalError(Reason.FOREIGN, "the content is neither DICOM, NIfTI, NRRD, NumPy nor a picture")
 
 
 def _check_size(header: DicomHeader | VolumeHeader, max_voxels: int) -> None:
