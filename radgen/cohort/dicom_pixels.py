@@ -43,6 +43,7 @@ PIXEL_KEYWORDS = {
     (0x7FE0, 0x0008): "FloatPixelData",
     (0x7FE0, 0x0009): "DoubleFloatPixelData",
 }
+PIXEL_TYPES = frozenset({b"OB", b"OW", b"OF", b"OD", b"UN"})
 # OverlayBitPosition of all overlays: 0 for those with pixels of their own.
 OVERLAY_BIT_TAGS = tuple((group << 16) + 0x0102 for group in range(0x6000, 0x6020, 2))
 # Most pixels of one frame, and most samples of one file: four times the largest pictures of radiology.
@@ -279,8 +280,13 @@ def _element_start(file: BinaryIO, syntax: uid.UID) -> tuple[str, int]:
     keyword = PIXEL_KEYWORDS.get((group, element))
     if keyword is None or len(head) < 12:
         raise RefusalError(Reason.TRUNCATED, "the file ends before its pixels")
-    # Explicit encodings name the two letters of a type before the length.
-    return keyword, place + (12 if head[4:6].isalpha() and head[4:6].isupper() else 8)
+    # Explicit encodings name the two letters of a type before the length; read as implicit, damaged letters would shift
+    # all pixels by four bytes.
+    if head[4:6] in PIXEL_TYPES:
+        return keyword, place + 12
+    if not syntax.is_implicit_VR:
+        raise RefusalError(Reason.TRUNCATED, "the element of the pixels is damaged: its type is none of pixels")
+    return keyword, place + 8
 
 
 def _check_bits(pixels: StoredPixels) -> None:
