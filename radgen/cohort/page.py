@@ -1,9 +1,13 @@
-"""The cohort as one page: counts by class, split and patient, and what was refused. No scripts, no other files."""
+"""The cohort as one page: counts by class, split and patient, what was refused and what is unusual.
+
+No scripts, no other files.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from statistics import median
 from typing import Any
 
 from radgen.cohort.assemble import by_reason
@@ -50,6 +54,8 @@ def draw_page(series: Sequence[Row], counts: Sequence[Row], rejects: Sequence[Ro
         _unmatched(notes),
         "<h2>Refused and set aside</h2>",
         _reject_table(rejects),
+        "<h2>Used with a remark</h2>" if any(row["remarks"] for row in series) else "",
+        _remark_table(series),
         "<h2>Patients</h2>",
         _patient_table(series),
     ]
@@ -110,11 +116,44 @@ def _reject_table(rejects: Sequence[Row]) -> str:
         return "<p>Every file of the archive is in use.</p>"
     example = {row["reason"]: row["sentence"] for row in reversed(rejects)}
     rows = [
-        [reason, number, "refused" if refused else "set aside", example[reason]]
+        [
+            reason,
+            number,
+            "refused" if refused else "set aside",
+            _measured([row for row in rejects if row["reason"] == reason]),
+            example[reason],
+        ]
         for refused in (True, False)
         for reason, number in by_reason([dict(row) for row in rejects], refused=refused).items()
     ]
-    return _table(["reason", "files", "how", "for example"], rows, text_columns=(2, 3))
+    return _table(["reason", "files", "how", "measured", "for example"], rows, text_columns=(2, 3, 4))
+
+
+def _remark_table(series: Sequence[Row]) -> str:
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in series:
+        for remark in row["remarks"]:
+            groups.setdefault((remark["kind"], remark["treatment"]), []).append(remark)
+    rows = [[kind, treatment, len(found), _measured(found)] for (kind, treatment), found in sorted(groups.items())]
+    return _table(["found", "done about it", "times", "measured"], rows, text_columns=(1, 3)) if rows else ""
+
+
+def _measured(rows: Sequence[Row]) -> str:
+    """Write the median and the range of what was measured, by unit.
+
+    >>> _measured([{"figure": 3.0, "unit": "mm"}, {"figure": 5.0, "unit": "mm"}, {"figure": None, "unit": ""}])
+    '4 mm (3 to 5)'
+    """
+    units: dict[str, list[float]] = {}
+    for row in rows:
+        if row["figure"] is not None:
+            units.setdefault(row["unit"], []).append(row["figure"])
+    words = []
+    for unit, figures in sorted(units.items()):
+        low, high = min(figures), max(figures)
+        span = f" ({low:.4g} to {high:.4g})" if low < high else ""
+        words.append(f"{median(figures):.4g} {unit}".strip() + span)
+    return ", ".join(words)
 
 
 def _patient_table(series: Sequence[Row]) -> str:

@@ -19,7 +19,7 @@ from radgen.provenance import (
 )
 from radgen.settings import as_plain
 
-VERSION = 2
+VERSION = 3
 RANKING = "split.csv"
 
 

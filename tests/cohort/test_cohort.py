@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from radgen.cohort.page import draw_page
 from radgen.cohort.settings import (
     ClassSettings,
     CohortSettings,
@@ -156,6 +157,26 @@ def test_the_page_counts_and_names_nobody(pictures: Study) -> None:
     assert "p99" not in page
     assert "<script" not in page
     assert "http" not in page
+
+
+def test_the_page_tells_what_was_measured_and_remarked() -> None:
+    row = {
+        "patient_key": "a",
+        "split": "train",
+        "class_name": "well",
+        "n_slices": 3,
+        "modality": "CT",
+        "format": "dicom",
+    }
+    remark = {"kind": "tilted", "treatment": "resample", "figure": 12.5, "unit": "degrees"}
+    series = [row | {"remarks": [remark]}, row | {"remarks": [remark | {"figure": 2.5}]}, row | {"remarks": []}]
+    gap = {"reason": "uneven-gaps", "refused": True, "figure": 1.25, "unit": "mm", "sentence": "gaps differ <much>"}
+    rejects = [gap, gap | {"figure": 0.75}, gap | {"reason": "foreign", "figure": None, "unit": ""}]
+    page = draw_page(series, [], rejects, {})
+    assert "<td>tilted</td><td class=text>resample</td><td>2</td><td class=text>7.5 degrees (2.5 to 12.5)</td>" in page
+    assert "<td>2</td><td class=text>refused</td><td class=text>1 mm (0.75 to 1.25)</td>" in page
+    assert "gaps differ &lt;much&gt;" in page
+    assert "Used with a remark" not in draw_page([row | {"remarks": []}], [], [], {})
 
 
 def test_the_page_heads_no_patient_level_claim(pictures: Study) -> None:
