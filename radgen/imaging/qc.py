@@ -44,6 +44,7 @@ QC_SCHEMA = pa.schema(
         pa.field("series_key", pa.string(), nullable=False),  # keyed hashes
         pa.field("patient_key", pa.string(), nullable=False),
         pa.field("split", pa.string(), nullable=False),
+        pa.field("archive", pa.string(), nullable=False),  # its name; empty for a study's only archive
         pa.field("format", pa.string(), nullable=False),
         pa.field("modality", pa.string(), nullable=False),
         pa.field("anatomy", pa.string(), nullable=False),
@@ -78,7 +79,7 @@ QC_SCHEMA = pa.schema(
     ]
 )
 COHORT_COLUMNS = (
-    "series_key", "patient_key", "split", "format", "modality", "anatomy", "n_slices", "rows", "cols",
+    "series_key", "patient_key", "split", "archive", "format", "modality", "anatomy", "n_slices", "rows", "cols",
     "spacing_slice_mm", "spacing_row_mm", "spacing_col_mm",
 )  # fmt: skip
 PICTURE_COLUMNS = ("before", "after")

@@ -16,7 +16,7 @@ class ReportSettings:
     qc_series: int = setting(3000, "Series shown before and after on the quality-control pages; unusual ones first.")
     qc_series_per_page: int = setting(60, "Series on one of those pages; 60 with pictures are about 2 MB.")
     qc_outlier_score: float = setting(
-        5.0, "Robust standard deviations from the median of its modality at which a series stands out."
+        5.0, "Robust standard deviations from the median of its archive and modality at which a series stands out."
     )
 
     def __post_init__(self) -> None:

@@ -160,7 +160,7 @@ def test_every_series_has_a_row_also_when_it_is_refused(tmp_path: Path) -> None:
 
 def test_tables_are_joined_a_few_rows_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     row: dict[str, Any] = {field.name: None for field in QC_SCHEMA}
-    filled = {"patient_key": "p", "split": "train", "format": "nifti", "modality": "CT", "anatomy": ""}
+    filled = {"patient_key": "p", "split": "train", "archive": "", "format": "nifti", "modality": "CT", "anatomy": ""}
     row |= filled | {
         "class_names": [],
         "n_slices": 1,

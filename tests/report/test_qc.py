@@ -198,6 +198,17 @@ def test_a_table_without_a_column_is_refused_with_its_name(small: Tree) -> None:
         QcTable(StudyResults(small.root, REPORT, FACTS))
 
 
+def test_series_are_compared_within_their_archive_and_modality(small: Tree) -> None:
+    rows = pq.read_table(small.path("slices.qc")).to_pylist()
+    for number, row in enumerate(rows):
+        row |= {"archive": "a" if number % 2 else "b", "modality": "CT" if number % 3 else ""}
+    small.table("slices.qc", rows, QC_SCHEMA)
+    checks = QcTable(StudyResults(small.root, REPORT, FACTS))
+    assert sorted(checks.groups) == ["a CT", "a picture", "b CT", "b picture"]
+    folder = make_checks(small.root)
+    assert "b picture" in (folder / "index.html").read_text(encoding="utf-8")
+
+
 # ---------------------------------------------------------------- outliers
 
 
@@ -235,7 +246,8 @@ def test_a_planted_outlier_of_each_figure_is_found_in_its_own_group(measure: Mea
     odd = {"removed_fraction": 0.99, "clipped_fraction": 0.4, "kept_median": -900.0, "pixel_mm": 8.0}
     odd |= {"spacing_slice_mm": 50.0, "n_slices": 3.0}
     rows = [
-        {**usual, "group": group, "position": at, "remarks": []} for at, group in enumerate(["CT"] * 12 + ["MR"] * 12)
+        {**usual, "group": group, "modality": group, "position": at, "remarks": []}
+        for at, group in enumerate(["CT"] * 12 + ["MR"] * 12)
     ]
     rows[7][measure.column] = odd[measure.column]
     for row in rows[12:]:  # another modality has another usual value

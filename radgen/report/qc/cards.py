@@ -61,7 +61,9 @@ def _image(data: bytes | None, label: str, words: str) -> Html:
 def _origin(row: Mapping[str, Any]) -> str:
     names = list(row["class_names"])
     classes = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    return " · ".join(part for part in (row["split"], row["modality"], row["anatomy"], row["format"], classes) if part)
+    return " · ".join(
+        part for part in (row["split"], row["archive"], row["modality"], row["anatomy"], row["format"], classes) if part
+    )
 
 
 def _figures(row: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -163,7 +163,7 @@ def _intensity_panel(axes: Axes, checks: QcTable, group: str, found: Outliers) -
     marked = standing_out(found, "kept_median")
     everyone = members["position"].to_numpy(dtype=np.int64)
     drawn = np.union1d(spread(everyone, LINES), spread(everyone[np.isin(everyone, list(marked))], LINES))
-    in_units = group == "CT"
+    in_units = bool((members["modality"] == "CT").all())
     lines = [_density(row, in_units=in_units) for row in checks.rows(drawn.tolist(), COUNTS)]
     known = [(at, line) for at, line in zip(drawn.tolist(), lines, strict=True) if line is not None]
     note = f"{len(members):,} series" + (f", {len(drawn):,} drawn" if len(drawn) < len(members) else "")

@@ -1,4 +1,4 @@
-"""Which series stand out from the others of their modality: robust scores of a few figures.
+"""Which series stand out from the others of their modality and archive: robust scores of a few figures.
 
 The score of a figure is its distance from the group's median in robust standard deviations, 1.4826 times the median
 absolute deviation. A floor under that deviation keeps a group that hardly varies from making outliers of nothing.
@@ -84,10 +84,11 @@ def find_outliers(series: pd.DataFrame, limit: float) -> dict[int, list[Finding]
     Position to findings, highest score first; series where nothing stands out are left out.
     """
     found: dict[int, list[Finding]] = {}
-    for group, members in series.groupby("group", sort=True):
+    for _, members in series.groupby("group", sort=True):
+        is_ct = members["modality"].iloc[0] == "CT"
         for measure in MEASURES:
             values = members[measure.column].to_numpy(dtype=float)
-            floor = CT_MEDIAN_FLOOR_HU if (group, measure.column) == ("CT", "kept_median") else None
+            floor = CT_MEDIAN_FLOOR_HU if is_ct and measure.column == "kept_median" else None
             scores, usual = robust_scores(values, measure, floor=floor)
             for place in np.flatnonzero(np.abs(scores) >= limit):
                 finding = Finding(measure, float(values[place]), usual, float(scores[place]))

@@ -27,7 +27,7 @@ def summary_cards(study: StudyResults, checks: QcTable, found: Outliers) -> Html
     aside = int((~files["refused"].astype(bool)).sum())
     told = [
         ("Series read", count(len(series)), f"{series['patient_key'].nunique():,} patients, {series['n_stored'].sum():,} slices stored"),  # noqa: E501
-        ("Stand out", count(len(found)), "in at least one figure, compared with their modality"),
+        ("Stand out", count(len(found)), "in at least one figure, compared with their own kind"),
         ("Used with a remark", count(remarked), "something unusual was treated, and the series kept"),
         ("Files refused", count(len(files) - aside), f"{aside:,} more set aside on purpose"),
         ("Slices not stored", count(len(study.table("slices.rejects", SLICE_REJECTS))), f"{checks.n_refused:,} whole series among the reasons"),  # noqa: E501
@@ -57,8 +57,8 @@ def rule_words(limit: float) -> str:
     """Say when a series stands out."""
     return (
         f"A series stands out when one of its figures lies {limit:g} or more robust standard deviations from the "
-        f"median of its modality ({FEWEST} series or more). It is used all the same: look at it, and leave it out of "
-        "the archive if it is wrong."
+        f"median of its archive and modality ({FEWEST} series or more). It is used all the same: look at it, "
+        "and leave it out of the archive if it is wrong."
     )
 
 
@@ -123,7 +123,7 @@ def sizes_block(checks: QcTable, pictures: Pictures) -> Block:
     for group in checks.groups:
         members = checks.series[checks.series["group"] == group]
         rows.append([group, count(len(members)), *(_range(members[name], "") or "unknown" for name in columns)])
-    head = ("Modality", "Series", "Pixel, mm", "Between slices, mm", "Slices", "Rows", "Columns")
+    head = ("Group", "Series", "Pixel, mm", "Between slices, mm", "Slices", "Rows", "Columns")
     body = join(pictures.of("sizes"), table(head, rows, caption="Median (range) of the series", numeric=(1,)))
     return Block("sizes", "Spacing and size", body)
 
@@ -136,7 +136,7 @@ def intensities_block(checks: QcTable, pictures: Pictures) -> Block:
         shares = (_share_range(members[name]) for name in ("removed_fraction", "clipped_fraction"))
         values = (_range(members[name], "") for name in ("kept_low", "kept_median", "kept_high"))
         rows.append([group, *shares, *values])
-    head = ("Modality", "Removed", "Clipped", "1st percentile", "Median intensity", "99th percentile")
+    head = ("Group", "Removed", "Clipped", "1st percentile", "Median intensity", "99th percentile")
     told = table(head, rows, caption="Median (range) of the series; intensities of what is kept, in the source's units")
     body = join(pictures.of("intensities"), pictures.of("shares"), told)
     return Block("intensities", "Intensities and background", body)

@@ -16,9 +16,9 @@ from radgen.report.study import StudyResults
 
 # Small columns of slices/qc.parquet, held for all series.
 FIGURES = (
-    "series_key", "patient_key", "split", "format", "modality", "anatomy", "class_names", "n_slices", "n_stored",
-    "n_refused", "refused", "rows", "cols", "spacing_slice_mm", "spacing_row_mm", "spacing_col_mm", "remarks",
-    "window_low", "window_high", "clipped_fraction", "removed_fraction", "minimum", "maximum", "kept_low",
+    "series_key", "patient_key", "split", "archive", "format", "modality", "anatomy", "class_names", "n_slices",
+    "n_stored", "n_refused", "refused", "rows", "cols", "spacing_slice_mm", "spacing_row_mm", "spacing_col_mm",
+    "remarks", "window_low", "window_high", "clipped_fraction", "removed_fraction", "minimum", "maximum", "kept_low",
     "kept_median", "kept_high",
 )  # fmt: skip
 # Large ones, read for the rows that are drawn.
@@ -58,7 +58,8 @@ class QcTable:
         """One row per series that was read, its place in the file as `position`, with a `group` to compare it in."""
         frame: pd.DataFrame = self._file.read(columns=list(FIGURES)).to_pandas()
         frame["position"] = np.arange(len(frame))
-        frame["group"] = frame["modality"].where(frame["modality"] != "", "picture")
+        kind = frame["modality"].where(frame["modality"] != "", "picture")
+        frame["group"] = kind.where(frame["archive"] == "", frame["archive"] + " " + kind)
         frame["pixel_mm"] = np.sqrt(frame["spacing_row_mm"] * frame["spacing_col_mm"])
         return frame[frame["refused"].isna()].reset_index(drop=True)
 
