@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -64,6 +64,9 @@ QC_SCHEMA = pa.schema(
         pa.field("window_high", pa.float64()),
         pa.field("clipped_fraction", pa.float64()),  # mean of the stored slices
         pa.field("removed_fraction", pa.float64()),  # of all voxels, by the body mask; 0 where none is sought or found
+        pa.field("removed_tissue", pa.float64()),  # of what is denser than air, mean of the stored slices
+        pa.field("removed_tissue_most", pa.float64()),  # the largest of any stored slice, and which slice that is
+        pa.field("removed_tissue_slice", pa.int32()),
         pa.field("minimum", pa.float64()),  # of all voxels
         pa.field("maximum", pa.float64()),
         pa.field("kept_low", pa.float64()),  # 1st percentile, median, 99th percentile of what is kept
@@ -93,6 +96,7 @@ def measure_series(
     stored: StoredSlices,
     *,
     modality: str,
+    planes_of: Callable[[int], Sequence[NDArray[np.float32]]],
 ) -> dict[str, Any]:
     """Measure a series whose slices are stored.
 
@@ -103,13 +107,15 @@ def measure_series(
     body
         Boolean of the same shape, or None where nothing is removed.
     window
-        Intensities shown as black and white.
+        Intensities shown as black and white, of the first channel.
     spacing_mm
         Along the three axes.
     stored
-        The slices, images uint8 [1, H, W].
+        The slices, images uint8 [channels, H, W].
     modality
         "CT" has histograms over fixed HU, 8-bit pictures over all their values, others over their own range.
+    planes_of
+        Returns the channels of a slice in their windows, before anything is removed: grey levels [rows, cols] each.
 
     Returns
     -------
@@ -119,19 +125,36 @@ def measure_series(
     places = [int(row["slice_index"]) for row in stored.rows]
     nearest = min(range(len(places)), key=lambda at: (abs(places[at] - middle), at), default=None)
     index = len(voxels) // 2 if nearest is None else places[nearest]
-    clipped = [row["clipped_fraction"] for row in stored.rows]
     return {
         "window_low": window.low,
         "window_high": window.high,
-        "clipped_fraction": float(np.mean(clipped)) if clipped else None,
+        "clipped_fraction": _mean([row["clipped_fraction"] for row in stored.rows]),
         "removed_fraction": 0.0 if body is None else 1 - int(np.count_nonzero(body)) / max(body.size, 1),
+        **_removed_tissue(stored.rows),
         "minimum": float(voxels.min()),
         "maximum": float(voxels.max()),
         **intensities(voxels, body, modality),
         "thumbnail_slice": index,
-        "before": png(whole_slice(window.scale(np.ascontiguousarray(voxels[index])), tuple(spacing_mm[1:]))),
-        "after": None if nearest is None else png(smaller(stored.images[nearest][0])),
+        "before": png(shown(whole_slice(plane, tuple(spacing_mm[1:])) for plane in planes_of(index))),
+        "after": None if nearest is None else png(shown(smaller(plane) for plane in stored.images[nearest])),
     }
+
+
+def _removed_tissue(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the mean share of tissue that is removed, and the largest with its slice; None where it is not known."""
+    known = [row for row in rows if row.get("removed_tissue_fraction") is not None]
+    if not known:
+        return {}
+    most = max(known, key=lambda row: row["removed_tissue_fraction"])
+    return {
+        "removed_tissue": _mean([row["removed_tissue_fraction"] for row in known]),
+        "removed_tissue_most": most["removed_tissue_fraction"],
+        "removed_tissue_slice": most["slice_index"],
+    }
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None
 
 
 def qc_row(row: Mapping[str, Any], stored: StoredSlices) -> dict[str, Any]:
@@ -223,8 +246,14 @@ def _shrunk(grey: NDArray[np.float32], size: int, steps: tuple[float, float]) ->
     return round_grey(resize_image(grey, Geometry(rows, cols)).copy())
 
 
+def shown(planes: Iterable[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Return three channels [H, W] as red, green and blue [H, W, 3], and of any other number the first, [H, W]."""
+    channels = list(planes)
+    return np.stack(channels, axis=2) if len(channels) == 3 else channels[0]
+
+
 def png(image: NDArray[np.uint8]) -> bytes:
-    """Return a grey image [H, W] as PNG, without any text in it."""
+    """Return a grey image [H, W] or a colour image [H, W, 3] as PNG, without any text in it."""
     out = io.BytesIO()
     Image.fromarray(image).save(out, format="PNG", compress_level=3)
     return out.getvalue()

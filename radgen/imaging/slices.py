@@ -201,8 +201,9 @@ class _Series:
             except RefusedError as refusal:
                 stored.rejects.append(refusal.row(self.facts.series, self.facts.split, index))
         stored.qc = measure_series(
-            self.voxels, self.body, self.windows[0], self.spacing_mm, stored, modality=self.facts.modality
-        )
+            self.voxels, self.body, self.windows[0], self.spacing_mm, stored,
+            modality=self.facts.modality, planes_of=self._planes,
+        )  # fmt: skip
         return stored
 
     def _store_slice(self, index: int, stored: StoredSlices) -> None:
@@ -210,8 +211,7 @@ class _Series:
         labels = None if self.labels is None else self.labels[index]
         class_name = self.class_of(index, len(self.voxels), labels, self.spacing_mm[1] * self.spacing_mm[2])
         self.place.refuse_beyond_field(body)
-        values = self.voxels[index]
-        planes = grey_planes(values, None if self.colours is None else self.colours[index], self.windows)
+        values, planes = self.voxels[index], self._planes(index)
         image = stored_image(planes, body, self.place.geometry)
         if self.facts.split not in WHOLE_SPLITS:
             self.quality.check(index, planes, body, image)
@@ -219,6 +219,9 @@ class _Series:
         stored.images.append(image)
         if labels is not None:
             stored.masks.append(resize_mask(labels, self.place.geometry))
+
+    def _planes(self, index: int) -> list[NDArray[np.float32]]:
+        return grey_planes(self.voxels[index], None if self.colours is None else self.colours[index], self.windows)
 
     def _row(self, index: int, class_name: str) -> dict[str, Any]:
         return {

@@ -27,6 +27,7 @@ from radgen.imaging.qc import (
     join_qc,
     png,
     sample_step,
+    shown,
     smaller,
     whole_slice,
 )
@@ -117,6 +118,12 @@ def test_thumbnails_are_the_slice_before_and_as_stored() -> None:
     assert np.abs(before[trunk].astype(int) - after[trunk])[3:-3].mean() < 3
 
 
+def test_three_channels_are_colours_and_other_numbers_show_their_first() -> None:
+    planes = [np.full((4, 4), value, dtype=np.uint8) for value in (10, 20, 30)]
+    assert pixels(png(shown(planes)))[0, 0].tolist() == [10, 20, 30]
+    assert pixels(png(shown(planes[:2])))[0, 0] == 10
+
+
 def test_a_small_image_is_shown_as_it_is() -> None:
     image = np.random.default_rng(0).integers(0, 256, (40, 40)).astype(np.uint8)
     assert np.array_equal(pixels(png(smaller(image))), image)
@@ -135,6 +142,10 @@ def test_the_removed_share_is_of_all_voxels() -> None:
     stored = slice_series(canonical_volume(drawn.hu), None, FACTS, RECIPE)
     assert stored.qc is not None
     assert stored.qc["removed_fraction"] == pytest.approx(1 - (drawn.trunk | drawn.arm).mean(), abs=0.01)
+    lost = [row["removed_tissue_fraction"] for row in stored.rows]
+    assert stored.qc["removed_tissue_most"] == max(lost) > 0.01  # the couch's shell
+    assert lost[[row["slice_index"] for row in stored.rows].index(stored.qc["removed_tissue_slice"])] == max(lost)
+    assert stored.qc["removed_tissue"] == pytest.approx(np.mean(lost))
     assert (stored.qc["minimum"], stored.qc["maximum"]) == (drawn.hu.min(), drawn.hu.max())
 
 

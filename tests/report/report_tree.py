@@ -198,6 +198,7 @@ def _checked(number: int, random: np.random.Generator) -> dict[str, Any]:
     row |= {"n_stored": SLICES_PER_PATIENT, "spacing_slice_mm": 5.0, "spacing_row_mm": 0.8, "spacing_col_mm": 0.8}
     row |= {"window_low": -160.0, "window_high": 240.0, "clipped_fraction": 0.01, "minimum": -1024.0, "maximum": 900.0}
     row |= {"removed_fraction": 0.5 + random.uniform(0, 0.02), "kept_low": -200.0, "kept_median": 40.0}
+    row |= {"removed_tissue": 0.01, "removed_tissue_most": 0.02 + random.uniform(0, 0.01), "removed_tissue_slice": 3}
     row |= {"kept_high": 300.0, "histogram_low": -1050.0, "histogram_high": 1510.0, "kept_counts": kept}
     return row | {"removed_counts": removed, "thumbnail_slice": 2, "before": png(image[0] // 2), "after": png(image[0])}
 

@@ -242,9 +242,9 @@ def test_unknown_values_neither_stand_out_nor_count() -> None:
 @pytest.mark.parametrize("measure", MEASURES, ids=lambda one: one.column)
 def test_a_planted_outlier_of_each_figure_is_found_in_its_own_group(measure: Measure) -> None:
     usual = {"removed_fraction": 0.5, "clipped_fraction": 0.02, "kept_median": 40.0, "pixel_mm": 0.8}
-    usual |= {"spacing_slice_mm": 5.0, "n_slices": 100.0}
+    usual |= {"removed_tissue_most": 0.02, "spacing_slice_mm": 5.0, "n_slices": 100.0}
     odd = {"removed_fraction": 0.99, "clipped_fraction": 0.4, "kept_median": -900.0, "pixel_mm": 8.0}
-    odd |= {"spacing_slice_mm": 50.0, "n_slices": 3.0}
+    odd |= {"removed_tissue_most": 0.4, "spacing_slice_mm": 50.0, "n_slices": 3.0}
     rows = [
         {**usual, "group": group, "modality": group, "position": at, "remarks": []}
         for at, group in enumerate(["CT"] * 12 + ["MR"] * 12)

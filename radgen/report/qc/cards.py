@@ -75,6 +75,7 @@ def _figures(row: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Matrix", f"{row['rows']} × {row['cols']}"),
         ("Voxel", voxel(row)),
         ("Removed", share(row["removed_fraction"])),
+        ("of tissue", _tissue(row)),
         ("Clipped", share(row["clipped_fraction"])),
         ("Window", f"{plain(row['window_low'])} to {plain(row['window_high'])}{unit}"),
         (
@@ -83,6 +84,14 @@ def _figures(row: Mapping[str, Any]) -> list[tuple[str, str]]:
         ),
         ("All values", f"{plain(row['minimum'])} to {plain(row['maximum'])}{unit}"),
     ]
+
+
+def _tissue(row: Mapping[str, Any]) -> str:
+    """Write the share removed of what is denser than air: a couch, or part of the patient."""
+    if not _known(row["removed_tissue"]):
+        return DASH
+    most = f"most {share(row['removed_tissue_most'])} in slice {count(row['removed_tissue_slice'])}"
+    return f"{share(row['removed_tissue'])}, {most}"
 
 
 def voxel(row: Mapping[str, Any]) -> str:

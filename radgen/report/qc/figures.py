@@ -71,30 +71,30 @@ def _draw_sizes(checks: QcTable, found: Outliers, album: Album) -> None:
 
 
 def _draw_shares(checks: QcTable, found: Outliers, album: Album) -> None:
-    series = checks.series.assign(
-        removed=100 * checks.series["removed_fraction"], clipped=100 * checks.series["clipped_fraction"]
-    )
+    panels = {
+        "removed_fraction": ("Removed as background", "% of a series' voxels"),
+        "removed_tissue_most": ("Tissue removed", "% in the slice that loses most"),
+        "clipped_fraction": ("Outside the window", "% of the body, mean of slices"),
+    }
     figure = album.new(2.1)
-    left, right = figure.subplots(1, 2)
-    for axes, column, shown in ((left, "removed_fraction", "removed"), (right, "clipped_fraction", "clipped")):
-        _histogram(axes, series, shown, checks.groups, found, measure=column)
-    panel_title(left, "Removed as background", "% of a series' voxels")
-    panel_title(right, "Outside the window", "% of the body's pixels, mean of the stored slices")
+    series = checks.series.assign(**{name: 100 * checks.series[name] for name in panels})
+    for axes, (column, titles) in zip(figure.subplots(1, 3), panels.items(), strict=True):
+        _histogram(axes, series, column, checks.groups, found)
+        panel_title(axes, *titles)
     album.add(
         figure,
         "shares",
         section="shares",
         title="What is removed and what is clipped",
         caption=(
-            "Share of voxels that the body mask turns to grey 0, and share of body pixels that the display window "
-            "makes black or white. Series that stand out in a figure are red."
+            "Share of voxels that the body mask turns to grey 0; share of what is denser than air among them (couch, "
+            "sheets, or part of the patient: look); share of body pixels that the display window makes black or white. "
+            "Series that stand out in a figure are red."
         ),
     )
 
 
-def _histogram(
-    axes: Axes, series: pd.DataFrame, column: str, groups: Sequence[str], found: Outliers, *, measure: str = ""
-) -> None:
+def _histogram(axes: Axes, series: pd.DataFrame, column: str, groups: Sequence[str], found: Outliers) -> None:
     values = series[column].to_numpy(dtype=float)
     known = values[np.isfinite(values)]
     if not known.size:
@@ -102,7 +102,7 @@ def _histogram(
         axes.set_axis_off()
         return
     edges = _edges(known)
-    marked = standing_out(found, measure or column)
+    marked = standing_out(found, column)
     outside = series["position"].isin(marked).to_numpy() & np.isfinite(values)
     inside = np.isfinite(values) & ~outside
     parts = {group: values[inside & (series["group"] == group).to_numpy()] for group in groups}

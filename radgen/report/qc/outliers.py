@@ -49,6 +49,7 @@ class Measure:
 
 MEASURES = (
     Measure("removed_fraction", "removed share", "%", 0.02),
+    Measure("removed_tissue_most", "tissue removed from a slice", "%", 0.03),
     Measure("clipped_fraction", "clipped share", "%", 0.01),
     Measure("kept_median", "median intensity", "", 0.05, relative=True),
     Measure("pixel_mm", "pixel size", "mm", 0.05, is_ratio=True),

@@ -18,8 +18,8 @@ from radgen.report.study import StudyResults
 FIGURES = (
     "series_key", "patient_key", "split", "archive", "format", "modality", "anatomy", "class_names", "n_slices",
     "n_stored", "n_refused", "refused", "rows", "cols", "spacing_slice_mm", "spacing_row_mm", "spacing_col_mm",
-    "remarks", "window_low", "window_high", "clipped_fraction", "removed_fraction", "minimum", "maximum", "kept_low",
-    "kept_median", "kept_high",
+    "remarks", "window_low", "window_high", "clipped_fraction", "removed_fraction", "removed_tissue",
+    "removed_tissue_most", "removed_tissue_slice", "minimum", "maximum", "kept_low", "kept_median", "kept_high",
 )  # fmt: skip
 # Large ones, read for the rows that are drawn.
 COUNTS = ("series_key", "window_low", "window_high", "histogram_low", "histogram_high", "kept_counts")
