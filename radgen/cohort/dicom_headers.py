@@ -7,13 +7,32 @@ from pathlib import Path
 
 import pydicom
 
-from radgen.cohort.dicom_elements import first_value, read_dataset, text_value
-from radgen.cohort.dicom_frames import planes_of
+from radgen.cohort.dicom_colours import COLOURS, PALETTE
+from radgen.cohort.dicom_elements import number_value, read_dataset, text_value
+from radgen.cohort.dicom_frames import pixel_spacing_mm, planes_of
 from radgen.cohort.dicom_pixels import GREY, stored_pixels
 from radgen.cohort.planes import Plane
 from radgen.cohort.refusal import Reason, RefusalError
 
 SEGMENTATION_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
+# Parts of ImageType that mark images computed from other images, pictures of screens, and what stands for documents.
+REFORMATS = frozenset(
+    {
+        "REFORMATTED",
+        "MPR",
+        "CSA MPR",
+        "CSAPARALLEL",
+        "CSA PARALLEL",
+        "PROJECTION IMAGE",
+        "MIP",
+        "MINIP",
+        "VRT",
+        "VOLREND",
+    }
+)
+SCREENS = frozenset({"SCREEN SAVE", "SCREENSHOT", "SCREEN"})
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+SECONDARY_MODALITIES = frozenset({"OT", "SC", "DOC"})
 
 
 @dataclass(frozen=True)
@@ -40,6 +59,14 @@ class DicomHeader:
         Of a segmentation: the series UIDs it says it segments.
     segment_labels
         Of a segmentation: the labels of its segments.
+    path
+        Where the file lies, for a second look at its pixels; written nowhere.
+    reformatted
+        The part of ImageType that says that the image was computed from others (MPR, MIP, ...); else empty.
+    secondary
+        Whether it is a picture of a screen or a document.
+    promised
+        How many images its acquisition has, and how many temporal positions; 0 where nothing is said.
     """
 
     kind: str
@@ -58,6 +85,10 @@ class DicomHeader:
     spacing_mm: tuple[float, float] | None
     referenced_series: tuple[str, ...]
     segment_labels: tuple[str, ...]
+    path: Path
+    reformatted: str
+    secondary: bool
+    promised: tuple[int, int]
 
 
 def read_header(path: Path, class_tag: str = "") -> DicomHeader:
@@ -81,7 +112,9 @@ def read_header(path: Path, class_tag: str = "") -> DicomHeader:
         stored_pixels(file, dataset, path)
     kind = "segmentation" if _sop_class(dataset) in SEGMENTATION_CLASSES else "image"
     planes = tuple(planes_of(dataset, 0)) if kind == "image" else ()
-    spacing = first_value(dataset, "PixelSpacing", "ImagerPixelSpacing")
+    _check_colour(dataset, placed=bool(planes))
+    spacing = pixel_spacing_mm(dataset)
+    image_type = [str(item).upper() for item in dataset.get("ImageType", None) or ()]
     return DicomHeader(
         kind=kind,
         patient_id=text_value(dataset, "PatientID"),
@@ -92,13 +125,30 @@ def read_header(path: Path, class_tag: str = "") -> DicomHeader:
         modality=text_value(dataset, "Modality"),
         anatomy=text_value(dataset, "BodyPartExamined").upper(),
         tag_value=text_value(dataset, class_tag) if class_tag else "",
-        localizer="LOCALIZER" in [str(item).upper() for item in dataset.get("ImageType", None) or ()],
+        localizer="LOCALIZER" in image_type,
         shape=planes[0].shape if planes else (int(dataset.Rows), int(dataset.Columns)),
         frames=len(planes) or int(dataset.get("NumberOfFrames", None) or 1),
         planes=planes,
-        spacing_mm=None if spacing is None else (float(spacing[0]), float(spacing[1])),
+        spacing_mm=spacing,
         referenced_series=tuple(str(item.SeriesInstanceUID) for item in dataset.get("ReferencedSeriesSequence", ())),
         segment_labels=tuple(text_value(item, "SegmentLabel") for item in dataset.get("SegmentSequence", ())),
+        path=path,
+        reformatted=_reformatted(image_type),
+        secondary=_is_secondary(dataset, image_type),
+        promised=(number_value(dataset, "ImagesInAcquisition"), number_value(dataset, "NumberOfTemporalPositions")),
+    )
+
+
+def _reformatted(image_type: list[str]) -> str:
+    """Return what says that an image was computed from others: derived alone may be a copy or a compression."""
+    return next((item for item in image_type[2:] if item in REFORMATS and image_type[0] == "DERIVED"), "")
+
+
+def _is_secondary(dataset: pydicom.Dataset, image_type: list[str]) -> bool:
+    return (
+        _sop_class(dataset).startswith(SECONDARY_CAPTURE)
+        or text_value(dataset, "Modality") in SECONDARY_MODALITIES
+        or bool(SCREENS & set(image_type))
     )
 
 
@@ -118,8 +168,17 @@ def _check_kind(dataset: pydicom.Dataset) -> None:
         if "Image Storage" in name or sop_class in SEGMENTATION_CLASSES:
             raise RefusalError(Reason.TRUNCATED, f"the DICOM header ends before the size of its image ({name})")
         raise RefusalError(Reason.NOT_AN_IMAGE, f"a DICOM object without rows and columns ({name})")
-    if sop_class in SEGMENTATION_CLASSES:
-        return
+
+
+def _check_colour(dataset: pydicom.Dataset, *, placed: bool) -> None:
+    """Refuse colour that is not read: other colour spaces, more than 8 bits, overlays on slices of a patient."""
     photometric = text_value(dataset, "PhotometricInterpretation")
-    if photometric not in GREY or int(dataset.get("SamplesPerPixel", None) or 1) != 1:
-        raise RefusalError(Reason.COLOUR, f"a colour image ({photometric or 'unknown'}); only grey images are read")
+    grey = photometric in GREY and int(dataset.get("SamplesPerPixel", None) or 1) == 1
+    if grey or _sop_class(dataset) in SEGMENTATION_CLASSES:
+        return
+    if placed:
+        text = f"a colour image with a place in the patient ({photometric}); its colours are drawn over the slice"
+        raise RefusalError(Reason.COLOUR, text)
+    if photometric not in COLOURS or (photometric != PALETTE and dataset.get("BitsAllocated", None) != 8):
+        text = f"an image of unknown colours ({photometric if photometric in COLOURS else 'unknown'})"
+        raise RefusalError(Reason.COLOUR, text)

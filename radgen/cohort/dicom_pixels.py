@@ -105,7 +105,9 @@ class StoredPixels:
     @property
     def frame_bytes(self) -> float:
         """Length of one frame that is not compressed; its bits may not fill bytes."""
-        return self.shape[0] * self.shape[1] * self.samples * self.bits[0] / 8
+        # Of two neighbours this colour space keeps both brightnesses but only one pair of colours.
+        samples = 2 if self.photometric == "YBR_FULL_422" and self.samples == 3 else self.samples
+        return self.shape[0] * self.shape[1] * samples * self.bits[0] / 8
 
 
 def open_pixels(path: Path) -> tuple[pydicom.Dataset, StoredPixels]:

@@ -8,18 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 from numpy.typing import NDArray
 
-from radgen.cohort.dicom_elements import first_value, understanding
-from radgen.cohort.dicom_frames import planes_of
-from radgen.cohort.dicom_pixels import StoredPixels, frames_of, open_pixels
+from radgen.cohort.dicom_colours import red_green_blue
+from radgen.cohort.dicom_elements import understanding
+from radgen.cohort.dicom_frames import pixel_spacing_mm, planes_of, scale
+from radgen.cohort.dicom_pixels import GREY, StoredPixels, frames_of, open_pixels
 from radgen.cohort.modality import Modality
-from radgen.cohort.planes import Plane, Stack, stacks_of
+from radgen.cohort.planes import Plane
 from radgen.cohort.refusal import Reason, RefusalError, blaming
+from radgen.cohort.stacks import REFUSE, Stack, stacks_of
 from radgen.imaging.volume import CANONICAL_DIRECTIONS, Volume
 
 
-def read_volume(paths: Sequence[Path], repeat: int = 0) -> Volume:
+def read_volume(paths: Sequence[Path], repeat: int = 0, treatment: str = REFUSE) -> Volume:
     """Read a series in modality units, slices ordered along their normal.
 
     Each file's header is parsed once, and its frames are decoded one at a time into the volume.
@@ -30,6 +33,8 @@ def read_volume(paths: Sequence[Path], repeat: int = 0) -> Volume:
         The files of the series, in any order.
     repeat
         Which volume, where a series holds several per position.
+    treatment
+        What is done about faults of geometry; see `stacks_of`.
 
     Returns
     -------
@@ -51,15 +56,18 @@ def read_volume(paths: Sequence[Path], repeat: int = 0) -> Volume:
     if not planes:
         with blaming(paths[0]):
             return _without_place(paths[0])
-    stack = stacks_of(planes)[repeat]
-    return Volume(_decoded(stack, sources), stack.affine)
+    stack = stacks_of(planes, treatment)[repeat]
+    slices = _decoded(stack, sources)
+    return Volume(slices if stack.regrid is None else stack.regrid.apply(slices), stack.affine)
 
 
-def read_grid(paths: Sequence[Path], repeat: int = 0) -> tuple[tuple[int, int, int], NDArray[np.float64]]:
+def read_grid(
+    paths: Sequence[Path], repeat: int = 0, treatment: str = REFUSE
+) -> tuple[tuple[int, int, int], NDArray[np.float64]]:
     """Return shape and affine of the volume that `read_volume` would give, from headers alone."""
     planes = [plane for number, path in enumerate(paths) for plane in _open(path, number)[1]]
-    stack = stacks_of(planes)[repeat]
-    return (len(stack.planes), *stack.planes[0].shape), stack.affine
+    stack = stacks_of(planes, treatment)[repeat]
+    return stack.shape, stack.affine
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +88,13 @@ class _Source:
             if left == 0:
                 return
         raise RefusalError(Reason.TRUNCATED, "the file has fewer frames than it describes")
+
+
+def read_frame(path: Path, plane: Plane) -> NDArray[Any]:
+    """Read one frame in modality units."""
+    with blaming(path):
+        source, _ = _open(path, plane.file)
+        return next(values for _, values in source.frames({plane.frame: plane}))
 
 
 def _open(path: Path, number: int) -> tuple[_Source, list[Plane]]:
@@ -121,14 +136,25 @@ class _Filling:
 
 
 def _without_place(path: Path) -> Volume:
-    """Read an image without a place in the patient: a slice for each frame."""
-    dataset, pixels = open_pixels(path)
-    modality = Modality.of(dataset)
-    slope, intercept = first_value(dataset, "RescaleSlope"), first_value(dataset, "RescaleIntercept")
+    """Read an image without a place in the patient: a slice for each frame, and a spacing of 1 where none is given."""
+    with understanding():
+        dataset, pixels = open_pixels(path)
+        spacing_mm = pixel_spacing_mm(dataset) or (1.0, 1.0)
+        modality = Modality.of(dataset)
+        slope, intercept = scale(dataset.get("RescaleSlope", None), dataset.get("RescaleIntercept", None))
+    affine = np.eye(4)
+    affine[:3, :3] = CANONICAL_DIRECTIONS.T * (1.0, *spacing_mm)
+    if pixels.photometric not in GREY:
+        return Volume(_colours(dataset, pixels), affine)
     filling = _Filling((pixels.frames, *pixels.shape))
     for place, stored in enumerate(frames_of(pixels)):
-        filling.put(place, modality.apply(stored, float(slope or 1.0), float(intercept or 0.0)))
-    row_mm, column_mm = first_value(dataset, "PixelSpacing", "ImagerPixelSpacing") or (1.0, 1.0)
-    affine = np.eye(4)
-    affine[:3, :3] = CANONICAL_DIRECTIONS.T * (1.0, float(row_mm), float(column_mm))
+        filling.put(place, modality.apply(stored, slope, intercept))
     return Volume(filling.array, affine)
+
+
+def _colours(dataset: pydicom.Dataset, pixels: StoredPixels) -> NDArray[np.uint8]:
+    """Decode a colour image, [frames, rows, columns, 3] as red, green and blue."""
+    array = np.empty((pixels.frames, *pixels.shape, 3), np.uint8)
+    for place, stored in enumerate(frames_of(pixels)):
+        array[place] = red_green_blue(stored, dataset)
+    return array

@@ -14,6 +14,7 @@ from radgen.cohort.candidates import Candidate
 from radgen.cohort.guarded import Guard, GuardedPool, Lost
 from radgen.cohort.readers import read_files
 from radgen.cohort.refusal import RefusalError, distrusting
+from radgen.cohort.stacks import treatment_of
 from radgen.imaging.colour import grey_of
 from radgen.imaging.volume import canonical
 
@@ -75,7 +76,8 @@ def thumbnail(roots: Roots, candidate: Candidate) -> NDArray[np.float32] | None:
 
 def _middle_slice(roots: Roots, candidate: Candidate) -> NDArray[np.generic]:
     paths = [roots.locate(path) for path in candidate.paths]
-    volume = read_files(candidate.format, paths, candidate.repeat)
+    treatment = treatment_of(remark.treatment for remark in candidate.remarks)
+    volume = read_files(candidate.format, paths, candidate.repeat, treatment)
     turned, _ = canonical(volume)
     middle = turned.array.shape[0] // 2
     return np.asarray(grey_of(turned.array[middle : middle + 1])[0])

@@ -17,6 +17,7 @@ from radgen.cohort.label_ids import map_numbers, show_one
 from radgen.cohort.refusal import Reason, RefusalError, blaming, distrusting
 from radgen.cohort.segmentations import read_segmentation
 from radgen.cohort.settings import StructureSettings
+from radgen.cohort.stacks import REFUSE, treatment_of
 from radgen.errors import InputError
 from radgen.imaging.volume import Volume
 
@@ -54,7 +55,7 @@ def read_series(series_row: Mapping[str, Any], files: Mapping[str, Path]) -> Vol
     Parameters
     ----------
     series_row
-        A row of series.parquet: format, file_ids and repeat are used.
+        A row of series.parquet: format, file_ids, repeat and remarks are used.
     files
         From `file_paths`.
 
@@ -65,14 +66,14 @@ def read_series(series_row: Mapping[str, Any], files: Mapping[str, Path]) -> Vol
     """
     paths = _paths(series_row["file_ids"], files)
     repeat = int(series_row["repeat"])
-    return read_files(str(series_row["format"]), paths, repeat)
+    return read_files(str(series_row["format"]), paths, repeat, _treatment(series_row))
 
 
-def read_files(kind: str, paths: Sequence[Path], repeat: int) -> Volume:
-    """Read one volume of files of a format: dicom | nifti | nrrd | npy | picture."""
+def read_files(kind: str, paths: Sequence[Path], repeat: int, treatment: str = REFUSE) -> Volume:
+    """Read one volume of files: dicom | nifti | nrrd | npy | picture; `treatment` is for DICOM's faults."""
     if kind == "dicom":
         with distrusting():
-            return dicom_volumes.read_volume(paths, repeat)
+            return dicom_volumes.read_volume(paths, repeat, treatment)
     with blaming(paths[0]), distrusting():
         if kind in PLACED:
             return PLACED[kind](paths[0], repeat)
@@ -155,13 +156,18 @@ def _read_labels(
 def _grid(series_row: Mapping[str, Any], files: Mapping[str, Path]) -> tuple[tuple[int, ...], NDArray[np.float64]]:
     paths = _paths(series_row["file_ids"], files)
     if series_row["format"] == "dicom":
-        return dicom_volumes.read_grid(paths, int(series_row["repeat"]))
+        return dicom_volumes.read_grid(paths, int(series_row["repeat"]), _treatment(series_row))
     if series_row["format"] in PLACED:
         header = (nrrd if series_row["format"] == "nrrd" else nifti).read_header(paths[0])
         if header.affine is not None:
             return header.shape, header.affine
     volume = read_files(str(series_row["format"]), paths, int(series_row["repeat"]))
     return volume.array.shape[:3], volume.affine
+
+
+def _treatment(series_row: Mapping[str, Any]) -> str:
+    """Return what is done about faults of a DICOM series, as its remarks say."""
+    return treatment_of(remark["treatment"] for remark in series_row.get("remarks") or ())
 
 
 def _paths(ids: Iterable[str], files: Mapping[str, Path]) -> list[Path]:

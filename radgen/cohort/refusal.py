@@ -34,6 +34,8 @@ class Reason(StrEnum):
     MIXED_ORIENTATION = "mixed-orientation"
     MIXED_SPACING = "mixed-spacing"
     UNEVEN_GAPS = "uneven-gaps"
+    MISSING_SLICES = "missing-slices"
+    WRONG_COUNT = "wrong-count"
     UNEVEN_REPEATS = "uneven-repeats"
     TILTED = "tilted"
     FORMS_DISAGREE = "qform-sform"
@@ -50,6 +52,8 @@ class Reason(StrEnum):
     PACKED = "packed"
     NOT_AN_IMAGE = "not-an-image"
     LOCALIZER = "localizer"
+    DERIVED = "derived"
+    REPEAT = "repeat"
     DUPLICATE = "duplicate"
     GUARD = "guard"
 
@@ -63,6 +67,8 @@ SET_ASIDE = frozenset(
         Reason.PACKED,
         Reason.NOT_AN_IMAGE,
         Reason.LOCALIZER,
+        Reason.DERIVED,
+        Reason.REPEAT,
         Reason.DUPLICATE,
         Reason.GUARD,
     }

@@ -199,8 +199,15 @@ class InventorySettings:
         "first", "Which volumes of a series with several per position (time points) are used: first | all."
     )
 
+    on_irregular: str = setting(
+        "refuse",
+        "What becomes of DICOM series with faults of geometry (gantry tilt, uneven or missing slices, several "
+        "orientations, a wrong count): refuse | nearest (a regular grid of the nearest slices) | resample (linear).",
+    )
+
     def __post_init__(self) -> None:
         """Refuse impossible patterns and counts."""
+        _one_of(self.on_irregular, ("refuse", "nearest", "resample"), "on_irregular")
         _one_of(self.patient_from, PATIENT_SOURCES, "patient_from")
         _one_of(self.repeats, ("first", "all"), "repeats")
         _pattern(self.row_regex, "row_regex")

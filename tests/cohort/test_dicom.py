@@ -20,8 +20,8 @@ from pydicom.uid import (
 
 from radgen.cohort.dicom_headers import read_header
 from radgen.cohort.dicom_volumes import read_grid, read_volume
+from radgen.cohort.irregular import TILT_TOLERANCE_DEGREES
 from radgen.cohort.modality import rescale
-from radgen.cohort.planes import TILT_TOLERANCE_DEGREES
 from radgen.cohort.refusal import Reason, RefusalError
 from radgen.imaging.volume import canonical
 from tests.cohort.toys import ct_slice, item, save, stored_volume, write_series
@@ -207,7 +207,7 @@ def test_gantry_tilt_is_refused_beyond_its_tolerance(tmp_path: Path, degrees: fl
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"PhotometricInterpretation": "RGB"}, Reason.COLOUR),
+        ({"PhotometricInterpretation": "RGB"}, Reason.COLOUR),  # drawn over a slice of the patient
         ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]}, Reason.MOSAIC),  # of an unknown number of tiles
         ({"Rows": None, "SOPClassUID": "1.2.840.10008.5.1.4.1.1.88.11"}, Reason.NOT_AN_IMAGE),
     ],

@@ -233,7 +233,7 @@ def test_a_series_that_makes_no_volume_is_refused_whole(tmp_path: Path) -> None:
         path.unlink()
     found = inventory_of(tmp_path)
     assert len(found.index) == 1
-    assert [row["reason"] for row in found.rejects] == ["uneven-gaps"] * 3
+    assert [row["reason"] for row in found.rejects] == ["missing-slices"] * 3
     assert len({row["series_key"] for row in found.rejects}) == 1
 
 

@@ -105,8 +105,8 @@ def test_a_slope_for_each_slice(data_root: Path) -> None:
     ("folder", "reason"),
     [
         ("gantrytilting/001", Reason.TILTED),
-        ("sliceincrement/001", Reason.UNEVEN_GAPS),
-        ("sliceincrement/002", Reason.UNEVEN_GAPS),
+        ("sliceincrement/001", Reason.MISSING_SLICES),
+        ("sliceincrement/002", Reason.MISSING_SLICES),
         ("sliceorientation/001", Reason.MIXED_ORIENTATION),
     ],
 )
