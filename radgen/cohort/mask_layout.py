@@ -36,10 +36,10 @@ def attach_masks(
 ) -> tuple[list[Candidate], list[Refused]]:
     """Give each candidate its masks.
 
-    What a layout says comes first: the file a mask belongs to, else the case. Otherwise a DICOM SEG goes to the series
-    it references, else to the only series of its frame of reference. A file in `labelsTr` goes to the image of the same
-    name in `imagesTr` (with or without a channel suffix). Any other label volume goes to the image in its folder, below
-    its folder or below its parent, whichever first holds exactly one.
+    What a layout says decides alone: the file a mask belongs to, else the case. Otherwise a DICOM SEG goes to the
+    series it references, else to the only series of its frame of reference. A file in `labelsTr` goes to the image of
+    the same name in `imagesTr` (with or without a channel suffix). Any other label volume goes to the image in its
+    folder, below its folder or below its parent, whichever first holds exactly one.
 
     Parameters
     ----------
@@ -60,7 +60,8 @@ def attach_masks(
     refused = []
     for file in masks:
         fact = (facts or {}).get(file.path, FileFacts())
-        places = finder.by_facts(file.path, fact) or finder.by_content(file)
+        told = bool(fact.mask_of or fact.case)
+        places = finder.by_facts(file.path, fact) if told else finder.by_content(file)
         if not places:
             text = "no image of this archive belongs to the mask, or several might"
             refused.append(Refused(file.path, Reason.MASK_WITHOUT_IMAGE, text))

@@ -66,6 +66,10 @@ Layout = Callable[[Path, Sequence[str]], Mapping[str, FileFacts]]
 LAYOUTS: Mapping[str, str | None] = {
     "auto": None,
     "autopet": "autopet",
+    "data_dir": "data_dir",
+    "hyperkvasir": "hyperkvasir",
+    "mrnet": "mrnet",
+    "radimagenet": "radimagenet",
     "synthrad2023": "synthrad2023",
 }
 
