@@ -9,6 +9,7 @@ line is then drawn on the source grid. All steps are exact work on booleans, so 
     grown       the body given back its corners and rim, inside the tissue
     filled      holes of every slice closed: lungs and bowel gas belong to the patient
     walls       cavities that lost a thin wall to the opening given back, with the wall
+    cut         cavities that the edge of the picture, or of its circular field, cuts open given back
     skin line   a band around that mask is decided voxel by voxel on the source grid
 
 Eight slices share a byte (see morphology.py), so that nearly every step works on eight slices at once.
@@ -36,6 +37,8 @@ GAP_MM = 12.0
 # A wall before lung or gas may be opened away up to this thickness; so much of the cavity must be enclosed by body.
 WALL_MM = 15.0
 CAVITY_SHARE = 0.8
+# So much of a cavity that an edge cuts open must have the body on three sides.
+CUT_SHARE = 0.5
 # Half the thickness of a sheet that lies against the skin and is peeled off again on the source grid.
 SHEET_MM = 1.5
 # No tissue or metal is so dense: paddings such as 63536 that were meant as signed numbers.
@@ -139,9 +142,15 @@ def body_mask(
     if closed:
         coarse = fill_holes(erode(dilate(coarse, 1), 1))
     filled = _components(coarse, len(volume), source_mm * factor, settings)
+    shown = _shown(volume, factor)
+    filled = _with_cut_cavities(filled, shown, len(volume))
+    # At the edge of a circular field, as at the edge of the picture, there is no skin to be drawn.
+    inner = erode(filled if shown is None else filled | ~shown, 1) & filled
+    outer = dilate(filled, 1)
     skin = np.empty(volume.shape, dtype=bool)
     for byte in range(len(tissue)):
-        drawn = _draw_skin(tissue[byte : byte + 1], filled[byte : byte + 1], factor, source_mm)
+        one = slice(byte, byte + 1)
+        drawn = _draw_skin(tissue[one], inner[one], outer[one], factor, source_mm)
         part = skin[8 * byte : 8 * byte + 8]
         unpack(drawn, len(part), out=part)
     return skin
@@ -159,6 +168,12 @@ def _find_tissue(volume: NDArray[Any], limits: tuple[float, float], factor: int)
         fine.append(packed)
         coarse.append(packed if factor == 1 else pack(_reduce(tissue, factor)))
     return np.concatenate(fine), np.concatenate(coarse)
+
+
+def _shown(volume: NDArray[Any], factor: int) -> Packed | None:
+    """Return where a slice is not padding, on the reduced grid; None where its corners are not padding."""
+    corners = volume[:, (0, 0, -1, -1), (0, -1, 0, -1)]
+    return None if corners.min() < corners.max() else pack(volume[:, ::factor, ::factor] != corners[0, 0])
 
 
 def _reduce(mask: Mask, factor: int) -> Mask:
@@ -226,6 +241,30 @@ def _with_thin_walls(filled: Packed, tissue: Packed, slices: int, pixel_mm: floa
     return fill_holes(filled | walls)
 
 
+def _with_cut_cavities(filled: Packed, shown: Packed | None, slices: int) -> Packed:
+    """Give back what lies between the body and an edge that cuts the body: lung in a narrow field of view.
+
+    A piece of the background is such a cavity when most of it has the body on three of its four sides. Air above
+    the patient has fewer; where it has not, between an arm and the trunk, keeping air does no harm.
+    """
+    edge = np.zeros_like(filled)
+    edge[:, (0, -1)] = edge[:, :, (0, -1)] = 255
+    if shown is not None:
+        edge |= dilate(~shown, 1)
+    some = np.flatnonzero(unpack(filled & edge, slices).any(axis=(1, 2)))
+    if not some.size:
+        return filled
+    before, behind, right, left = (_beside(filled, axis, back) for axis in (1, 2) for back in (False, True))
+    enclosed = (before & behind & (right | left)) | (right & left & (before | behind))
+    room = ~filled if shown is None else ~filled & shown
+    holes, inside = unpack(room, slices)[some], unpack(room & enclosed, slices)[some]
+    labels, count = ndimage.label(holes, _IN_PLANE)
+    size, seen = (np.bincount(labels[part], minlength=count + 1) for part in (holes, inside))
+    restored = unpack(filled, slices)
+    restored[some] |= (seen >= CUT_SHARE * np.maximum(size, 1))[labels] & holes
+    return fill_holes(pack(restored))
+
+
 def _beside(body: Packed, axis: int, back: bool) -> Packed:
     """Mark pixels that have the body somewhere before them along an axis, or after them (`back`)."""
     turned = np.flip(body, axis) if back else body
@@ -254,8 +293,8 @@ def _without_arms(body: Packed, slices: int, pixel_mm: float) -> Packed:
     return body & ~arm
 
 
-def _draw_skin(tissue: Packed, filled: Packed, factor: int, pixel_mm: float) -> Packed:
-    inner, outer = (_enlarge(mask, factor, tissue.shape) for mask in (erode(filled, 1), dilate(filled, 1)))
+def _draw_skin(tissue: Packed, inner: Packed, outer: Packed, factor: int, pixel_mm: float) -> Packed:
+    inner, outer = (_enlarge(mask, factor, tissue.shape) for mask in (inner, outer))
     drawn = (outer & tissue) | inner
     thin = max(1, round(SHEET_MM / pixel_mm))
     return dilate(dilate(erode(drawn, thin), thin), 1, within=drawn) | inner

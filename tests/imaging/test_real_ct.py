@@ -8,6 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from radgen.cohort.dicom_volumes import read_volume
 from radgen.imaging.body import find_body
@@ -76,6 +77,11 @@ def test_couches_of_fifteen_patients_and_two_vendors(data_root: Path) -> None:
         kept = (body & tissue).sum() / tissue.sum()
         assert 0.85 < kept <= 1, file.name[:7]
         assert _thinnest_share(body, volume.spacing_mm[1]) < 0.005, file.name[:7]
+        removed = tissue & ~body
+        # Skin that was cut off would touch the mask, or lie near it as a thick piece; sheets and couches do neither.
+        assert (removed & ndimage.binary_dilation(body)).sum() < 64, file.name[:7]
+        thick = ndimage.binary_opening(removed, iterations=max(1, round(2.5 / volume.spacing_mm[1])))
+        assert (thick & ndimage.binary_dilation(body, iterations=round(15 / volume.spacing_mm[1]))).sum() < 32
         assert body_of(volume, "drop")[0][body].mean() > 0.999, file.name[:7]  # no arm stands free here: nothing is cut
 
 
