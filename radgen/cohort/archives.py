@@ -21,8 +21,9 @@ class LabelSourceSettings:
     archive: str = setting("", "Name of the archive that holds the label maps; its images are of no use.")
     merge: str | None = setting(
         None,
-        "CSV of columns source,structure: which source labels (numbers or names) make up which structure. It fills "
-        "structures.names and structures.map where those are empty.",
+        "CSV of columns source,structure[,name]: which source labels (numbers or names; name is what a number is "
+        "called in DICOM SEG and in one file per structure) make up which structure. It fills structures.names and "
+        "structures.map where those are empty.",
     )
 
 

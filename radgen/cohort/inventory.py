@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from radgen.cohort.archives import ArchiveSettings, Roots
 from radgen.cohort.candidates import Candidate, Refused
 from radgen.cohort.dicom_headers import DicomHeader
-from radgen.cohort.grouping import NNUNET_CHANNEL, find_candidates, without_nifti_suffix
+from radgen.cohort.grouping import find_candidates
 from radgen.cohort.keys import hashed_id, patient_key
 from radgen.cohort.layouts import FileFacts, load_layout
 from radgen.cohort.mask_layout import attach_masks
@@ -133,11 +133,11 @@ def _describe(
 ) -> dict[str, FileFacts] | None:
     """Return what an archive's layout says of its files, None where nothing is arranged.
 
-    Without a layout, every file of an archive of label maps is a mask, and its name is its case.
+    Without a layout, every file of an archive of label maps is a mask.
     """
     describe = load_layout(archive.layout)
     if describe is None:
-        masks = {file.path: FileFacts(role="mask", case=case_name(file.path)) for file in files}
+        masks = {file.path: FileFacts(role="mask") for file in files}
         return masks if holds_labels else None
     prefix = Roots.prefix(archive.name)
     paths = [file.path.removeprefix(prefix) for file in files]
@@ -169,27 +169,13 @@ def _in_archive(candidate: Candidate, archive: ArchiveSettings, *, several: bool
     patient = candidate.patient
     if several and patient is not None and archive.layout != "auto":
         patient = f"{archive.name}/{patient}"
-    case = candidate.case
-    if archive.labels is not None and not case:
-        case = case_name(candidate.paths[0])
     return replace(
         candidate,
         archive=archive.name,
         patient=patient,
-        case=case,
         modality=archive.modality or candidate.modality,
         anatomy=archive.anatomy or candidate.anatomy,
     )
-
-
-def case_name(path: str) -> str:
-    """Return what a file name says of its case: the name without its suffix and without an nnU-Net channel.
-
-    >>> case_name("ct/imagesTr/liver_12_0000.nii.gz")
-    'liver_12'
-    """
-    name = without_nifti_suffix(PurePosixPath(path).name)
-    return NNUNET_CHANNEL.sub("", PurePosixPath(name).stem if name == PurePosixPath(path).name else name)
 
 
 def reasons(refused: Sequence[Refused]) -> str:

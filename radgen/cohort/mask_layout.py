@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from radgen.cohort.candidates import Candidate, Refused
+from radgen.cohort.case_names import CaseFinder
 from radgen.cohort.dicom_headers import DicomHeader
 from radgen.cohort.grouping import NNUNET_CHANNEL, without_nifti_suffix
 from radgen.cohort.headers import VolumeHeader
@@ -39,7 +40,8 @@ def attach_masks(
     What a layout says decides alone: the file a mask belongs to, else the case. Otherwise a DICOM SEG goes to the
     series it references, else to the only series of its frame of reference. A file in `labelsTr` goes to the image of
     the same name in `imagesTr` (with or without a channel suffix). Any other label volume goes to the image in its
-    folder, below its folder or below its parent, whichever first holds exactly one.
+    folder, below its folder or below its parent, whichever first holds exactly one. Of an archive that holds the label
+    maps of another, a DICOM SEG goes by reference too, and any label map by its names as `CaseFinder` says.
 
     Parameters
     ----------
@@ -55,13 +57,13 @@ def attach_masks(
     candidates, refused
         Candidates with `masks`, `mask_kind` and `mask_labels`; masks that fit no image or several.
     """
-    finder = _Finder(candidates, labels_of or {})
+    finder = _Finder(candidates)
+    cases = CaseFinder(candidates, labels_of or {}, [file.path for file in masks])
     found: dict[int, list[_Mask]] = {}
     refused = []
     for file in masks:
         fact = (facts or {}).get(file.path, FileFacts())
-        told = bool(fact.mask_of or fact.case)
-        places = finder.by_facts(file.path, fact) if told else finder.by_content(file)
+        places = _places(file, fact, finder, cases)
         if not places:
             text = "no image of this archive belongs to the mask, or several might"
             refused.append(Refused(file.path, Reason.MASK_WITHOUT_IMAGE, text))
@@ -81,6 +83,14 @@ def attach_masks(
             )
         )
     return finished, refused
+
+
+def _places(file: ScannedFile, fact: FileFacts, finder: _Finder, cases: CaseFinder) -> list[int]:
+    if cases.knows(file.path):
+        by_reference = finder.by_reference(file.header) if isinstance(file.header, DicomHeader) else []
+        return by_reference or cases.find(file.path)
+    told = bool(fact.mask_of or fact.case)
+    return finder.by_facts(file.path, fact) if told else finder.by_content(file)
 
 
 def kind_of(file: ScannedFile) -> str:
@@ -116,7 +126,7 @@ def _rank(kind: str) -> int:
 class _Finder:
     """Looks candidates up by what masks say of them; answers are places in the list of candidates."""
 
-    def __init__(self, candidates: Sequence[Candidate], labels_of: Mapping[str, str]) -> None:
+    def __init__(self, candidates: Sequence[Candidate]) -> None:
         self._by_file = {path: place for place, candidate in enumerate(candidates) for path in candidate.paths}
         self._by_layout_case: dict[tuple[str, str], list[int]] = {}
         self._by_series: dict[str, list[int]] = {}
@@ -126,8 +136,7 @@ class _Finder:
         self._by_case: dict[tuple[PurePosixPath, str], list[int]] = {}
         for place, candidate in enumerate(candidates):
             if candidate.case:
-                for archive in {candidate.archive, labels_of.get(candidate.archive, candidate.archive)}:
-                    self._by_layout_case.setdefault((archive, candidate.case), []).append(place)
+                self._by_layout_case.setdefault((candidate.archive, candidate.case), []).append(place)
             series = candidate.series.split(" ")[0] if candidate.format == "dicom" else candidate.series
             self._by_series.setdefault(series, []).append(place)
             if candidate.frame_of_reference:

@@ -10,13 +10,14 @@ from radgen.errors import ConfigError
 
 
 def read_merge_table(path: Path) -> StructureSettings:
-    """Read a CSV of columns source,structure; other columns and lines that start with # are notes.
+    """Read a CSV of columns source,structure[,name]; other columns and lines that start with # are notes.
 
     Parameters
     ----------
     path
-        Each line gives one source label, a number or a segment's name, to a structure. Structures are numbered in the
-        order in which they first appear.
+        Each line gives one source label, a number or a segment's name, to a structure. In `name`, a number's label is
+        called as segments and files of one structure each are. Structures are numbered in the order in which they first
+        appear.
 
     Raises
     ------
@@ -37,8 +38,10 @@ def read_merge_table(path: Path) -> StructureSettings:
         raise ConfigError(msg)
     parts: dict[str, list[int | str]] = {}
     for row in rows:
-        source = row["source"].strip()
-        parts.setdefault(row["structure"].strip(), []).append(int(source) if source.isdecimal() else source)
+        labels = [text for text in (row["source"].strip(), (row.get("name") or "").strip()) if text]
+        parts.setdefault(row["structure"].strip(), []).extend(
+            int(text) if text.isdecimal() else text for text in labels
+        )
     try:
         return StructureSettings(names=tuple(parts), map={name: tuple(found) for name, found in parts.items()})
     except ValueError as error:

@@ -36,7 +36,8 @@ class FileFacts:
     channel
         Which of several images of a case it is, where the layout numbers them; `inventory.channel` chooses.
     case
-        Images and masks of one case belong together, also across archives.
+        Images and masks of one case belong together. Label maps in another archive are named after it (see
+        `case_names`).
     mask_of
         For a mask that belongs to one file, such as one slice or one picture: that file's path in the same archive.
     mask_kind
@@ -71,6 +72,7 @@ LAYOUTS: Mapping[str, str | None] = {
     "mrnet": "mrnet",
     "radimagenet": "radimagenet",
     "synthrad2023": "synthrad2023",
+    "totalsegmentator": "totalsegmentator",
 }
 
 

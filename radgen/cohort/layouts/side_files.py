@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import stat
 from pathlib import Path, PurePosixPath
 
@@ -45,6 +46,22 @@ def read_bytes(root: Path, path: str, most: int) -> bytes:
     except OSError as error:
         msg = f"a {kind} file cannot be read ({error.strerror})"
         raise InputError(msg) from error
+
+
+def read_json(root: Path, path: str) -> object:
+    """Read a JSON file of an archive.
+
+    Raises
+    ------
+    InputError
+        As `read_bytes`, or the file is no JSON.
+    """
+    try:
+        found: object = json.loads(read_bytes(root, path, MAX_TABLE_BYTES))
+    except (ValueError, RecursionError) as error:
+        msg = f"a json file is none ({type(error).__name__}); repair or remove it"
+        raise InputError(msg) from error
+    return found
 
 
 def read_lines(root: Path, path: str, *, separators: str = ",") -> list[list[str]]:
