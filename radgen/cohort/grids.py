@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from radgen.cohort.candidates import Remark
 from radgen.cohort.refusal import Reason, RefusalError
 from radgen.imaging.volume import Volume, canonical, canonical_turn
 
@@ -96,6 +97,62 @@ def on_lattice(mask: Volume, shape: tuple[int, int, int], affine: NDArray[np.flo
         raise RefusalError(Reason.MASK_OTHER_GRID, text, float(lost), "voxels")
     whole[tuple(slice(a, b) for a, b in zip(low, high, strict=True))] = inside
     return turn.undo(Volume(whole, frame.affine)).array
+
+
+def nearest(
+    mask: Volume, shape: tuple[int, int, int], affine: NDArray[np.float64]
+) -> tuple[NDArray[Any], tuple[Remark, ...]]:
+    """Resample labels on an image's grid: each of its voxels gets the label of the mask's voxel that lies nearest.
+
+    Parameters
+    ----------
+    mask
+        Label ids on any grid.
+    shape, affine
+        Of the image.
+
+    Returns
+    -------
+    labels
+        Of the image's shape, 0 where the mask does not reach.
+    remarks
+        How far labels moved at most (mm, between voxel centres); how many voxels of the image the mask does not reach,
+        and how many labelled voxels of the mask lie outside the image, if any.
+
+    Raises
+    ------
+    RefusalError
+        mask-on-another-grid: the mask reaches no voxel of the image.
+    """
+    to_mask = np.linalg.inv(mask.affine) @ affine
+    inner = np.indices(shape[1:]).reshape(2, -1)
+    within_plane = to_mask[:3, 1:3] @ inner + to_mask[:3, 3:]
+    labels = np.zeros((shape[0], inner.shape[1]), dtype=mask.array.dtype)
+    furthest, reached = 0.0, 0
+    for plane in range(shape[0]):
+        exact = within_plane + to_mask[:3, :1] * plane
+        index = np.floor(exact + 0.5).astype(np.intp)
+        inside = np.all((index >= 0) & (index < np.array(mask.array.shape)[:, np.newaxis]), axis=0)
+        labels[plane, inside] = mask.array[tuple(index[:, inside])]
+        moved = mask.affine[:3, :3] @ (exact - index)[:, inside]
+        furthest = max(furthest, float(np.sqrt((moved**2).sum(axis=0).max(initial=0.0))))
+        reached += int(np.count_nonzero(inside))
+    if reached == 0:
+        raise RefusalError(Reason.MASK_OTHER_GRID, "the mask reaches no voxel of its image")
+    missed, lost = labels.size - reached, _labels_outside(mask, shape, affine)
+    kind = str(Reason.MASK_OTHER_GRID)
+    remarks = [Remark(kind, "nearest", round(furthest, 6), "mm")]
+    remarks += [Remark(kind, "background", float(missed), "image voxels")] if missed else []
+    remarks += [Remark(kind, "cut", float(lost), "labelled voxels")] if lost else []
+    return labels.reshape(shape), tuple(remarks)
+
+
+def _labels_outside(mask: Volume, shape: tuple[int, int, int], affine: NDArray[np.float64]) -> int:
+    """Count labelled voxels whose centres lie outside an image."""
+    labelled = np.argwhere(mask.array != 0).T
+    to_image = np.linalg.inv(affine) @ mask.affine
+    index = np.floor(to_image[:3, :3] @ labelled + to_image[:3, 3:] + 0.5)
+    return int(np.count_nonzero(np.any((index < 0) | (index >= np.array(shape)[:, np.newaxis]), axis=0)))
 
 
 def _refuse_apart(distance_mm: float, frame: Volume) -> None:

@@ -10,25 +10,15 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from radgen.cohort import dicom_volumes, label_pictures, nifti, npy, nrrd, pictures, seg_nrrd
+from radgen.cohort import dicom_volumes, nifti, npy, nrrd, pictures
 from radgen.cohort.archives import Roots
-from radgen.cohort.grids import on_grid, on_lattice, same_pixels
-from radgen.cohort.label_ids import map_numbers, show_one
+from radgen.cohort.candidates import Remark
+from radgen.cohort.mask_files import PLACED, MaskReader
 from radgen.cohort.refusal import Reason, RefusalError, blaming, distrusting
-from radgen.cohort.segmentations import read_segmentation
 from radgen.cohort.settings import StructureSettings
 from radgen.cohort.stacks import REFUSE, treatment_of
 from radgen.errors import InputError
 from radgen.imaging.volume import Volume
-
-# Formats that place their voxels themselves, images and masks alike.
-PLACED = {"nifti": nifti.read_volume, "nrrd": nrrd.read_volume}
-# Masks without millimetres, by kind, and what reads their label ids.
-PICTURE_MASKS = {
-    "picture": label_pictures.read_stack,
-    "binary_picture": label_pictures.read_binary,
-    "picture_stack": label_pictures.read_stack,
-}
 
 
 def file_paths(files: Path, roots: Roots, ids: Iterable[str] | None = None) -> dict[str, Path]:
@@ -85,6 +75,7 @@ def read_mask(
     files: Mapping[str, Path],
     structures: StructureSettings,
     image: Volume | None = None,
+    remarks: list[Remark] | None = None,
 ) -> Volume | None:
     """Read the mask of one series on the grid and in the axes of its image.
 
@@ -98,6 +89,9 @@ def read_mask(
         Which source labels make up the study's structures.
     image
         What `read_series` gave; without it, the image's headers are read again.
+    remarks
+        Gets what is to be said of a mask that is used all the same: labels that were resampled, because they lie on
+        another grid and `structures.other_grid` is nearest.
 
     Returns
     -------
@@ -116,41 +110,24 @@ def read_mask(
         return None
     kind = str(series_row["mask_kind"])
     shape, affine = _grid(series_row, files) if image is None else (image.array.shape, image.affine)
-    grid = (shape[0], shape[1], shape[2]), affine
-    merged = np.zeros(grid[0], dtype=np.uint8)
+    reader = MaskReader((shape[0], shape[1], shape[2]), affine, structures)
+    merged = np.zeros(shape[:3], dtype=np.uint8)
     paths = _paths(series_row["mask_ids"], files)
     shown = series_row["mask_labels"] or [""] * len(paths)
     together = [paths] if kind == "picture_stack" else [[path] for path in paths]
     for mask_id, group, label in zip(series_row["mask_ids"], together, shown, strict=kind != "picture_stack"):
         try:
             with blaming(group[0]), distrusting():
-                labels = _read_labels(kind, group, grid, structures, label)
+                labels = reader.read(kind, group, label)
         except RefusalError:
             raise
         except InputError as error:
             msg = f"mask {mask_id}: {error}"
             raise InputError(msg) from error
         merged = labels if len(together) == 1 else np.maximum(merged, labels)
+    if remarks is not None:
+        remarks.extend(reader.remarks)
     return Volume(merged, affine)
-
-
-def _read_labels(
-    kind: str,
-    paths: Sequence[Path],
-    grid: tuple[tuple[int, int, int], NDArray[np.float64]],
-    structures: StructureSettings,
-    label: str,
-) -> NDArray[np.uint8]:
-    if kind == "seg":
-        return read_segmentation(paths[0], *grid, structures)
-    if kind == "nrrd" and not label and seg_nrrd.is_segmentation(paths[0]):
-        return np.asarray(on_lattice(seg_nrrd.read_segments(paths[0], structures), *grid), dtype=np.uint8)
-    stored = (
-        same_pixels(PICTURE_MASKS[kind](paths), grid[0])
-        if kind in PICTURE_MASKS
-        else on_grid(PLACED[kind](paths[0], 0), *grid)
-    )
-    return show_one(stored, label, structures) if label else map_numbers(stored, structures)
 
 
 def _grid(series_row: Mapping[str, Any], files: Mapping[str, Path]) -> tuple[tuple[int, ...], NDArray[np.float64]]:

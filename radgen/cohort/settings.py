@@ -87,10 +87,16 @@ class StructureSettings:
     others: str = setting(
         "refuse", "What labels that no structure names become: refuse (the mask is an error) | background."
     )
+    other_grid: str = setting(
+        "refuse",
+        "What becomes of a label volume on another grid than its image: refuse | nearest (resampled by nearest "
+        "neighbour, with a remark on the series that says how far labels moved). DICOM SEG and pictures are refused.",
+    )
 
     def __post_init__(self) -> None:
         """Refuse double names, colours that do not fit and labels that mean two structures."""
         _one_of(self.others, ("refuse", "background"), "others")
+        _one_of(self.other_grid, ("refuse", "nearest"), "other_grid")
         if len(set(self.names)) != len(self.names) or not all(self.names) or len(self.names) > 255:
             msg = f"names: {list(self.names)} must name each structure once, at most 255 of them"
             raise ValueError(msg)

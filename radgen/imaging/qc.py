@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -58,7 +59,7 @@ QC_SCHEMA = pa.schema(
         pa.field("spacing_slice_mm", pa.float64()),  # null when the file names none
         pa.field("spacing_row_mm", pa.float64()),
         pa.field("spacing_col_mm", pa.float64()),
-        pa.field("remarks", pa.list_(REMARK), nullable=False),  # of the cohort
+        pa.field("remarks", pa.list_(REMARK), nullable=False),  # of the cohort, and of reading the mask
         # All below is null for a series refused as a whole.
         pa.field("window_low", pa.float64()),
         pa.field("window_high", pa.float64()),
@@ -166,7 +167,7 @@ def qc_row(row: Mapping[str, Any], stored: StoredSlices) -> dict[str, Any]:
         "n_stored": len(stored.rows),
         "n_refused": len(stored.rejects) - len(whole),
         "refused": whole[0]["reason"] if whole else None,
-        "remarks": list(row["remarks"] or ()),
+        "remarks": [*(row["remarks"] or ()), *map(asdict, stored.remarks)],
         **(stored.qc or {}),
     }
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from radgen.cohort.candidates import Remark
 from radgen.cohort.guarded import Guard, GuardedPool, Lost
 from radgen.cohort.readers import read_mask, read_series
 from radgen.cohort.refusal import Reason as FileReason
@@ -111,15 +112,18 @@ def store_series(row: Row, paths: Paths, recipe: Recipe) -> StoredSlices:
     """
     facts = SeriesFacts.of_row(row)
     ids: dict[Path | None, str] = {path: file_id for file_id, path in paths.items()}
+    remarks: list[Remark] = []
     try:
         volume = read_series(row, paths)
-        mask = read_mask(row, paths, recipe.structures, volume) if recipe.structures.names else None
+        mask = read_mask(row, paths, recipe.structures, volume, remarks) if recipe.structures.names else None
     except RefusalError as refusal:
         return _unreadable(facts, refusal.reason, refusal.sentence, ids.get(refusal.path))
     except OSError as error:
         path = Path(error.filename) if error.filename else None
         return _unreadable(facts, FileReason.UNREADABLE, f"a file cannot be read ({error.strerror})", ids.get(path))
-    return slice_series(volume, mask, facts, recipe.for_archive(row["archive"] or ""))
+    stored = slice_series(volume, mask, facts, recipe.for_archive(row["archive"] or ""))
+    stored.remarks.extend(remarks)
+    return stored
 
 
 def _unreadable(facts: SeriesFacts, reason: FileReason, sentence: str, file_id: str | None) -> StoredSlices:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radgen.cohort.archives import ArchiveSettings
+from radgen.cohort.candidates import Remark
 from radgen.cohort.headers import WITHOUT_MM
 from radgen.cohort.settings import ClassSettings, StructureSettings
 from radgen.imaging.body import body_mask, removed_tissue, tissue_limits
@@ -116,6 +117,8 @@ class StoredSlices:
         Of a val or test series where the study has structures.
     qc
         What `qc.measure_series` found; None for a series refused as a whole.
+    remarks
+        What was unusual when the series was read, beside the cohort's remarks; they join the quality table's row.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -124,6 +127,7 @@ class StoredSlices:
     rejects: list[dict[str, Any]] = field(default_factory=list)
     source_mask: SourceMask | None = None
     qc: dict[str, Any] | None = None
+    remarks: list[Remark] = field(default_factory=list)
 
 
 def slice_series(volume: Volume, mask: Volume | None, facts: SeriesFacts, recipe: Recipe) -> StoredSlices:

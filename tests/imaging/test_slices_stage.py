@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,7 +15,7 @@ from radgen.imaging.refusal import REJECTS_SCHEMA
 from radgen.imaging.settings import SlicesSettings
 from radgen.imaging.source_masks import read_source_masks
 from radgen.provenance import SawPatients, read_manifest
-from tests.imaging.archives import Archive
+from tests.imaging.archives import STRUCTURES, Archive
 from tests.imaging.toys import SLICES
 
 
@@ -158,3 +159,20 @@ def test_a_series_beyond_its_limit_is_a_row_and_the_run_goes_on(archive: Archive
     assert [(row["series_key"], row["reason"], row["sentence"]) for row in rows] == [
         (name, "undecodable", sentence) for name in ("a", "b")
     ]
+
+
+def test_labels_on_another_grid_are_a_refusal_or_a_remark(archive: Archive) -> None:
+    archive.add("coarse", "test")
+    path = archive.root / "archive" / "coarse-mask.nii"
+    fine = nib.load(path)
+    coarse = fine.affine @ np.diag([2.0, 2.0, 1.0, 1.0])
+    coarse[:3, 3] = (fine.affine @ [0.5, 0.5, 0, 1])[:3]
+    nib.save(nib.Nifti1Image(np.array(fine.dataobj)[::2, ::2], coarse), path)
+    rejects = pq.read_table(archive.run() / "shard-000.rejects.parquet").to_pylist()
+    assert [item["reason"] for item in rejects if item["series_key"] == "coarse"] == ["mask-on-another-grid"]
+    nearest = StructureSettings(names=STRUCTURES.names, other_grid="nearest")
+    table = pq.read_table(archive.run(structures=nearest) / "shard-000.qc.parquet").to_pylist()
+    (remark,) = next(item["remarks"] for item in table if item["series_key"] == "coarse")
+    assert (remark["kind"], remark["treatment"], remark["unit"]) == ("mask-on-another-grid", "nearest", "mm")
+    assert remark["figure"] == pytest.approx(np.hypot(1.5, 1.5), abs=1e-4)
+    assert not any(item["remarks"] for item in table if item["series_key"] != "coarse")
