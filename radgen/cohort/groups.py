@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from radgen.cohort.csv_tables import read_csv, read_pairs
 from radgen.cohort.labels import RAW_AND_HASHED, matching_keys
 from radgen.errors import CohortError
 
 Row = Mapping[str, Any]
+Name = TypeVar("Name", str, int)
 
 
 def read_groups(
@@ -66,20 +67,20 @@ def read_groups(
     return groups, {"group_table": notes}
 
 
-def join(sets: Iterable[Iterable[str]]) -> dict[str, str]:
+def join(sets: Iterable[Iterable[Name]]) -> dict[Name, Name]:
     """Join sets that share a name, and theirs in turn; return the first name of its whole for each name.
 
     >>> join([{"b", "c"}, {"d"}, {"a", "c"}])
     {'a': 'a', 'b': 'a', 'c': 'a', 'd': 'd'}
     """
-    above: dict[str, str] = {}
+    above: dict[Name, Name] = {}
     for names in sets:
         tops = sorted({top_of(name, above) for name in names})
         above |= dict.fromkeys(tops, tops[0]) if tops else {}
     return {name: top_of(name, above) for name in sorted(above)}
 
 
-def top_of(name: str, above: dict[str, str]) -> str:
+def top_of(name: Name, above: dict[Name, Name]) -> Name:
     """Return the first name of the whole that holds a name; names met on the way are tied to it directly."""
     while above.setdefault(name, name) != name:
         above[name] = above[above[name]]

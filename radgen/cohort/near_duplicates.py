@@ -69,7 +69,7 @@ def thumbnail(roots: Roots, candidate: Candidate) -> NDArray[np.float32] | None:
         return None
     size = (THUMBNAIL_PX, THUMBNAIL_PX)
     small = np.asarray(Image.fromarray(picture.astype(np.float32)).resize(size, Image.Resampling.BOX))
-    detail = (small - _box_mean(small)).ravel()
+    detail = (small - box_mean(small)).ravel()
     length = float(np.linalg.norm(detail))
     return None if length == 0 else detail / np.float32(length)
 
@@ -83,7 +83,7 @@ def _middle_slice(roots: Roots, candidate: Candidate) -> NDArray[np.generic]:
     return np.asarray(grey_of(turned.array[middle : middle + 1])[0])
 
 
-def _box_mean(picture: NDArray[np.float32]) -> NDArray[np.float32]:
+def box_mean(picture: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the mean over a square neighbourhood of each pixel, edges repeated."""
     reach = SMOOTHING_PX // 2
     for axis in (0, 1):
