@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -103,3 +103,22 @@ def number_value(dataset: pydicom.Dataset, keyword: str) -> int:
 def first_value(dataset: pydicom.Dataset, *keywords: str) -> Any:  # noqa: ANN401 - any element value
     """Return the first of several elements that is there and not empty or zero, else None."""
     return next((dataset[keyword].value for keyword in keywords if dataset.get(keyword, None)), None)
+
+
+def kind_name(uid: str) -> str:
+    """Return the standard's name of a SOP class or transfer syntax; a private one is not named.
+
+    >>> kind_name("1.2.840.10008.5.1.4.1.1.2"), kind_name("1.2.3.4")
+    ('CT Image Storage', 'a private kind')
+    """
+    name = str(pydicom.uid.UID(uid).name)
+    return "a private kind" if name == uid else name
+
+
+def known_word(text: str, words: Sequence[str]) -> str:
+    """Return a coded value for a sentence: as it is if it is among the known ones, for it may be anything.
+
+    >>> known_word("RGB", ("RGB",)), known_word("SMITH", ("RGB",))
+    ('RGB', 'unknown')
+    """
+    return text if text in words else "unknown"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pydicom
 
 from radgen.cohort.dicom_colours import COLOURS, PALETTE
-from radgen.cohort.dicom_elements import number_value, read_dataset, text_value
+from radgen.cohort.dicom_elements import kind_name, known_word, number_value, read_dataset, text_value
 from radgen.cohort.dicom_frames import pixel_spacing_mm, planes_of
 from radgen.cohort.dicom_pixels import GREY, stored_pixels
 from radgen.cohort.planes import Plane
@@ -67,6 +67,10 @@ class DicomHeader:
         Whether it is a picture of a screen or a document.
     promised
         How many images its acquisition has, and how many temporal positions; 0 where nothing is said.
+    sop_class
+        What kind of DICOM object it is, a UID.
+    burned_in
+        BurnedInAnnotation: YES, NO, or empty where it says neither.
     """
 
     kind: str
@@ -89,6 +93,8 @@ class DicomHeader:
     reformatted: str
     secondary: bool
     promised: tuple[int, int]
+    sop_class: str = ""
+    burned_in: str = ""
 
 
 def read_header(path: Path, class_tag: str = "") -> DicomHeader:
@@ -136,6 +142,8 @@ def read_header(path: Path, class_tag: str = "") -> DicomHeader:
         reformatted=_reformatted(image_type),
         secondary=_is_secondary(dataset, image_type),
         promised=(number_value(dataset, "ImagesInAcquisition"), number_value(dataset, "NumberOfTemporalPositions")),
+        sop_class=_sop_class(dataset),
+        burned_in=text_value(dataset, "BurnedInAnnotation").upper(),
     )
 
 
@@ -164,7 +172,7 @@ def _check_kind(dataset: pydicom.Dataset) -> None:
             Reason.TRUNCATED, "the DICOM header names no kind of object; it ends too early or is damaged"
         )
     if not dataset.get("Rows", None) or not dataset.get("Columns", None):
-        name = pydicom.uid.UID(sop_class).name
+        name = kind_name(sop_class)
         if "Image Storage" in name or sop_class in SEGMENTATION_CLASSES:
             raise RefusalError(Reason.TRUNCATED, f"the DICOM header ends before the size of its image ({name})")
         raise RefusalError(Reason.NOT_AN_IMAGE, f"a DICOM object without rows and columns ({name})")
@@ -177,8 +185,9 @@ def _check_colour(dataset: pydicom.Dataset, *, placed: bool) -> None:
     if grey or _sop_class(dataset) in SEGMENTATION_CLASSES:
         return
     if placed:
-        text = f"a colour image with a place in the patient ({photometric}); its colours are drawn over the slice"
+        named = known_word(photometric, COLOURS)
+        text = f"a colour image with a place in the patient ({named}); its colours are drawn over the slice"
         raise RefusalError(Reason.COLOUR, text)
     if photometric not in COLOURS or (photometric != PALETTE and dataset.get("BitsAllocated", None) != 8):
-        text = f"an image of unknown colours ({photometric if photometric in COLOURS else 'unknown'})"
+        text = f"an image of unknown colours ({known_word(photometric, COLOURS)})"
         raise RefusalError(Reason.COLOUR, text)

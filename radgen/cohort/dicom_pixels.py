@@ -17,7 +17,7 @@ from pydicom import uid
 from pydicom.pixels import get_decoder
 
 from radgen.cohort.codestreams import declared_size
-from radgen.cohort.dicom_elements import read_dataset, text_value
+from radgen.cohort.dicom_elements import kind_name, read_dataset, text_value
 from radgen.cohort.mosaic import is_mosaic, tile_count, untile
 from radgen.cohort.refusal import Reason, RefusalError
 
@@ -174,7 +174,7 @@ def frames_of(pixels: StoredPixels) -> Iterator[NDArray[Any]]:
     except RefusalError:
         raise
     except (ValueError, RuntimeError, NotImplementedError, AttributeError, KeyError, EOFError, TypeError) as error:
-        text = f"the pixels cannot be decoded ({pixels.syntax.name}, {type(error).__name__})"
+        text = f"the pixels cannot be decoded ({kind_name(pixels.syntax)}, {type(error).__name__})"
         raise RefusalError(Reason.UNDECODABLE, text) from error
 
 
@@ -221,7 +221,7 @@ def _single_bits(data: bytes, pixels: StoredPixels) -> Iterator[NDArray[Any]]:
 def _compressed(file: BinaryIO, pixels: StoredPixels) -> Iterator[NDArray[Any]]:
     plugin = DECODERS.get(pixels.syntax)
     if plugin is None:
-        raise RefusalError(Reason.UNDECODABLE, f"no decoder for this encoding ({pixels.syntax.name})")
+        raise RefusalError(Reason.UNDECODABLE, f"no decoder for this encoding ({kind_name(pixels.syntax)})")
     decoder = get_decoder(pixels.syntax)
     for frame, _ in decoder.iter_array(file, decoding_plugin=plugin, **_options(pixels)):
         yield frame
@@ -284,11 +284,14 @@ def _element_start(file: BinaryIO, syntax: uid.UID) -> tuple[str, int]:
         raise RefusalError(Reason.TRUNCATED, "the file ends before its pixels")
     # Explicit encodings name the two letters of a type before the length; read as implicit, damaged letters would shift
     # all pixels by four bytes.
+    start = 12 if head[4:6] in PIXEL_TYPES else 8
+    if not syntax.is_encapsulated and head[start - 4 : start] == b"\xff\xff\xff\xff":
+        raise RefusalError(Reason.TRUNCATED, "the pixels are compressed, but the header names no such encoding")
     if head[4:6] in PIXEL_TYPES:
-        return keyword, place + 12
+        return keyword, place + start
     if not syntax.is_implicit_VR:
         raise RefusalError(Reason.TRUNCATED, "the element of the pixels is damaged: its type is none of pixels")
-    return keyword, place + 8
+    return keyword, place + start
 
 
 def _check_bits(pixels: StoredPixels) -> None:

@@ -16,6 +16,7 @@ from radgen.cohort.keys import hashed_id, patient_key
 from radgen.cohort.layouts import FileFacts, load_layout
 from radgen.cohort.mask_layout import attach_masks
 from radgen.cohort.patients import name_patients, row_number
+from radgen.cohort.privacy import flag_burned_in, guard_texts
 from radgen.cohort.refusal import Reason
 from radgen.cohort.scan import ScannedFile, scan_archive
 from radgen.cohort.settings import InventorySettings
@@ -117,7 +118,9 @@ def look_through(
         facts |= described or {}
     labels_of = {name: archive.labels.archive for name, archive in archives.items() if archive.labels is not None}
     candidates, misfits = attach_masks(candidates, masks, facts, labels_of)
-    return files, candidates, refused + misfits
+    by_path = {file.path: file for file in files}
+    candidates, written = flag_burned_in(guard_texts(candidates, by_path), by_path, settings.burned_in)
+    return files, candidates, refused + misfits + written
 
 
 def _scan(roots: Roots, name: str, settings: InventorySettings, workers: int) -> list[ScannedFile]:
@@ -210,7 +213,6 @@ def _index_row(
         "spacing_slice_mm": slice_mm,
         "spacing_row_mm": row_mm,
         "spacing_col_mm": col_mm,
-        "class_value": candidate.tag_value,
         "given_split": candidate.split,
         "row_number": row_number(candidate.paths[0], settings) if candidate.format == "picture" else None,
         "repeat": candidate.repeat,
@@ -246,6 +248,7 @@ def _file_rows(
             "series_key": hashed_id(key, "series", candidate.series),
             "patient_key": patient_key(key, candidate.patient) if candidate.patient else None,
             "study_key": hashed_id(key, "study", candidate.study),
+            "class_value": candidate.tag_value,
         }
         known.update(dict.fromkeys((*candidate.paths, *candidate.masks), facts))
     rows = [

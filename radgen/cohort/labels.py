@@ -47,7 +47,7 @@ def label_series(
     if classes.by == "folder":
         found = [_from_folder(files[row["file_ids"][0]]["path"], meaning) for row in rows]
     elif classes.by in {"tag", "layout"}:
-        found = [{row["class_value"]} - {""} for row in rows]
+        found = [{str(files[row["file_ids"][0]]["class_value"] or "")} - {""} for row in rows]
     else:
         found, notes = _from_table(rows, files, classes, table)
     names, problems = [], []

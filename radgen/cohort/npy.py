@@ -62,7 +62,10 @@ def _stored(path: Path) -> _Stored:
     except (OSError, ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
         raise RefusalError(Reason.FOREIGN, f"the file is not a NumPy array ({type(error).__name__})") from error
     if dtype.kind not in "iuf" or dtype.itemsize > 8:
-        raise RefusalError(Reason.UNDECODABLE, f"a NumPy array of {dtype}; whole numbers and floats are read")
+        raise RefusalError(
+            Reason.UNDECODABLE,
+            f"a NumPy array of {dtype if dtype.names is None else 'records'}; whole numbers and floats are read",
+        )
     colour = len(shape) == 4 and shape[3] == 3 and dtype == np.uint8
     if (len(shape) != 3 and not colour) or min(shape) < 1:
         text = f"a NumPy array of shape {shape}; [slices, rows, columns] is read, and uint8 with 3 colours"

@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any
 
 from radgen.cohort.assemble import by_reason
+from radgen.cohort.refusal import Reason
 from radgen.cohort.settings import SPLITS
 
 Row = Mapping[str, Any]
@@ -47,7 +48,7 @@ def draw_page(series: Sequence[Row], counts: Sequence[Row], rejects: Sequence[Ro
     parts = [
         "<h1>Cohort</h1>",
         f'<p class="lead">{lead}</p>',
-        *(f'<p class="notice">{escape(text)}</p>' for text in _notices(notes)),
+        *(f'<p class="notice">{escape(text)}</p>' for text in (*_notices(notes), *_burned_in(series))),
         "<h2>Patients, series and slices by class and split</h2>",
         _count_table(series, counts),
         "<h2>Tables brought along</h2>" if _unmatched(notes) else "",
@@ -78,6 +79,12 @@ def _notices(notes: Mapping[str, Any]) -> list[str]:
     if notes.get("patient_from") == "rows":
         notices.append("Patients are approximated by ranges of row numbers.")
     return notices
+
+
+def _burned_in(series: Sequence[Row]) -> list[str]:
+    marked = sum(any(remark["kind"] == Reason.BURNED_IN for remark in row["remarks"] or ()) for row in series)
+    text = "may show text burned into their pixels, a name perhaps: look at them, and mask the text or leave them out."
+    return [f"{marked:,} of {len(series):,} series {text}"] if marked else []
 
 
 def _count_table(series: Sequence[Row], counts: Sequence[Row]) -> str:

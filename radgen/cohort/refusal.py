@@ -28,6 +28,8 @@ class Reason(StrEnum):
     # Images that radgen does not read.
     COLOUR = "colour"
     MOSAIC = "mosaic"
+    # Images whose pixels may name somebody.
+    BURNED_IN = "burned-in"
     # Series whose planes make no volume.
     BAD_GEOMETRY = "bad-geometry"
     MIXED_SIZE = "mixed-size"

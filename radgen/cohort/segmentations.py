@@ -10,7 +10,7 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 
-from radgen.cohort.dicom_elements import text_value
+from radgen.cohort.dicom_elements import known_word, text_value
 from radgen.cohort.dicom_frames import planes_of
 from radgen.cohort.dicom_pixels import frames_of, open_pixels
 from radgen.cohort.grids import GRID_TOLERANCE_VOXELS
@@ -49,7 +49,10 @@ def read_segmentation(
     dataset, stored = open_pixels(path)
     kind = text_value(dataset, "SegmentationType")
     if kind not in {"BINARY", "LABELMAP"}:
-        raise RefusalError(Reason.UNDECODABLE, f"a {kind or 'nameless'} segmentation; BINARY and LABELMAP are read")
+        raise RefusalError(
+            Reason.UNDECODABLE,
+            f"a segmentation of {known_word(kind, ('FRACTIONAL',))} type; BINARY and LABELMAP are read",
+        )
     ids = _structure_ids(dataset, structures)
     planes = planes_of(dataset, 0)
     pixels = np.stack(list(frames_of(stored)))

@@ -187,6 +187,11 @@ class InventorySettings:
     duplicate_correlation: float = setting(
         0.95, "For none: thumbnails at least this alike (normalised correlation) count as one patient."
     )
+    burned_in: str = setting(
+        "refuse",
+        "Series that say that text is burned into their pixels (BurnedInAnnotation YES): refuse | keep (and mark). "
+        "Ultrasound, captured screens and the like that do not say NO are marked in either case.",
+    )
     max_gigavoxels: float = setting(
         4.0, "The most voxels one file may promise in its header, in thousands of millions; more is refused unread."
     )
@@ -220,6 +225,7 @@ class InventorySettings:
         if self.patient_from == "regex":
             _pattern(self.patient_regex, "patient_regex")
         _at_least(self.shards, 1, "shards")
+        _one_of(self.burned_in, ("refuse", "keep"), "burned_in")
         if self.max_gigavoxels <= 0:
             msg = f"max_gigavoxels: {self.max_gigavoxels:g} admits no file; give a number above 0"
             raise ValueError(msg)

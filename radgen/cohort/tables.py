@@ -38,7 +38,6 @@ INVENTORY_SCHEMA = pa.schema(
         pa.field("spacing_slice_mm", pa.float64()),  # along the same axes; null when the file names none
         pa.field("spacing_row_mm", pa.float64()),
         pa.field("spacing_col_mm", pa.float64()),
-        pa.field("class_value", pa.string(), nullable=False),  # of class_tag or the layout; empty when absent
         pa.field("given_split", pa.string(), nullable=False),  # by the layout; empty when absent
         pa.field("row_number", pa.int64()),  # of row-numbered files
         pa.field("repeat", pa.int32(), nullable=False),  # which volume, where files hold several per position
@@ -93,6 +92,7 @@ FILES_SCHEMA = pa.schema(
         pa.field("series_key", pa.string()),
         pa.field("patient_key", pa.string()),
         pa.field("study_key", pa.string()),
+        pa.field("class_value", pa.string()),  # of class_tag or the layout: free text
         pa.field("segments", pa.list_(pa.string())),  # segment labels of a DICOM SEG
     ]
 )

@@ -239,8 +239,8 @@ def test_a_series_that_makes_no_volume_is_refused_whole(tmp_path: Path) -> None:
 
 def test_a_tag_may_carry_the_class(tmp_path: Path) -> None:
     write_series(tmp_path, stored_volume(), ContrastBolusAgent="IV")
-    assert inventory_of(tmp_path, class_tag="ContrastBolusAgent").index[0]["class_value"] == "IV"
-    assert inventory_of(tmp_path).index[0]["class_value"] == ""
+    assert {row["class_value"] for row in inventory_of(tmp_path, class_tag="ContrastBolusAgent").files} == {"IV"}
+    assert {row["class_value"] for row in inventory_of(tmp_path).files} == {""}
 
 
 def test_a_missing_archive_and_an_empty_one_say_so(tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ from radgen.errors import CohortError
 
 
 def one(path: str, **row: Any) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
-    values = {"series_key": "sk", "study_key": "tk", "patient_key": "pk", "file_ids": ["f"], "class_value": ""} | row
-    return [values], {"f": {"path": path, "patient": "P1", "study": "T1", "series": "S1"}}
+    told = row.pop("class_value", "")
+    values = {"series_key": "sk", "study_key": "tk", "patient_key": "pk", "file_ids": ["f"]} | row
+    return [values], {"f": {"path": path, "patient": "P1", "study": "T1", "series": "S1", "class_value": told}}
 
 
 @pytest.mark.parametrize(

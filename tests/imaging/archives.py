@@ -59,7 +59,6 @@ class Archive:
                 "rows": 160,
                 "cols": 160,
                 "archive": "",
-                "class_value": "",
                 "given_split": "",
                 "mask_labels": [""],
                 "repeat": 0,
