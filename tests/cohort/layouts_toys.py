@@ -27,9 +27,10 @@ class Taken:
 
     @property
     def series(self) -> dict[str, dict[str, Any]]:
-        """Rows of series by the path of their first file."""
-        paths = {row["file_id"]: row["path"] for row in self.inventory.files}
-        return {paths[row["file_ids"][0]]: row for row in self.inventory.index}
+        """Rows of series by the path of their first file, with what the private table says of their class."""
+        files = {row["file_id"]: row for row in self.inventory.files}
+        pairs = [(files[row["file_ids"][0]], row) for row in self.inventory.index]
+        return {file["path"]: row | {"class_value": file["class_value"]} for file, row in pairs}
 
     @property
     def patients(self) -> dict[str, str | None]:

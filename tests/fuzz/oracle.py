@@ -57,6 +57,8 @@ def _read(folder: Path, path: Path, *, is_mask: bool, scan_only: bool) -> Readin
     users = [item for item in candidates if path.name in (item.masks if is_mask else item.paths)]
     if scan_only:
         return Reading()
+    if is_mask and any(path.name in item.paths for item in candidates):
+        return Reading(refused="image: the changed file says that it is no mask")
     assert len(users) == 1, f"{len(users)} series use the file, which is not refused"
     candidate = users[0]
     paths = {name: folder / name for name in (*candidate.paths, *candidate.masks)}

@@ -115,7 +115,7 @@ def _value(dataset: Dataset, tag: BaseTag) -> str:
         if element.VR != "SQ":
             return repr(element.value)
         # A sequence's own representation tells its length alone.
-        return str([[_value(part, inner) for inner in list(part.keys())] for part in element.value])
+        return str([[(_name(inner), _value(part, inner)) for inner in list(part.keys())] for part in element.value])
     except Exception as error:  # noqa: BLE001 - what cannot be read as the good file's value is another value
         return type(error).__name__
 

@@ -13,6 +13,8 @@ MUTANTS = 30
 # Format and mutants (of seed 0) that were once read wrongly, raised, crashed the scan or hung.
 FOUND: dict[str, tuple[int, ...]] = {
     "dicom": (354, 467, 838, 1055, 1268, 1675, 1854),  # a damaged type of the pixel element shifted all pixels
+    "dicom-frames": (748, 787, 1754),  # a damaged length hid two of three frames
+    "dicom-jpeg": (57, 218, 1245),  # two make the decoder abort; compressed bytes were read as pixels
 }
 
 
