@@ -59,9 +59,10 @@ def find_candidates(
 def _by_layout(
     files: Sequence[ScannedFile], settings: InventorySettings, facts: Mapping[str, FileFacts]
 ) -> tuple[list[Candidate], list[Refused], list[ScannedFile]]:
-    known = [file for file in files if file.path in facts]
+    known = [file for file in files if file.path in facts and not facts[file.path].problem]
     text = "the archive's layout has no place for the file"
     refused = [Refused(file.path, Reason.SIDE_FILE, text) for file in files if file.path not in facts]
+    refused += [Refused(path, Reason.UNDECODABLE, fact.problem) for path, fact in facts.items() if fact.problem]
     # A mask may be a table of outlines, which is no image of its own.
     masks = [file for file in known if facts[file.path].role == "mask" and (file.header or _is_table(file))]
     taken = {file.path for file in masks}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from radgen.cohort import label_pictures, nifti, nrrd, seg_nrrd
+from radgen.cohort import label_pictures, nifti, nrrd, outlines, seg_nrrd
 from radgen.cohort.candidates import Remark
 from radgen.cohort.grids import nearest, on_grid, on_lattice, same_pixels
 from radgen.cohort.label_ids import map_numbers, show_one
@@ -61,7 +61,7 @@ class MaskReader:
         kind
             As `Candidate.mask_kind`.
         paths
-            One file; for a picture_stack one for each slice.
+            One file; for a picture_stack one for each slice; after a file of outlines the picture it is for.
         label
             The one structure that the file shows, or empty.
 
@@ -77,7 +77,10 @@ class MaskReader:
         if kind == "nrrd" and seg_nrrd.is_segmentation(paths[0]):
             segments = seg_nrrd.read_segments(paths[0], self._structures, label)
             return self._place(segments, cut=True).astype(np.uint8, copy=False)
-        if kind in PICTURES:
+        stored: NDArray[Any]
+        if kind == outlines.KIND:
+            stored = outlines.read_outlines(paths[0], paths[1], self._shape)
+        elif kind in PICTURES:
             stored = same_pixels(PICTURES[kind](paths), self._shape)
         else:
             stored = self._place(PLACED[kind](paths[0], 0), cut=False)

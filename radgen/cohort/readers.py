@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from radgen.cohort import dicom_volumes, nifti, npy, nrrd, pictures
+from radgen.cohort import dicom_volumes, nifti, npy, nrrd, outlines, pictures
 from radgen.cohort.archives import Roots
 from radgen.cohort.candidates import Remark
 from radgen.cohort.mask_files import PLACED, MaskReader
@@ -114,7 +114,9 @@ def read_mask(
     merged = np.zeros(shape[:3], dtype=np.uint8)
     paths = _paths(series_row["mask_ids"], files)
     shown = series_row["mask_labels"] or [""] * len(paths)
-    together = [paths] if kind == "picture_stack" else [[path] for path in paths]
+    # One file outlines all pictures of a case: the picture's own name tells which of them is meant.
+    beside = _paths(series_row["file_ids"][:1], files) if kind == outlines.KIND else []
+    together = [paths] if kind == "picture_stack" else [[path, *beside] for path in paths]
     for mask_id, group, label in zip(series_row["mask_ids"], together, shown, strict=kind != "picture_stack"):
         try:
             with blaming(group[0]), distrusting():

@@ -44,6 +44,8 @@ class FileFacts:
         How a mask is read where its content does not tell: binary_picture, picture_stack, ... (see `readers`).
     label
         The name of the one structure that a whole mask file shows; empty where the mask holds label numbers.
+    problem
+        Why the file cannot be used, where the layout is who notices: a sentence without names or paths.
     """
 
     role: str = "image"
@@ -58,6 +60,7 @@ class FileFacts:
     mask_of: str = ""
     mask_kind: str = ""
     label: str = ""
+    problem: str = ""
 
 
 # Root folder of the archive and the paths of its files, relative to it with forward slashes, in order.
@@ -72,6 +75,7 @@ LAYOUTS: Mapping[str, str | None] = {
     "mrnet": "mrnet",
     "radimagenet": "radimagenet",
     "synthrad2023": "synthrad2023",
+    "tdid": "tdid",
     "totalsegmentator": "totalsegmentator",
 }
 
