@@ -10,6 +10,7 @@ from radgen.benchmark import tables as benchmark
 from radgen.cohort import tables as cohort
 from radgen.features import train as features
 from radgen.gan import run as gan
+from radgen.imageset.core import INDEX_SCHEMA
 from radgen.imaging.qc import QC_SCHEMA
 from radgen.imaging.refusal import REJECTS_SCHEMA as SLICE_REJECTS_SCHEMA
 from radgen.labels import pairs, teach
@@ -30,6 +31,7 @@ READ = {
     "cohort.rejects": (cohort.REJECTS_SCHEMA, qc_sections.REJECTS),
     "cohort.counts": (cohort.COUNTS_SCHEMA, ("split", "class_name", "patients", "series", "slices", "with_mask")),
     "slices.rejects": (SLICE_REJECTS_SCHEMA, qc_sections.SLICE_REJECTS),
+    "slices.index": (INDEX_SCHEMA, qc_sections.SLICES),
     "slices.qc": (QC_SCHEMA, (*qc_table.FIGURES, *qc_table.PICTURES)),
     "judge.checks": (CHECKS_SCHEMA, judge.CHECKS),
     "encoder.history": (features.HISTORY_SCHEMA, training.ENCODER_HISTORY),

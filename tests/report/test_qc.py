@@ -109,6 +109,19 @@ def test_the_first_page_tells_refusals_remarks_and_findings(made: Made) -> None:
     assert "keep them where" not in text
 
 
+def test_slices_that_lose_tissue_are_listed(small: Tree) -> None:
+    path = small.path("slices.index")
+    table = pd.read_parquet(path)
+    table["removed_tissue_fraction"] = 0.01
+    table.loc[[3, 7], "removed_tissue_fraction"] = (0.4, 0.55)
+    table.to_parquet(path)
+    text = (make_checks(small.root) / "index.html").read_text(encoding="utf-8")
+    assert f"2 of {len(table)} slices stand out" in text
+    keys = re.findall(r"<td><code>([^<]+)</code></td>", text)
+    assert keys == [table["series"][7], table["series"][3]]
+    assert '<td class="n">55.0 %</td>' in text
+
+
 def test_pages_are_bounded_and_stale_ones_go(small: Tree) -> None:
     folder = make_checks(small.root, report=ReportSettings(qc_series_per_page=4))
     pages = series_pages(folder)
@@ -204,9 +217,9 @@ def test_series_are_compared_within_their_archive_and_modality(small: Tree) -> N
         row |= {"archive": "a" if number % 2 else "b", "modality": "CT" if number % 3 else ""}
     small.table("slices.qc", rows, QC_SCHEMA)
     checks = QcTable(StudyResults(small.root, REPORT, FACTS))
-    assert sorted(checks.groups) == ["a CT", "a picture", "b CT", "b picture"]
+    assert sorted(checks.groups) == ["a CT", "a dicom", "b CT", "b dicom"]
     folder = make_checks(small.root)
-    assert "b picture" in (folder / "index.html").read_text(encoding="utf-8")
+    assert "b dicom" in (folder / "index.html").read_text(encoding="utf-8")
 
 
 # ---------------------------------------------------------------- outliers

@@ -90,6 +90,8 @@ def _tissue(row: Mapping[str, Any]) -> str:
     """Write the share removed of what is denser than air: a couch, or part of the patient."""
     if not _known(row["removed_tissue"]):
         return DASH
+    if row["n_stored"] == 1:
+        return share(row["removed_tissue"])
     most = f"most {share(row['removed_tissue_most'])} in slice {count(row['removed_tissue_slice'])}"
     return f"{share(row['removed_tissue'])}, {most}"
 
@@ -109,10 +111,14 @@ def voxel(row: Mapping[str, Any]) -> str:
 def share(value: float | None) -> str:
     """Write a share of 1 in percent.
 
-    >>> share(0.1234), share(0.0), share(None)
-    ('12.3 %', '0 %', '–')
+    >>> share(0.1234), share(0.0), share(0.0001), share(None)
+    ('12.3 %', '0 %', '< 0.1 %', '–')
     """
-    return DASH if not _known(value) else "0 %" if value == 0 else f"{number(100 * float(value or 0), 1)} %"
+    if value is None or not _known(value):
+        return DASH
+    if 0 < value < 0.0005:
+        return "< 0.1 %"
+    return f"{number(100 * value, 1)} %" if value else "0 %"
 
 
 def plain(value: float | None) -> str:

@@ -21,6 +21,7 @@ from radgen.report.qc.sections import (
     remarks_block,
     rule_words,
     sizes_block,
+    slices_block,
     summary_cards,
 )
 from radgen.report.qc.style import QC_STYLE
@@ -92,6 +93,7 @@ def write_pages(study: StudyResults, checks: QcTable, shown: Shown, listing: Pat
 def _first_page(study: StudyResults, checks: QcTable, shown: Shown, pictures: Pictures, names: Sequence[str]) -> str:
     blocks = [
         _outliers_block(study, checks, shown, names),
+        slices_block(study, study.report.qc_outlier_score),
         remarks_block(checks),
         refusals_block(study),
         sizes_block(checks, pictures),

@@ -10,12 +10,15 @@ import pandas as pd
 from radgen.report.html import Html, element, join, table
 from radgen.report.parts import Block, Pictures, count, paragraph
 from radgen.report.qc.cards import plain, share
-from radgen.report.qc.outliers import FEWEST, MEASURES, Finding
+from radgen.report.qc.outliers import FEWEST, MEASURES, Finding, Measure, robust_scores
 from radgen.report.qc.table import QcTable
-from radgen.report.study import StudyResults
+from radgen.report.study import StudyResults, records
 
 REJECTS = ("stage", "reason", "refused", "figure", "unit", "sentence")
-SLICE_REJECTS = ("stage", "reason", "figure", "limit", "sentence")
+SLICE_REJECTS = ("stage", "reason", "slice_index", "figure", "sentence")
+SLICES = ("series", "split", "modality", "slice_index", "removed_fraction", "removed_tissue_fraction")
+SLICES_LISTED = 20
+SLICE_LOSS = Measure("removed_tissue_fraction", "tissue removed", "%", 0.03)
 Outliers = Mapping[int, Sequence[Finding]]
 
 
@@ -24,13 +27,14 @@ def summary_cards(study: StudyResults, checks: QcTable, found: Outliers) -> Html
     files = study.table("cohort.rejects", REJECTS)
     series = checks.series
     remarked = int((series["remarks"].map(len) > 0).sum())
+    single = int(study.table("slices.rejects", SLICE_REJECTS)["slice_index"].notna().sum())
     aside = int((~files["refused"].astype(bool)).sum())
     told = [
         ("Series read", count(len(series)), f"{series['patient_key'].nunique():,} patients, {series['n_stored'].sum():,} slices stored"),  # noqa: E501
         ("Stand out", count(len(found)), "in at least one figure, compared with their own kind"),
         ("Used with a remark", count(remarked), "something unusual was treated, and the series kept"),
         ("Files refused", count(len(files) - aside), f"{aside:,} more set aside on purpose"),
-        ("Slices not stored", count(len(study.table("slices.rejects", SLICE_REJECTS))), f"{checks.n_refused:,} whole series among the reasons"),  # noqa: E501
+        ("Slices not stored", count(single), f"{checks.n_refused:,} series refused as a whole by their pixels"),
     ]  # fmt: skip
     return element("div", [_card(*each) for each in told], class_="cards")
 
@@ -79,6 +83,37 @@ def remarks_block(checks: QcTable) -> Block:
     words = paragraph("Series that are not regular and are used all the same, as the study's policy says.")
     head = ("What was found", "What was done", "Series", "Measured: median (range)")
     return Block("remarks", "Remarks", join(words, table(head, rows, numeric=(2,))))
+
+
+def slices_block(study: StudyResults, limit: float) -> Block:
+    """Return the single slices that lose most of what is denser than air, where that is unusual for their modality."""
+    frame = study.images("slices.index").table.select(list(SLICES)).to_pandas()
+    frame["score"] = 0.0
+    for _, members in frame.groupby("modality", sort=True):
+        values = members["removed_tissue_fraction"].to_numpy(dtype=float)
+        frame.loc[members.index, "score"] = robust_scores(values, SLICE_LOSS)[0]
+    odd = frame[frame["score"] >= limit].sort_values(
+        ["removed_tissue_fraction", "series", "slice_index"], ascending=[False, True, True]
+    )
+    words = paragraph(
+        "Of each stored slice the share of tissue that was made black is recorded: what is denser than air and lies "
+        "outside the body mask. A couch, a blanket or a head holder is right, a part of the patient is not. "
+        f"{len(odd):,} of {len(frame):,} slices stand out among those of their modality"
+        + (f"; these are the {SLICES_LISTED} that lose most." if len(odd) > SLICES_LISTED else ".")
+    )
+    rows = [
+        [
+            element("code", str(row["series"])),
+            str(row["split"]),
+            count(row["slice_index"]),
+            share(row["removed_tissue_fraction"]),
+            share(row["removed_fraction"]),
+        ]
+        for row in records(odd.head(SLICES_LISTED))
+    ]
+    head = ("Series", "Split", "Slice", "Tissue removed", "Removed in all")
+    told = table(head, rows, numeric=(2, 3, 4)) if rows else None
+    return Block("slices", "Slices that lose tissue", join(words, told))
 
 
 def refusals_block(study: StudyResults) -> Block:

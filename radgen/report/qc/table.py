@@ -58,7 +58,7 @@ class QcTable:
         """One row per series that was read, its place in the file as `position`, with a `group` to compare it in."""
         frame: pd.DataFrame = self._file.read(columns=list(FIGURES)).to_pandas()
         frame["position"] = np.arange(len(frame))
-        kind = frame["modality"].where(frame["modality"] != "", "picture")
+        kind = frame["modality"].where(frame["modality"] != "", frame["format"])
         frame["group"] = kind.where(frame["archive"] == "", frame["archive"] + " " + kind)
         frame["pixel_mm"] = np.sqrt(frame["spacing_row_mm"] * frame["spacing_col_mm"])
         return frame[frame["refused"].isna()].reset_index(drop=True)
