@@ -13,6 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import nrrd as pynrrd
 import numpy as np
 import pydicom
 from PIL import Image
@@ -262,9 +263,43 @@ def _npy(folder: Path) -> Path:
     return folder / "a.npy"
 
 
+def explain_nrrd(good: bytes, changed: bytes) -> frozenset[str]:
+    """The header, lines of text, tells everything but the numbers behind it; packed ones have a check sum."""
+    end = _nrrd_pixels(good)
+    if good[:end] != changed[:end]:
+        return ALL
+    return _values_if(b"encoding: raw" in good and good != changed)
+
+
+def _nrrd_pixels(data: bytes) -> int:
+    return data.index(b"\n\n") + 2
+
+
+def _nrrd(encoding: str, folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    pynrrd.write(str(folder / "a.nrrd"), stored_volume(4, 6, 5), NRRD_GRID | {"encoding": encoding})
+    return folder / "a.nrrd"
+
+
+def _seg_nrrd(folder: Path) -> Path:
+    _nrrd("raw", folder)
+    labels = np.random.default_rng(3).integers(0, 3, (4, 6, 5)).astype(np.uint8)
+    named = {"Segment0_Name": "liver", "Segment0_LabelValue": "1", "Segment0_Layer": "0", "Segment1_Name": "lesion"}
+    named |= {"Segment1_LabelValue": "2", "Segment1_Layer": "0", "encoding": "gzip"}
+    # Named as a mask, so that it stays one when the damage takes its segments.
+    pynrrd.write(str(folder / "labels.nii.nrrd"), labels, NRRD_GRID | named)
+    return folder / "labels.nii.nrrd"
+
+
 def _at(place: int, _data: bytes) -> int:
     return place
 
+
+NRRD_GRID: dict[str, Any] = {
+    "space": "left-posterior-superior",
+    "space directions": [[0.48, 0.14, 0.0], [-0.21, 0.72, 0.0], [0.0, 0.0, 2.0]],
+    "space origin": [7.0, 3.0, -9.0],
+}
 
 FORMATS: dict[str, Format] = {
     "dicom": Format(_dicom, _dicom_pixels, explain_dicom, raw=True),
@@ -281,6 +316,10 @@ FORMATS: dict[str, Format] = {
     "jpeg": Format(partial(_picture, "a.jpg", quality=95), partial(_at, 200), explain_jpeg),
     "tiff": Format(partial(_picture, "a.tif", bits=16), partial(_at, 200), explain_tiff),
     "tiff-lzw": Format(partial(_picture, "a.tif", compression="tiff_lzw"), partial(_at, 200), explain_tiff),
+    "nrrd": Format(partial(_nrrd, "raw"), _nrrd_pixels, explain_nrrd, raw=True),
+    "nrrd-gz": Format(partial(_nrrd, "gzip"), _nrrd_pixels, explain_nrrd),
+    "nrrd-bzip2": Format(partial(_nrrd, "bzip2"), _nrrd_pixels, explain_nrrd),
+    "nrrd-seg": Format(_seg_nrrd, _nrrd_pixels, explain_nrrd, mask=True),
     "npy": Format(_npy, partial(_at, 128), explain_npy, raw=True),
     "bmp": Format(partial(_picture, "a.bmp"), partial(_at, 1078), partial(explain_places, BMP_PLACES)),
 }
