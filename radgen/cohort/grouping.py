@@ -41,7 +41,7 @@ def find_candidates(
     """
     if facts is not None:
         return _by_layout(files, settings, facts)
-    refused = [Refused(file.path, *file.refusal) for file in files if file.refusal is not None]
+    refused = _refused(files)
     readable = [file for file in files if file.refusal is None]
     masks = [file for file in readable if _is_mask(file, settings)]
     images = [file for file in readable if not _is_mask(file, settings)]
@@ -69,7 +69,7 @@ def _by_layout(
     text = "a DICOM image where label maps are looked for; DICOM SEG is read as one"
     refused += [Refused(file.path, Reason.SIDE_FILE, text) for file in masks if _is_dicom_image(file)]
     masks = [file for file in masks if not _is_dicom_image(file)]
-    refused += [Refused(file.path, *file.refusal) for file in known if file.refusal and file.path not in taken]
+    refused += _refused([file for file in known if file.path not in taken])
     images = [_named(file, facts[file.path]) for file in known if file.header is not None and file.path not in taken]
     images = _of_channel(images, [facts[file.path].channel for file in images], settings, refused)
     candidates = dicom_series(images, settings, refused) + _volume_series(images, settings)
@@ -87,6 +87,12 @@ def _named(file: ScannedFile, facts: FileFacts) -> ScannedFile:
 
 def _is_dicom_image(file: ScannedFile) -> bool:
     return isinstance(file.header, DicomHeader) and file.header.kind != "segmentation"
+
+
+def _refused(files: Sequence[ScannedFile]) -> list[Refused]:
+    return [
+        Refused(file.path, *file.refusal, None, file.figure, file.unit) for file in files if file.refusal is not None
+    ]
 
 
 def _is_table(file: ScannedFile) -> bool:

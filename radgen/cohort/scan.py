@@ -46,12 +46,16 @@ class ScannedFile:
         Header of a readable image.
     refusal
         Why it cannot be used; exactly one of header and refusal is given.
+    figure, unit
+        What the refusal measured.
     """
 
     path: str
     digest: str
     header: DicomHeader | VolumeHeader | None
     refusal: tuple[Reason, str] | None
+    figure: float | None = None
+    unit: str = ""
 
     @property
     def folder(self) -> PurePosixPath:
@@ -105,7 +109,8 @@ def scan_file(archive: Path, path: str, class_tag: str, max_voxels: int = MAX_VO
         _check_size(header, max_voxels)
         return ScannedFile(path, digest, header, None)
     except RefusalError as refusal:
-        return ScannedFile(path, digest, None, (refusal.reason, refusal.sentence))
+        measured = (refusal.figure, refusal.unit)
+        return ScannedFile(path, digest, None, (refusal.reason, refusal.sentence), *measured)
     except OSError as error:
         return ScannedFile(path, digest, None, (Reason.UNREADABLE, f"the file cannot be read ({error.strerror})"))
     except MemoryError:

@@ -15,6 +15,8 @@ from radgen.errors import ConfigError
 from radgen.provenance import write_text
 
 MASKS_LOOKED_AT = 8
+# How the names of files end that hold one volume each, by format.
+SUFFIXES = {"nifti": "nii", "nrrd": "nrrd", "npy": "npy"}
 
 
 @dataclass(frozen=True)
@@ -35,14 +37,14 @@ class Found:
 
     @property
     def format(self) -> str:
-        """The most frequent format: dicom, nifti or picture."""
+        """The most frequent format: dicom, nifti, nrrd, npy or picture."""
         return self.formats.most_common(1)[0][0]
 
 
 def main(words: list[str]) -> int:
     """Look through the archive, write the configuration, and say what to check by eye."""
     parser = argparse.ArgumentParser("radgen init", description=__doc__)
-    parser.add_argument("archive", type=Path, help="folder of DICOM, NIfTI or pictures")
+    parser.add_argument("archive", type=Path, help="folder of DICOM, NIfTI, NRRD, NumPy files or pictures")
     parser.add_argument("--out", type=Path, help="file to write; default config/<study>.yaml")
     parser.add_argument("--study", help="name of the study; default the archive's folder name")
     parser.add_argument("--layout", choices=LAYOUTS, default="auto", help="the public layout it is arranged in")
@@ -119,10 +121,12 @@ def look_through(archive: Path, workers: int, layout: str = "auto") -> Found:
 
 
 def _structures(masks: list[tuple[Path, str | None, str]]) -> dict[str, int | str]:
-    """Name the structures of a few masks: what whole files show, segment labels of DICOM SEG, numbers of NIfTI."""
-    import nibabel
+    """Name the structures of a few masks: what whole files show, segment labels of SEG, numbers of label maps."""
     import numpy as np
     import pydicom
+
+    from radgen.cohort import nrrd, seg_nrrd
+    from radgen.cohort.mask_files import PLACED
 
     found: dict[str, int | str] = {}
     for path, kind, shown in masks:
@@ -132,8 +136,11 @@ def _structures(masks: list[tuple[Path, str | None, str]]) -> dict[str, int | st
             for segment in pydicom.dcmread(path, stop_before_pixels=True).SegmentSequence:
                 label = str(segment.SegmentLabel)
                 found.setdefault(_word(label), label)
-        elif kind == "nifti":
-            for value in np.unique(np.asanyarray(nibabel.load(path).dataobj)):
+        elif kind == "nrrd" and seg_nrrd.is_segmentation(path):
+            for segment in nrrd.parse(path).segments:
+                found.setdefault(_word(segment.name), segment.name)
+        elif kind in PLACED:
+            for value in np.unique(PLACED[kind](path, 0).array):
                 if value > 0:
                     found.setdefault(f"structure_{int(value)}", int(value))
     # Where some masks name their labels, the numbers of the others are taken to be in the same order.
@@ -184,11 +191,11 @@ def _inventory_lines(found: Found) -> list[str]:
         lines = [f"# CHECK: a CSV with the columns file,patient. Found here: {', '.join(found.tables)}"]
         lines += [f"patient_table: {inline(found.tables[0])}"]
         patient = ["  patient_from: table"]
-    elif found.format == "nifti":
+    elif found.format in SUFFIXES:
         patient = [
             "  # CHECK: each file name is one patient here. Repeat scans of one person need a table (file,patient).",
             "  patient_from: regex",
-            r"  patient_regex: '([^/]+?)(?:_\d{4})?\.nii'",
+            rf"  patient_regex: '([^/]+?)(?:_\d{{4}})?\.{SUFFIXES[found.format]}'",
         ]
     else:
         patient = [
@@ -246,7 +253,9 @@ def _structure_lines(found: Found) -> list[str]:
 
 
 def _slice_lines(found: Found) -> list[str]:
-    crops = found.format == "picture"
+    from radgen.cohort.headers import WITHOUT_MM
+
+    crops = found.format in WITHOUT_MM
     reason = "pictures are taken as they are" if crops else "couch and blankets are removed; none for crops"
     return [
         "slices:",

@@ -117,17 +117,19 @@ def store_series(row: Row, paths: Paths, recipe: Recipe) -> StoredSlices:
         volume = read_series(row, paths)
         mask = read_mask(row, paths, recipe.structures, volume, remarks) if recipe.structures.names else None
     except RefusalError as refusal:
-        return _unreadable(facts, refusal.reason, refusal.sentence, ids.get(refusal.path))
+        return _unreadable(facts, refusal, ids.get(refusal.path))
     except OSError as error:
         path = Path(error.filename) if error.filename else None
-        return _unreadable(facts, FileReason.UNREADABLE, f"a file cannot be read ({error.strerror})", ids.get(path))
+        unreadable = RefusalError(FileReason.UNREADABLE, f"a file cannot be read ({error.strerror})")
+        return _unreadable(facts, unreadable, ids.get(path))
     stored = slice_series(volume, mask, facts, recipe.for_archive(row["archive"] or ""))
     stored.remarks.extend(remarks)
     return stored
 
 
-def _unreadable(facts: SeriesFacts, reason: FileReason, sentence: str, file_id: str | None) -> StoredSlices:
-    return StoredSlices(rejects=[reject_row(facts.series, facts.split, str(reason), sentence) | {"file_id": file_id}])
+def _unreadable(facts: SeriesFacts, refusal: RefusalError, file_id: str | None) -> StoredSlices:
+    row = reject_row(facts.series, facts.split, str(refusal.reason), refusal.sentence)
+    return StoredSlices(rejects=[row | {"file_id": file_id, "figure": refusal.figure}])
 
 
 def _all_series(series: Sequence[Row], paths: Paths, recipe: Recipe, workers: int) -> Iterator[StoredSlices]:
@@ -148,7 +150,9 @@ def _store_task(recipe: Recipe, task: tuple[Row, Paths]) -> StoredSlices:
 
 def _lost(row: Row, sentence: str) -> StoredSlices:
     ids = (*row["file_ids"], *(row["mask_ids"] or ()))
-    return _unreadable(SeriesFacts.of_row(row), FileReason.UNDECODABLE, sentence, ids[0] if len(ids) == 1 else None)
+    return _unreadable(
+        SeriesFacts.of_row(row), RefusalError(FileReason.UNDECODABLE, sentence), ids[0] if len(ids) == 1 else None
+    )
 
 
 def _paths_of(row: Row, paths: Paths) -> dict[str, Path]:

@@ -225,6 +225,14 @@ def test_qform_and_sform_may_differ_by_less_than_half_a_voxel(tmp_path: Path) ->
     assert "up to 0.400 mm apart, more than half a voxel (0.350 mm); set the code" in text
 
 
+def test_the_figure_of_a_refusal_reaches_the_table_of_rejects(tmp_path: Path) -> None:
+    two_forms(tmp_path / "p1" / "a.nii", 0.0)
+    two_forms(tmp_path / "p1" / "b.nii", 7.0)
+    (reject,) = inventory_of(tmp_path, patient_from="regex", patient_regex="(p.)").rejects
+    assert (reject["reason"], reject["unit"]) == ("qform-sform", "mm")
+    assert reject["figure"] == pytest.approx(7, abs=1e-4)
+
+
 def test_a_form_counts_only_with_its_code(tmp_path: Path) -> None:
     only_q = nifti.read_header(two_forms(tmp_path / "a.nii", 40.0, (1, 0)))
     only_s = nifti.read_header(two_forms(tmp_path / "b.nii", 40.0, (0, 1)))

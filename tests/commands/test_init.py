@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from radgen.commands import init
 from radgen.config import StudyConfig, read_config
+from tests.cohort.test_nrrd import write_nrrd
 from tests.cohort.toys import picture, write_picture
 
 # Words that YAML reads as truth, nothing, numbers, dates or structure when they are not quoted.
@@ -67,3 +70,21 @@ def test_structures_keep_their_labels(tmp_path: Path, label: str) -> None:
     assert config.structures.names == ("on", name)
     assert config.structures.map == {"on": (1, "on"), name: (2, label)}
     assert config.classes.structure == name
+
+
+@pytest.mark.parametrize(("format_", "name"), [("nifti", "a_0001.nii.gz"), ("nrrd", "a.nrrd"), ("npy", "a.npy")])
+def test_a_file_of_one_volume_names_its_patient(tmp_path: Path, format_: str, name: str) -> None:
+    config = read_back(tmp_path, tmp_path, replace(FOUND, formats=Counter({format_: 3})))
+    match = re.search(config.inventory.patient_regex, f"folder/{name}")
+    assert match is not None
+    assert match[1] == "a"
+    assert config.slices.background == ("none" if format_ == "npy" else "body")
+
+
+def test_structures_are_named_by_the_segments_of_nrrd_files(tmp_path: Path) -> None:
+    ones = np.ones((5, 6, 7), np.uint8)
+    for case in ("a", "b"):
+        write_nrrd(tmp_path / case / "ct.nrrd", ones)
+        segments = {"Segment0_Name": "Left kidney", "Segment0_LabelValue": "1", "Segment0_Layer": "0"}
+        write_nrrd(tmp_path / case / "mask.seg.nrrd", ones, **segments)
+    assert init.look_through(tmp_path, workers=1).structures == {"left_kidney": "Left kidney"}
