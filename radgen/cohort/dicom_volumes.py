@@ -65,9 +65,14 @@ def read_grid(
     paths: Sequence[Path], repeat: int = 0, treatment: str = REFUSE
 ) -> tuple[tuple[int, int, int], NDArray[np.float64]]:
     """Return shape and affine of the volume that `read_volume` would give, from headers alone."""
-    planes = [plane for number, path in enumerate(paths) for plane in _open(path, number)[1]]
-    stack = stacks_of(planes, treatment)[repeat]
+    stack = read_stack(paths, repeat, treatment)
     return stack.shape, stack.affine
+
+
+def read_stack(paths: Sequence[Path], repeat: int, treatment: str) -> Stack:
+    """Return the planes of the volume that `read_volume` would give, and the way to its grid, from headers alone."""
+    planes = [plane for number, path in enumerate(paths) for plane in _open(path, number)[1]]
+    return stacks_of(planes, treatment)[repeat]
 
 
 @dataclass(frozen=True, eq=False)

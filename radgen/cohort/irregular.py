@@ -49,13 +49,12 @@ class Regrid:
     shifts: tuple[tuple[float, float], ...]
     linear: bool
 
-    def apply(self, slices: NDArray[Any]) -> NDArray[Any]:
+    def apply(self, slices: NDArray[Any], fill: float | None = None) -> NDArray[Any]:
         """Bring decoded slices [planes, rows, columns] to the grid; what no plane covers gets the lowest value.
 
         Interpolated whole numbers are rounded, so that the type stays.
         """
-        fill = slices.min()
-        grid = np.full(self.shape, fill, slices.dtype)
+        grid = np.full(self.shape, slices.min() if fill is None else fill, slices.dtype)
         for place, (below, way) in enumerate(self.sources):
             if self.linear:
                 picture = self._between(slices, below, way)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from radgen.cohort.archives import Roots
 from radgen.cohort.candidates import Remark
 from radgen.cohort.mask_files import PLACED, MaskReader
 from radgen.cohort.refusal import Reason, RefusalError, blaming, distrusting
+from radgen.cohort.segmentations import read_mended_segmentation
 from radgen.cohort.settings import StructureSettings
-from radgen.cohort.stacks import REFUSE, treatment_of
+from radgen.cohort.stacks import NEAREST, REFUSE, RESAMPLE, treatment_of
 from radgen.errors import InputError
 from radgen.imaging.volume import Volume
 
@@ -111,6 +113,7 @@ def read_mask(
     kind = str(series_row["mask_kind"])
     shape, affine = _grid(series_row, files) if image is None else (image.array.shape, image.affine)
     reader = MaskReader((shape[0], shape[1], shape[2]), affine, structures)
+    mended = _mended_reader(series_row, files, structures) if kind == "seg" else None
     merged = np.zeros(shape[:3], dtype=np.uint8)
     paths = _paths(series_row["mask_ids"], files)
     shown = series_row["mask_labels"] or [""] * len(paths)
@@ -120,7 +123,7 @@ def read_mask(
     for mask_id, group, label in zip(series_row["mask_ids"], together, shown, strict=kind != "picture_stack"):
         try:
             with blaming(group[0]), distrusting():
-                labels = reader.read(kind, group, label)
+                labels = reader.read(kind, group, label) if mended is None else mended(group[0])
         except RefusalError:
             raise
         except InputError as error:
@@ -142,6 +145,17 @@ def _grid(series_row: Mapping[str, Any], files: Mapping[str, Path]) -> tuple[tup
             return header.shape, header.affine
     volume = read_files(str(series_row["format"]), paths, int(series_row["repeat"]))
     return volume.array.shape[:3], volume.affine
+
+
+def _mended_reader(
+    series_row: Mapping[str, Any], files: Mapping[str, Path], structures: StructureSettings
+) -> Callable[[Path], NDArray[np.uint8]] | None:
+    """Return how DICOM SEG files of a series brought to a regular grid are read; None for any other series."""
+    treatment = _treatment(series_row)
+    if treatment not in {NEAREST, RESAMPLE}:
+        return None
+    stack = dicom_volumes.read_stack(_paths(series_row["file_ids"], files), int(series_row["repeat"]), treatment)
+    return partial(read_mended_segmentation, stack=stack, structures=structures)
 
 
 def _treatment(series_row: Mapping[str, Any]) -> str:

@@ -1,8 +1,13 @@
-"""DICOM SEG objects (BINARY and LABELMAP), placed into their image by geometry alone."""
+"""DICOM SEG objects (BINARY, FRACTIONAL and LABELMAP), placed into their image by geometry alone.
+
+The reader is radgen's own: an image's grid is known already, and all that a frame needs is its place on it. highdicom,
+which builds the whole object with its code sequences first, finds the same voxels in the tests.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +15,21 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 
-from radgen.cohort.dicom_elements import known_word, text_value
+from radgen.cohort.dicom_elements import known_word, number_value, text_value, understanding
 from radgen.cohort.dicom_frames import planes_of
 from radgen.cohort.dicom_pixels import frames_of, open_pixels
 from radgen.cohort.grids import GRID_TOLERANCE_VOXELS
 from radgen.cohort.label_ids import refuse_unknown, structure_of
-from radgen.cohort.planes import Plane, plane_affine
+from radgen.cohort.planes import LPS_TO_RAS, Plane, normal_of, plane_affine
 from radgen.cohort.refusal import Reason, RefusalError
 from radgen.cohort.settings import StructureSettings
+from radgen.cohort.stacks import Stack
+
+# A FRACTIONAL segment is where the fraction is at least this share of its largest value.
+FRACTION_THRESHOLD = 0.5
+# Frames that say only where their first pixel lies (3D Slicer's early segmentations) take directions and spacing of
+# their image, whose slice may begin so far (mm) from there: positions were written with few digits.
+POSITION_TOLERANCE_MM = 0.1
 
 
 def read_segmentation(
@@ -42,29 +54,116 @@ def read_segmentation(
     Raises
     ------
     RefusalError
-        The file is damaged, fractional, or lies on another grid than the image.
+        The file is damaged, or lies on another grid than the image.
     InputError
         A segment's label is named by no structure.
     """
-    dataset, stored = open_pixels(path)
-    kind = text_value(dataset, "SegmentationType")
-    if kind not in {"BINARY", "LABELMAP"}:
-        raise RefusalError(
-            Reason.UNDECODABLE,
-            f"a segmentation of {known_word(kind, ('FRACTIONAL',))} type; BINARY and LABELMAP are read",
-        )
-    ids = _structure_ids(dataset, structures)
-    planes = planes_of(dataset, 0)
+    labels = np.zeros(shape, dtype=np.uint8)
+    for structure, plane, seen in _painted(path, structures, affine):
+        labels[_place(plane, shape, affine, np.argwhere(seen))] = structure
+    return labels
+
+
+def read_mended_segmentation(path: Path, stack: Stack, structures: StructureSettings) -> NDArray[np.uint8]:
+    """Paint the segments of one SEG file onto the slices of an irregular series, and bring them to its regular grid.
+
+    Parameters
+    ----------
+    path
+        The SEG file; its frames lie on the slices that were drawn on.
+    stack
+        The series, with its `regrid`; labels go to the grid by the nearest slice and pixel.
+    structures
+        As for `read_segmentation`, and so are the errors.
+    """
+    first = stack.planes[0]
+    drawn = np.zeros((len(stack.planes), *first.shape), dtype=np.uint8)
+    normal = normal_of(first)
+    along = np.array([normal @ plane.position_mm for plane in stack.planes])
+    for structure, plane, seen in _painted(path, structures, plane_affine(first)):
+        number = int(np.abs(along - normal @ plane.position_mm).argmin())
+        _, rows, columns = _place(plane, (1, *first.shape), plane_affine(stack.planes[number]), np.argwhere(seen))
+        drawn[number, rows, columns] = structure
+    if stack.regrid is None:
+        return drawn
+    return np.asarray(replace(stack.regrid, linear=False).apply(drawn, fill=0), dtype=np.uint8)
+
+
+def _painted(
+    path: Path, structures: StructureSettings, affine: NDArray[np.float64]
+) -> list[tuple[int, Plane, NDArray[np.bool_]]]:
+    """Read the pieces of a SEG file in the order in which they are painted: structure, place, where it is seen."""
+    with understanding():
+        dataset, stored = open_pixels(path)
+        kind = text_value(dataset, "SegmentationType")
+        if kind not in {"BINARY", "FRACTIONAL", "LABELMAP"}:
+            text = f"a segmentation of {known_word(kind, ())} type; BINARY, FRACTIONAL and LABELMAP are read"
+            raise RefusalError(Reason.UNDECODABLE, text)
+        ids = _structure_ids(dataset, structures)
+        planes = _planes(dataset, affine)
     pixels = np.stack(list(frames_of(stored)))
     if len(planes) != len(pixels):
         text = f"{len(planes)} of {len(pixels)} frames say where they lie"
         raise RefusalError(Reason.BAD_GEOMETRY, text)
-    pieces = _pieces(dataset, pixels, ids) if kind == "BINARY" else _labelmap_pieces(pixels, ids)
-    labels = np.zeros(shape, dtype=np.uint8)
-    for structure, frame, seen in sorted(pieces, key=lambda piece: piece[:2]):
-        place = _place(planes[frame], shape, affine, np.argwhere(seen))
-        labels[place] = structure
-    return labels
+    if kind == "LABELMAP":
+        pieces = _labelmap_pieces(pixels, ids)
+    else:
+        with understanding():
+            pieces = _pieces(dataset, pixels >= _least_seen(dataset, kind), ids)
+    ordered = sorted(pieces, key=lambda piece: piece[:2])
+    return [(structure, planes[frame], seen) for structure, frame, seen in ordered]
+
+
+def _least_seen(dataset: pydicom.Dataset, kind: str) -> float:
+    """Return the least stored value that counts as seen."""
+    if kind == "BINARY":
+        return 1.0
+    most = number_value(dataset, "MaximumFractionalValue")
+    if most < 1:
+        raise RefusalError(Reason.UNDECODABLE, "a fractional segmentation that does not name its largest value")
+    return FRACTION_THRESHOLD * most
+
+
+def _planes(dataset: pydicom.Dataset, affine: NDArray[np.float64]) -> list[Plane]:
+    """Return the planes of the frames, by their own orientation or, where no frame has one, by that of their image."""
+    groups = dataset.get("PerFrameFunctionalGroupsSequence", None) or ()
+    shared = dataset.get("SharedFunctionalGroupsSequence", None) or ()
+    oriented = any("PlaneOrientationSequence" in group for group in (*groups, *shared))
+    if oriented or not groups or not all("PlanePositionSequence" in group for group in groups):
+        return planes_of(dataset, 0)
+    shape = (int(dataset.Rows), int(dataset.Columns))
+    positions = [group.PlanePositionSequence[0].ImagePositionPatient for group in groups]
+    return [_by_position(position, number, shape, affine) for number, position in enumerate(positions)]
+
+
+def _by_position(position: Sequence[float], number: int, shape: tuple[int, int], affine: NDArray[np.float64]) -> Plane:
+    """Place a frame that has a position alone: on the pixel of its image that begins there."""
+    given = LPS_TO_RAS @ np.array([float(value) for value in position])
+    index = np.rint(np.linalg.inv(affine) @ [*given, 1.0])
+    nearest = (affine @ index)[:3]
+    apart = float(np.linalg.norm(nearest - given))
+    if not apart <= POSITION_TOLERANCE_MM:
+        text = (
+            f"a frame without an orientation lies {apart:.3f} mm beside the pixels of its image "
+            f"({POSITION_TOLERANCE_MM} mm tolerated)"
+        )
+        raise RefusalError(Reason.MASK_OTHER_GRID, text, apart, "mm")
+    place, steps = LPS_TO_RAS @ nearest, LPS_TO_RAS @ affine[:3, :3]
+    slice_mm, row_mm, column_mm = np.linalg.norm(steps, axis=0).tolist()
+    along_row, along_column = (steps[:, 2] / column_mm).tolist(), (steps[:, 1] / row_mm).tolist()
+    return Plane(
+        file=0,
+        frame=number,
+        shape=shape,
+        position_mm=(float(place[0]), float(place[1]), float(place[2])),
+        directions=(*along_row, *along_column),
+        spacing_mm=(row_mm, column_mm),
+        thickness_mm=slice_mm,
+        contrast=(),
+        order=(0, 0, 0),
+        slope=1.0,
+        intercept=0.0,
+    )
 
 
 def _structure_ids(dataset: pydicom.Dataset, structures: StructureSettings) -> dict[int, int]:
@@ -78,14 +177,14 @@ def _structure_ids(dataset: pydicom.Dataset, structures: StructureSettings) -> d
 _Piece = tuple[int, int, NDArray[np.bool_]]  # structure id, frame number, where it is seen [rows, columns]
 
 
-def _pieces(dataset: pydicom.Dataset, pixels: NDArray[Any], ids: dict[int, int]) -> list[_Piece]:
+def _pieces(dataset: pydicom.Dataset, seen: NDArray[np.bool_], ids: dict[int, int]) -> list[_Piece]:
     pieces = []
     for frame, groups in enumerate(dataset.PerFrameFunctionalGroupsSequence):
         both = (groups, *dataset.get("SharedFunctionalGroupsSequence", ()))
         named = next(group.SegmentIdentificationSequence for group in both if "SegmentIdentificationSequence" in group)
         structure = ids.get(int(named[0].ReferencedSegmentNumber), 0)
         if structure:
-            pieces.append((structure, frame, pixels[frame] != 0))
+            pieces.append((structure, frame, seen[frame]))
     return pieces
 
 
