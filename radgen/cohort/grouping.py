@@ -63,8 +63,8 @@ def _by_layout(
     text = "the archive's layout has no place for the file"
     refused = [Refused(file.path, Reason.SIDE_FILE, text) for file in files if file.path not in facts]
     refused += [Refused(path, Reason.UNDECODABLE, fact.problem) for path, fact in facts.items() if fact.problem]
-    # A mask may be a table of outlines, which is no image of its own.
-    masks = [file for file in known if facts[file.path].role == "mask" and (file.header or _is_table(file))]
+    # A mask may be a table of outlines, which is no image of its own; a DICOM SEG is a mask wherever it lies.
+    masks = [file for file in known if _is_segmentation(file) or _is_told_mask(file, facts[file.path])]
     taken = {file.path for file in masks}
     text = "a DICOM image where label maps are looked for; DICOM SEG is read as one"
     refused += [Refused(file.path, Reason.SIDE_FILE, text) for file in masks if _is_dicom_image(file)]
@@ -85,8 +85,12 @@ def _named(file: ScannedFile, facts: FileFacts) -> ScannedFile:
     return replace(file, header=replace(file.header, patient_id=patient, series_uid=series))
 
 
+def _is_segmentation(file: ScannedFile) -> bool:
+    return isinstance(file.header, DicomHeader) and file.header.kind == "segmentation"
+
+
 def _is_dicom_image(file: ScannedFile) -> bool:
-    return isinstance(file.header, DicomHeader) and file.header.kind != "segmentation"
+    return isinstance(file.header, DicomHeader) and not _is_segmentation(file)
 
 
 def _refused(files: Sequence[ScannedFile]) -> list[Refused]:
@@ -95,17 +99,20 @@ def _refused(files: Sequence[ScannedFile]) -> list[Refused]:
     ]
 
 
-def _is_table(file: ScannedFile) -> bool:
-    return file.refusal is not None and file.refusal[0] == Reason.SIDE_FILE
+def _is_told_mask(file: ScannedFile, facts: FileFacts) -> bool:
+    is_table = file.refusal is not None and file.refusal[0] == Reason.SIDE_FILE
+    return facts.role == "mask" and (file.header is not None or is_table)
 
 
 def _with_facts(candidate: Candidate, facts: FileFacts) -> Candidate:
+    modality = facts.modality or candidate.modality
+    class_value = modality + facts.class_value if facts.class_value.startswith("/") else facts.class_value
     return replace(
         candidate,
         patient=facts.patient or candidate.patient,
-        modality=facts.modality or candidate.modality,
+        modality=modality,
         anatomy=facts.anatomy or candidate.anatomy,
-        tag_value=facts.class_value or candidate.tag_value,
+        tag_value=class_value or candidate.tag_value,
         case=facts.case,
         split=facts.split,
     )

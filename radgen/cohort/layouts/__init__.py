@@ -26,7 +26,8 @@ class FileFacts:
         Who it is, as the layout names people; None where it does not. Two archives may name different people alike:
         the archive's name is put before it.
     class_value
-        What the layout calls its class, such as CT/abdomen/normal; `classes.values` may give it another name.
+        What the layout calls its class, such as CT/abdomen/normal; `classes.values` may give it another name. Before a
+        leading slash the modality is put that the file's header says.
     split
         train | val | test where the layout fixes it, else empty; obeyed if `cohort.given_splits` is set.
     modality, anatomy
@@ -73,6 +74,8 @@ LAYOUTS: Mapping[str, str | None] = {
     "data_dir": "data_dir",
     "hyperkvasir": "hyperkvasir",
     "mrnet": "mrnet",
+    "nnunet": "nnunet",
+    "nsclc_radiogenomics": "nsclc_radiogenomics",
     "radimagenet": "radimagenet",
     "synthrad2023": "synthrad2023",
     "tdid": "tdid",
