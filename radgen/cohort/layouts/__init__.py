@@ -71,6 +71,7 @@ Layout = Callable[[Path, Sequence[str]], Mapping[str, FileFacts]]
 LAYOUTS: Mapping[str, str | None] = {
     "auto": None,
     "autopet": "autopet",
+    "bids": "bids",
     "data_dir": "data_dir",
     "hyperkvasir": "hyperkvasir",
     "mrnet": "mrnet",
