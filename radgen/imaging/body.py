@@ -23,7 +23,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from radgen.imaging.morphology import Mask, Packed, bounds, dilate, erode, fill_holes, pack, spread, unpack
+from radgen.imaging.morphology import (
+    Mask,
+    Packed,
+    bounds,
+    dilate,
+    erode,
+    fill_holes,
+    neighbours,
+    pack,
+    spread,
+    unpack,
+)
 from radgen.imaging.settings import BodySettings
 
 # Pixel size of the reduced grid: finer than the gap between arm and trunk, coarser than a source pixel.
@@ -85,11 +96,17 @@ def tissue_limits(volume: NDArray[Any], modality: str, settings: BodySettings) -
 
 def removed_tissue(values: NDArray[Any], inside: Mask, limits: tuple[float, float]) -> float:
     """Return the share of what is not air that lies outside a mask; 0 where all is air."""
-    tissue = values > limits[0]
-    tissue &= values < limits[1]
+    tissue = _between(values, limits)
     every = int(np.count_nonzero(tissue))
     tissue &= inside
     return 1 - int(np.count_nonzero(tissue)) / every if every else 0.0
+
+
+def _between(values: NDArray[Any], limits: tuple[float, float]) -> Mask:
+    inside = values > limits[0]
+    if values.dtype.kind == "f" or np.iinfo(values.dtype).max > limits[1]:
+        inside &= values < limits[1]
+    return np.asarray(inside)
 
 
 def air_threshold(volume: NDArray[Any], share: float) -> float | None:
@@ -161,9 +178,7 @@ def _find_tissue(volume: NDArray[Any], limits: tuple[float, float], factor: int)
     fine, coarse = [], []
     for start in range(0, len(volume), 8):  # small enough to stay in the processor's cache
         part = volume[start : start + 8]
-        tissue = part > limits[0]
-        if volume.dtype.kind == "f" or np.iinfo(volume.dtype).max > limits[1]:
-            tissue &= part < limits[1]
+        tissue = _between(part, limits)
         packed = pack(tissue)
         fine.append(packed)
         coarse.append(packed if factor == 1 else pack(_reduce(tissue, factor)))
@@ -197,7 +212,7 @@ def _components(tissue: Packed, slices: int, pixel_mm: float, settings: BodySett
     marker_steps = max(steps, round(settings.marker_mm / pixel_mm))
     eroded = erode(tissue, steps)
     core = dilate(eroded, steps)
-    body = pack(_pieces_with(unpack(core, slices), unpack(erode(eroded, marker_steps - steps), slices)))
+    body = _pieces_with(core, erode(eroded, marker_steps - steps))
     if settings.arms == "drop":
         body = _without_arms(body, slices, pixel_mm)
     reachable = tissue & ~(core & ~body)
@@ -205,15 +220,11 @@ def _components(tissue: Packed, slices: int, pixel_mm: float, settings: BodySett
     return _with_thin_walls(fill_holes(body), reachable, slices, pixel_mm)
 
 
-def _pieces_with(mask: Mask, marker: Mask) -> Mask:
+def _pieces_with(mask: Packed, marker: Packed) -> Packed:
     """Return the pieces, connected through the slices, that hold a marked voxel."""
-    kept = np.zeros_like(mask)
-    box = bounds(mask)
-    labels, count = ndimage.label(mask[box])
-    marked = np.zeros(count + 1, dtype=bool)
-    marked[labels[marker[box]]] = True
-    marked[0] = False
-    kept[box] = marked[labels]
+    kept = spread(marker, mask)
+    while (reached := neighbours(kept) & mask & ~kept).any():
+        kept |= spread(reached, mask)
     return kept
 
 

@@ -93,6 +93,14 @@ def _sweep(reached: Packed, room: Packed) -> None:
         reached[line] |= step
 
 
+def neighbours(mask: Packed) -> Packed:
+    """Mark what lies in the slice before or behind a marked pixel."""
+    before, behind = mask << np.uint8(1), mask >> np.uint8(1)
+    before[1:] |= mask[:-1] >> np.uint8(7)
+    behind[:-1] |= mask[1:] << np.uint8(7)
+    return before | behind
+
+
 def bounds(mask: Mask) -> tuple[slice, ...]:
     """Return the smallest box that holds everything marked; an empty box where nothing is."""
     box = []

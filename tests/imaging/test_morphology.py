@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from radgen.imaging.morphology import bounds, dilate, erode, fill_holes, pack, spread, unpack
+from radgen.imaging.morphology import bounds, dilate, erode, fill_holes, neighbours, pack, spread, unpack
 
 CROSS = ndimage.generate_binary_structure(2, 1)
 
@@ -81,6 +81,16 @@ def test_a_spiral_is_followed_to_its_end() -> None:
     labels, _ = ndimage.label(room)
     assert np.array_equal(reached, labels == labels[0, 0])
     assert reached[side // 2, side // 2]
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=40, deadline=None)
+def test_neighbours_lie_in_the_slices_beside(seed: int) -> None:
+    mask = random_mask(seed, 0.2)
+    expected = np.zeros_like(mask)
+    expected[1:] |= mask[:-1]
+    expected[:-1] |= mask[1:]
+    assert np.array_equal(unpack(neighbours(pack(mask)), len(mask)), expected)
 
 
 def test_bounds_are_tight() -> None:
