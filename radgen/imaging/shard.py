@@ -19,10 +19,12 @@ from radgen.cohort.readers import read_mask, read_series
 from radgen.cohort.refusal import Reason as FileReason
 from radgen.cohort.refusal import RefusalError
 from radgen.imageset.core import ShardWriter, write_table
+from radgen.imaging.outliers import RemovedTissue
 from radgen.imaging.qc import QcWriter, qc_row
 from radgen.imaging.refusal import REJECTS_SCHEMA, reject_row
 from radgen.imaging.slices import Recipe, SeriesFacts, StoredSlices, slice_series
 from radgen.imaging.source_masks import SourceMaskWriter
+from radgen.imaging.volume import upright
 
 Row = Mapping[str, Any]
 Paths = Mapping[str, Path]
@@ -67,11 +69,11 @@ def write_shard(
 
     Returns
     -------
-    Counts for the manifest: series, slices and refusals by reason.
+    For the manifest: counts of series, slices and refusals by reason, and the slices that lost unusually much tissue.
     """
     shape = (recipe.slices.channel_count, recipe.slices.size_px, recipe.slices.size_px)
     rejects: list[dict[str, Any]] = []
-    slices = 0
+    slices, lost = 0, RemovedTissue()
     ordered = sorted(series, key=lambda row: str(row["series_key"]))
     every = max(1, len(ordered) // 10)
     with ExitStack() as stack:
@@ -91,14 +93,19 @@ def write_shard(
             if truth is not None and stored.source_mask is not None:
                 truth.append(stored.source_mask)
             rejects.extend(stored.rejects)
+            lost.add(stored.rows)
             slices += len(stored.rows)
             if done % every == 0 or done == len(ordered):
                 say(f"{files.shard}: {done} of {len(ordered)} series, {slices} slices stored, {len(rejects)} refusals")
+    removed = lost.notes()
+    if removed["beyond"]:
+        say(f"{files.shard}: {removed['beyond']} slices lost over {removed['limit']:.2f} of their tissue to the mask")
     write_table(files.rejects, pa.Table.from_pylist(rejects, schema=REJECTS_SCHEMA))
     return {
         "series": len(ordered),
         "slices": slices,
         "refused": dict(sorted(Counter(row["reason"] for row in rejects).items())),
+        "removed_tissue": removed,
     }
 
 
@@ -116,6 +123,8 @@ def store_series(row: Row, paths: Paths, recipe: Recipe) -> StoredSlices:
     try:
         volume = read_series(row, paths)
         mask = read_mask(row, paths, recipe.structures, volume, remarks) if recipe.structures.names else None
+        # The array as it was read is given up here, before anything else is made of it.
+        volume, mask = upright(volume), None if mask is None else upright(mask)
     except RefusalError as refusal:
         return _unreadable(facts, refusal, ids.get(refusal.path))
     except OSError as error:

@@ -101,6 +101,12 @@ def canonical_turn(affine: NDArray[np.float64]) -> Turn:
     return Turn((first, second, third), flips)
 
 
+def upright(volume: Volume) -> Volume:
+    """Return the volume in canonical orientation and C order; a copy where that is not how it lies in memory."""
+    turned, _ = canonical(volume)
+    return Volume(np.ascontiguousarray(turned.array), turned.affine)
+
+
 def canonical(volume: Volume) -> tuple[Volume, Turn]:
     """Return the volume in canonical orientation (a view), and the turn whose `undo` leads back."""
     turn = canonical_turn(volume.affine)

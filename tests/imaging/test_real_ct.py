@@ -57,6 +57,19 @@ def test_no_organ_voxel_is_lost_and_the_couch_is_gone(abdomen: tuple[Volume, NDA
     assert not body[couch].any()
 
 
+def test_no_organ_of_a_coarse_nifti_is_lost(data_root: Path) -> None:
+    """Thirty slices of 3 mm with 41 labels."""
+    folder = data_root / "totalsegmentator_ref" / "tests" / "reference_files"
+    if not folder.is_dir():
+        pytest.skip(f"no {folder}")
+    image, mask = (nib.load(folder / name) for name in ("example_ct_sm.nii.gz", "example_seg.nii.gz"))
+    volume, turn = canonical(Volume(np.asanyarray(image.dataobj), image.affine))
+    labels = turn.apply(Volume(np.asanyarray(mask.dataobj), mask.affine)).array
+    assert labels.shape == volume.array.shape
+    body = body_of(volume, "keep")
+    assert not (~body & (labels > 0)).any()
+
+
 def test_dropping_the_arms_takes_the_humeri_and_nothing_else(abdomen: tuple[Volume, NDArray[np.integer]]) -> None:
     volume, labels = abdomen
     body = body_of(volume, "drop")

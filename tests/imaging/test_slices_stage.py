@@ -65,6 +65,7 @@ def test_a_file_that_cannot_be_read_is_a_row_and_the_run_goes_on(archive: Archiv
     assert not any("/" in sentence or "image" in sentence for sentence in rejects["sentence"].to_pylist())
     assert read_index(out / "shard-000.index.parquet").num_rows == SLICES
     notes = read_manifest(out / "shard-000.manifest.json")["run"]["notes"]
+    assert notes.pop("removed_tissue")["beyond"] == 0
     assert notes == {"series": 4, "slices": SLICES, "refused": {"foreign": 1, "truncated": 1, "unreadable": 1}}
 
 
