@@ -6,7 +6,7 @@ from pathlib import Path
 
 from radgen.report.settings import ReportSettings, StudyFacts
 
-VERSION = 1
+VERSION = 2
 
 
 def run(*, results: Path, figures: Path, page: Path, manifest: Path, report: ReportSettings, facts: StudyFacts) -> None:

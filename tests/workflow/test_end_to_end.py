@@ -29,7 +29,7 @@ AFTER_GAN = {
     *("gan_train", "sample_source", "sample_gather", "annotate_pack", "annotate_simulated", "labels_head"),
     *("metrics_source", *AFTER_PAIRS),
 }
-AFTER_SLICES = {"slices_shard", "slices_gather", "encoder_train", "judge", "annotator", *AFTER_GAN}
+AFTER_SLICES = {"slices_shard", "slices_gather", "qc_pages", "encoder_train", "judge", "annotator", *AFTER_GAN}
 
 
 def digests(results: Path) -> dict[str, str]:
@@ -63,7 +63,8 @@ def results(tiny: Folder) -> Path:
 
 
 def test_the_walk_ends_at_the_report(results: Path) -> None:
-    for name in ("report/index.html", "cohort/series.parquet", "benchmark/scores.parquet", "pairs/index.parquet"):
+    tables = ("cohort/series.parquet", "benchmark/scores.parquet", "pairs/index.parquet")
+    for name in ("report/index.html", "report/qc/index.html", *tables):
         assert (results / name).stat().st_size > 0
 
 
@@ -132,7 +133,7 @@ def test_a_real_edit_lists_the_rules_that_rest_on_it_and_no_more(tiny: Folder, e
 
 def test_a_real_edit_of_a_room_lists_every_rule_whose_closure_holds_it(tiny: Folder, edit) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
     edit("radgen/report/style.py", "\nfrom ", "\nRADGEN_TEST_EDIT = 1\nfrom ")
-    assert tiny.listed() == {"figures_draw", "report", "all"}
+    assert tiny.listed() == {"qc_pages", "figures_draw", "report", "all"}
     edit("radgen/stages/benchmark.py", "VERSION = 1", "VERSION = 2")
     assert tiny.listed() == AFTER_BENCHMARK
 
@@ -180,6 +181,16 @@ def test_figures_are_drawn_again_with_the_same_bytes(tiny: Folder, results: Path
     shutil.rmtree(results / "report" / "figures")
     assert tiny.listed("figures") == {"figures_draw", "figures"}
     done = tiny.snakemake("figures")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert digests(results) == before
+    tiny.snakemake("all")
+
+
+def test_pages_of_quality_control_are_written_again_with_the_same_bytes(tiny: Folder, results: Path) -> None:
+    before = digests(results)
+    shutil.rmtree(results / "report" / "qc")
+    assert tiny.listed("qc") == {"qc_pages", "qc"}
+    done = tiny.snakemake("qc")
     assert done.returncode == 0, done.stdout + done.stderr
     assert digests(results) == before
     tiny.snakemake("all")
