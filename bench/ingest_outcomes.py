@@ -24,10 +24,10 @@ from radgen.cli import main as radgen
 DATA = Path(os.environ.get("RADGEN_TEST_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 # Who is a patient does not matter here; what a folder's files do not say about themselves does.
 SETTINGS = {
+    "ants_jlf_brain_tissue": {"modality": "MR"},
     "hippocampus_msd": {"modality": "MR"},
-    "ants_jlf_brain_tissue": {"modality": "MR", "mask_names": ["slist*"]},
     "lidc_nodule_patches": {"modality": "CT"},
-    "totalsegmentator_ref": {"modality": "CT", "mask_names": ["example_seg*", "*.nii.gz.mask"]},
+    "totalsegmentator_ref": {"modality": "CT"},
 }
 HEADER = ("folder", "files", "series read", "slices stored", "refused, with the reason", "set aside")
 
@@ -86,7 +86,7 @@ def _must(done: tuple[int, str]) -> None:
 
 
 def _inventory(folder: Path, root: Path, on_irregular: str) -> list[str]:
-    inventory = {"shards": 1, "patient_from": "regex", "patient_regex": "^(.*)$"}
+    inventory = {"shards": 1, "patient_from": "regex", "patient_regex": "^(.*)$", "on_irregular": on_irregular}
     sections = {"inventory": inventory | SETTINGS.get(folder.name, {}), "patient_key": {"public": "for test data only"}}
     words = ["inventory", "--archive", str(folder), "--settings", json.dumps(sections), "--work", str(root / "work")]
     places = {"index": "index.parquet", "rejects": "rejects.parquet", "manifest": "manifest.json"}
