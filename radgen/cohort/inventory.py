@@ -149,6 +149,7 @@ def _describe(
         prefix + path: replace(
             fact,
             mask_of=prefix + fact.mask_of if fact.mask_of else "",
+            also_of=tuple(prefix + other for other in fact.also_of),
             series=prefix + fact.series if fact.series else "",
         )
         for path, fact in found.items()

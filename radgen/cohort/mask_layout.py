@@ -68,7 +68,8 @@ def attach_masks(
             text = "no image of this archive belongs to the mask, or several might"
             refused.append(Refused(file.path, Reason.MASK_WITHOUT_IMAGE, text))
         for place in places:
-            mask = _Mask(fact.mask_kind or kind_of(file), file.path, fact.label, fact.mask_of)
+            own = {fact.mask_of, *fact.also_of}.intersection(candidates[place].paths)
+            mask = _Mask(fact.mask_kind or kind_of(file), file.path, fact.label, "".join(own))
             found.setdefault(place, []).append(mask)
     finished = []
     for place, candidate in enumerate(candidates):
@@ -151,7 +152,8 @@ class _Finder:
     def by_facts(self, path: str, facts: FileFacts) -> list[int]:
         """Look up what a layout says of a mask: the file it belongs to, else the case."""
         if facts.mask_of:
-            return [self._by_file[facts.mask_of]] if facts.mask_of in self._by_file else []
+            files = (facts.mask_of, *facts.also_of)
+            return list(dict.fromkeys(self._by_file[file] for file in files if file in self._by_file))
         archive = path.partition("/")[0]
         if not facts.case:
             return []

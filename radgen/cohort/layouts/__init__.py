@@ -41,6 +41,8 @@ class FileFacts:
         `case_names`).
     mask_of
         For a mask that belongs to one file, such as one slice or one picture: that file's path in the same archive.
+    also_of
+        Further files that the same mask is for, each of another series on the same grid.
     mask_kind
         How a mask is read where its content does not tell: binary_picture, picture_stack, ... (see `readers`).
     label
@@ -59,6 +61,7 @@ class FileFacts:
     channel: int | None = None
     case: str = ""
     mask_of: str = ""
+    also_of: tuple[str, ...] = ()
     mask_kind: str = ""
     label: str = ""
     problem: str = ""
@@ -72,6 +75,7 @@ LAYOUTS: Mapping[str, str | None] = {
     "auto": None,
     "autopet": "autopet",
     "bids": "bids",
+    "chaos": "chaos",
     "data_dir": "data_dir",
     "hyperkvasir": "hyperkvasir",
     "mrnet": "mrnet",
