@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pydicom
+from pydicom.datadict import tag_for_keyword
 from pydicom.errors import InvalidDicomError
 
 from radgen.cohort.refusal import Reason, RefusalError
@@ -88,21 +89,27 @@ def _inflates_beyond(file: Any, limit: int) -> bool:  # noqa: ANN401 - any binar
     return False
 
 
+def value_of(dataset: pydicom.Dataset, keyword: str) -> Any:  # noqa: ANN401 - any element value
+    """Return an element's value, None when it is absent; much faster for absent ones than asking the dataset."""
+    tag = tag_for_keyword(keyword)
+    return dataset[tag].value if tag is not None and tag in dataset else None
+
+
 def text_value(dataset: pydicom.Dataset, keyword: str) -> str:
     """Return an element as text without surrounding blanks; empty when it is absent."""
-    value = dataset.get(keyword, None)
+    value = value_of(dataset, keyword)
     return "" if value is None else str(value).strip()
 
 
 def number_value(dataset: pydicom.Dataset, keyword: str) -> int:
     """Return an element as a whole number; 0 when it is absent."""
-    value = dataset.get(keyword, None)
+    value = value_of(dataset, keyword)
     return 0 if value in (None, "") else int(value)
 
 
 def first_value(dataset: pydicom.Dataset, *keywords: str) -> Any:  # noqa: ANN401 - any element value
     """Return the first of several elements that is there and not empty or zero, else None."""
-    return next((dataset[keyword].value for keyword in keywords if dataset.get(keyword, None)), None)
+    return next((value for keyword in keywords if (value := value_of(dataset, keyword))), None)
 
 
 def kind_name(uid: str) -> str:

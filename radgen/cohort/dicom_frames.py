@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pydicom
 
-from radgen.cohort.dicom_elements import first_value, number_value, text_value
+from radgen.cohort.dicom_elements import first_value, number_value, text_value, value_of
 from radgen.cohort.mosaic import is_mosaic, tile_planes
 from radgen.cohort.planes import Plane
 from radgen.cohort.refusal import Reason, RefusalError
@@ -26,7 +26,7 @@ def planes_of(dataset: pydicom.Dataset, file: int) -> list[Plane]:
     RefusalError
         bad-geometry: some but not all of position, orientation and spacing are there, or not of every frame.
     """
-    per_frame = dataset.get("PerFrameFunctionalGroupsSequence", None)
+    per_frame = value_of(dataset, "PerFrameFunctionalGroupsSequence")
     frames = number_value(dataset, "NumberOfFrames") or 1
     if not per_frame:
         plane = _plane(dataset, [dataset], file, 0)
@@ -59,7 +59,8 @@ def _contrast(dataset: pydicom.Dataset, find: Callable[[str], Any]) -> tuple[str
 
 def _plane(dataset: pydicom.Dataset, sources: Sequence[pydicom.Dataset], file: int, frame: int) -> Plane | None:
     def find(keyword: str) -> Any:  # noqa: ANN401 - any element value
-        return next((source[keyword].value for source in sources if source.get(keyword, None) is not None), None)
+        values = (value_of(source, keyword) for source in sources)
+        return next((value for value in values if value is not None), None)
 
     position, directions, spacing = find("ImagePositionPatient"), find("ImageOrientationPatient"), find("PixelSpacing")
     given = [value is not None and len(value) > 0 for value in (position, directions, spacing)]

@@ -17,7 +17,7 @@ from pydicom import uid
 from pydicom.pixels import get_decoder
 
 from radgen.cohort.codestreams import declared_size
-from radgen.cohort.dicom_elements import kind_name, read_dataset, text_value
+from radgen.cohort.dicom_elements import kind_name, read_dataset, text_value, value_of
 from radgen.cohort.mosaic import is_mosaic, tile_count, untile
 from radgen.cohort.refusal import Reason, RefusalError
 
@@ -132,20 +132,20 @@ def stored_pixels(file: BinaryIO, dataset: pydicom.Dataset, path: Path) -> Store
     """Describe the pixels whose element header `file` stands at."""
     syntax = dataset.file_meta.get("TransferSyntaxUID", uid.ImplicitVRLittleEndian)
     keyword, start = ("PixelData", 0) if syntax.is_deflated else _element_start(file, syntax)
-    stored = int(dataset.get("BitsStored", None) or dataset.get("BitsAllocated", None) or 0)
-    highest = dataset.get("HighBit", None)
+    stored = int(value_of(dataset, "BitsStored") or value_of(dataset, "BitsAllocated") or 0)
+    highest = value_of(dataset, "HighBit")
     pixels = StoredPixels(
         path=path,
         start=start,
         syntax=syntax,
         keyword=keyword,
         shape=(int(dataset.Rows), int(dataset.Columns)),
-        frames=int(dataset.get("NumberOfFrames", None) or 1),
-        samples=int(dataset.get("SamplesPerPixel", None) or 1),
+        frames=int(value_of(dataset, "NumberOfFrames") or 1),
+        samples=int(value_of(dataset, "SamplesPerPixel") or 1),
         photometric=text_value(dataset, "PhotometricInterpretation"),
-        bits=(int(dataset.get("BitsAllocated", None) or 0), stored, stored - 1 if highest is None else int(highest)),
-        signed=bool(dataset.get("PixelRepresentation", None)),
-        planar=int(dataset.get("PlanarConfiguration", None) or 0),
+        bits=(int(value_of(dataset, "BitsAllocated") or 0), stored, stored - 1 if highest is None else int(highest)),
+        signed=bool(value_of(dataset, "PixelRepresentation")),
+        planar=int(value_of(dataset, "PlanarConfiguration") or 0),
         tiles=tile_count(dataset) if is_mosaic(dataset) else 0,
         overlay_bits=any(tag in dataset and bool(dataset[tag].value) for tag in OVERLAY_BIT_TAGS),
     )

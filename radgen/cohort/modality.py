@@ -9,7 +9,7 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 
-from radgen.cohort.dicom_elements import text_value
+from radgen.cohort.dicom_elements import text_value, value_of
 from radgen.cohort.refusal import Reason, RefusalError
 
 # Integers up to here stay int16; one below the type's range is left, so that the sign can be turned.
@@ -48,7 +48,7 @@ class Modality:
         RefusalError
             undecodable: a lookup table that contradicts itself.
         """
-        signed = bool(dataset.get("PixelRepresentation", None))
+        signed = bool(value_of(dataset, "PixelRepresentation"))
         table, start = _lookup_table(dataset, signed=signed)
         inverted = text_value(dataset, "PhotometricInterpretation") == "MONOCHROME1"
         return cls(table, start, inverted, None if signed else _signed_padding(dataset))
@@ -83,7 +83,7 @@ def rescale(stored: NDArray[Any], slope: float, intercept: float) -> NDArray[Any
 
 
 def _lookup_table(dataset: pydicom.Dataset, *, signed: bool) -> tuple[NDArray[Any] | None, int]:
-    sequence = dataset.get("ModalityLUTSequence", None)
+    sequence = value_of(dataset, "ModalityLUTSequence")
     if not sequence:
         return None, 0
     item = sequence[0]
@@ -105,8 +105,8 @@ def _lookup_table(dataset: pydicom.Dataset, *, signed: bool) -> tuple[NDArray[An
 
 def _signed_padding(dataset: pydicom.Dataset) -> tuple[int, int] | None:
     """Return the range of padding of unsigned CT pixels that only makes sense as signed, as unsigned numbers."""
-    value, limit = dataset.get("PixelPaddingValue", None), dataset.get("PixelPaddingRangeLimit", None)
-    sixteen = dataset.get("BitsAllocated", None) == 16
+    value, limit = value_of(dataset, "PixelPaddingValue"), value_of(dataset, "PixelPaddingRangeLimit")
+    sixteen = value_of(dataset, "BitsAllocated") == 16
     if value is None or not sixteen or text_value(dataset, "Modality") != "CT":
         return None
     ends = sorted(int(end) % (1 << 16) for end in (value, value if limit is None else limit))
