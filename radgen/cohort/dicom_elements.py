@@ -41,8 +41,13 @@ def understanding() -> Iterator[None]:
         raise RefusalError(Reason.TRUNCATED, text) from error
 
 
-def read_dataset(file: Any, *, stop_before_pixels: bool) -> pydicom.Dataset:  # noqa: ANN401 - any binary file
-    """Read a dataset from an open file.
+def read_dataset(
+    file: Any,  # noqa: ANN401 - any binary file
+    *,
+    stop_before_pixels: bool,
+    only: Sequence[int] | None = None,
+) -> pydicom.Dataset:
+    """Read a dataset from an open file, or only the elements of these tags.
 
     Raises
     ------
@@ -50,10 +55,11 @@ def read_dataset(file: Any, *, stop_before_pixels: bool) -> pydicom.Dataset:  # 
         foreign, truncated or too-large.
     """
     _check_inflation(file)
+    tags = None if only is None else list(only)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return pydicom.dcmread(file, stop_before_pixels=stop_before_pixels)
+            return pydicom.dcmread(file, stop_before_pixels=stop_before_pixels, specific_tags=tags)
     except InvalidDicomError as error:
         raise RefusalError(Reason.FOREIGN, "the file is not DICOM") from error
     except (EOFError, ValueError, OSError, NotImplementedError, KeyError, AttributeError, zlib.error) as error:

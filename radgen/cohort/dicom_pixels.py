@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -110,8 +110,8 @@ class StoredPixels:
         return self.shape[0] * self.shape[1] * samples * self.bits[0] / 8
 
 
-def open_pixels(path: Path) -> tuple[pydicom.Dataset, StoredPixels]:
-    """Read a file up to its pixels, and make sure that the pixels are all there.
+def open_pixels(path: Path, only: Sequence[int] | None = None) -> tuple[pydicom.Dataset, StoredPixels]:
+    """Read a file up to its pixels, or of its header only these elements, and make sure that the pixels are all there.
 
     Returns
     -------
@@ -124,7 +124,7 @@ def open_pixels(path: Path) -> tuple[pydicom.Dataset, StoredPixels]:
         foreign, truncated, too-large or undecodable.
     """
     with path.open("rb") as file:
-        dataset = read_dataset(file, stop_before_pixels=True)
+        dataset = read_dataset(file, stop_before_pixels=True, only=only)
         return dataset, stored_pixels(file, dataset, path)
 
 

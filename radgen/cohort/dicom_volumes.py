@@ -10,16 +10,56 @@ from typing import Any
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
+from pydicom.datadict import tag_for_keyword
 
 from radgen.cohort.dicom_colours import red_green_blue
 from radgen.cohort.dicom_elements import understanding
 from radgen.cohort.dicom_frames import pixel_spacing_mm, planes_of, scale
-from radgen.cohort.dicom_pixels import GREY, StoredPixels, frames_of, open_pixels
+from radgen.cohort.dicom_pixels import GREY, OVERLAY_BIT_TAGS, StoredPixels, frames_of, open_pixels
 from radgen.cohort.modality import Modality
+from radgen.cohort.mosaic import MOSAIC_TAGS
 from radgen.cohort.planes import Plane
 from radgen.cohort.refusal import Reason, RefusalError, blaming
 from radgen.cohort.stacks import REFUSE, Stack, stacks_of
 from radgen.imaging.volume import CANONICAL_DIRECTIONS, Volume
+
+# All that places and decodes the pixels of a slice; parsing nothing else of a header saves a fifth of its time.
+_KEYWORDS = [
+    "ImageType",
+    "Modality",
+    "SOPClassUID",
+    "NumberOfFrames",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "PlanarConfiguration",
+    "Rows",
+    "Columns",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+    "PixelPaddingValue",
+    "PixelPaddingRangeLimit",
+    "ModalityLUTSequence",
+    "RescaleSlope",
+    "RescaleIntercept",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "PixelSpacing",
+    "SpacingBetweenSlices",
+    "SliceThickness",
+    "AcquisitionNumber",
+    "InstanceNumber",
+    "TemporalPositionIdentifier",
+    "TemporalPositionIndex",
+    "EchoTime",
+    "EffectiveEchoTime",
+    "EchoNumbers",
+    "FrameType",
+    "PerFrameFunctionalGroupsSequence",
+    "SharedFunctionalGroupsSequence",
+]
+PLANE_TAGS = (*(int(tag_for_keyword(keyword) or 0) for keyword in _KEYWORDS), *OVERLAY_BIT_TAGS, *MOSAIC_TAGS)
 
 
 def read_volume(paths: Sequence[Path], repeat: int = 0, treatment: str = REFUSE) -> Volume:
@@ -104,7 +144,7 @@ def read_frame(path: Path, plane: Plane) -> NDArray[Any]:
 
 def _open(path: Path, number: int) -> tuple[_Source, list[Plane]]:
     with understanding():
-        dataset, pixels = open_pixels(path)
+        dataset, pixels = open_pixels(path, PLANE_TAGS)
         return _Source(pixels, Modality.of(dataset)), planes_of(dataset, number)
 
 

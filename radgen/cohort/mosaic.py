@@ -18,6 +18,7 @@ from radgen.cohort.refusal import Reason, RefusalError
 # Siemens private elements: how many tiles a mosaic has, and the CSA header that names tiles and slice direction.
 TILE_COUNT_TAG = (0x0019, 0x100A)
 CSA_IMAGE_TAG = (0x0029, 0x1010)
+MOSAIC_TAGS = ((TILE_COUNT_TAG[0] << 16) + TILE_COUNT_TAG[1], (CSA_IMAGE_TAG[0] << 16) + CSA_IMAGE_TAG[1])
 CSA_MAGIC = b"SV10"
 # What a CSA header holds at most; real ones have about a hundred elements of a few items.
 MOST_CSA_ELEMENTS = 1024

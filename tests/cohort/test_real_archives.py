@@ -12,13 +12,17 @@ import SimpleITK
 
 from radgen.cohort import nifti
 from radgen.cohort.archives import Roots
+from radgen.cohort.dicom_frames import planes_of
+from radgen.cohort.dicom_pixels import open_pixels
+from radgen.cohort.dicom_volumes import PLANE_TAGS
 from radgen.cohort.grids import on_grid
 from radgen.cohort.inventory import Inventory
+from radgen.cohort.modality import Modality
 from radgen.cohort.readers import file_paths, read_mask, read_series
 from radgen.cohort.settings import CohortSettings, StructureSettings
 from radgen.cohort.splits import coin_split
 from radgen.cohort.tables import FILES_SCHEMA, write_rows
-from tests.cohort.dicom_references import REFERENCES, match, outcome
+from tests.cohort.dicom_references import REFERENCES, files_in, match, outcome
 from tests.cohort.toys import inventory_of, reasons_by_path
 
 pytestmark = pytest.mark.realdata
@@ -77,6 +81,15 @@ def test_dicom_series_match_their_references(data_root: Path, case: tuple[str, .
     found = match(data_root, case[0], case[1:])
     assert found.equal == found.voxels
     assert found.affine_mm < 1e-4
+
+
+@pytest.mark.parametrize("case", REFERENCES, ids=lambda case: case[0])
+def test_the_elements_read_for_a_slice_are_all_that_matter(data_root: Path, case: tuple[str, ...]) -> None:
+    for path in files_in(data_root / case[0])[:3]:
+        (whole, pixels), (part, same) = open_pixels(path), open_pixels(path, PLANE_TAGS)
+        assert len(part) < len(whole)
+        assert (pixels, planes_of(whole, 0)) == (same, planes_of(part, 0))
+        assert Modality.of(whole).__dict__ == Modality.of(part).__dict__
 
 
 @pytest.mark.parametrize(
