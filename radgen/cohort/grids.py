@@ -124,6 +124,24 @@ def nearest(
     RefusalError
         mask-on-another-grid: the mask reaches no voxel of the image.
     """
+    labels, furthest_mm, reached = sample(mask, shape, affine)
+    if reached == 0:
+        raise RefusalError(Reason.MASK_OTHER_GRID, "the mask reaches no voxel of its image")
+    lost = labels_outside(mask, shape, affine)
+    return labels, resampled(furthest_mm, missed=labels.size - reached, lost=lost)
+
+
+def resampled(furthest_mm: float, *, missed: int, lost: int) -> tuple[Remark, ...]:
+    """Say what was done to labels: how far they moved, voxels they do not reach, and labels outside the image."""
+    kind = str(Reason.MASK_OTHER_GRID)
+    remarks = [Remark(kind, "nearest", round(furthest_mm, 6), "mm")]
+    remarks += [Remark(kind, "background", float(missed), "image voxels")] if missed else []
+    remarks += [Remark(kind, "cut", float(lost), "labelled voxels")] if lost else []
+    return tuple(remarks)
+
+
+def sample(mask: Volume, shape: tuple[int, int, int], affine: NDArray[np.float64]) -> tuple[NDArray[Any], float, int]:
+    """Return the nearest labels, the largest distance between voxel centres (mm), and how many voxels are reached."""
     to_mask = np.linalg.inv(mask.affine) @ affine
     inner = np.indices(shape[1:]).reshape(2, -1)
     within_plane = to_mask[:3, 1:3] @ inner + to_mask[:3, 3:]
@@ -137,17 +155,10 @@ def nearest(
         moved = mask.affine[:3, :3] @ (exact - index)[:, inside]
         furthest = max(furthest, float(np.sqrt((moved**2).sum(axis=0).max(initial=0.0))))
         reached += int(np.count_nonzero(inside))
-    if reached == 0:
-        raise RefusalError(Reason.MASK_OTHER_GRID, "the mask reaches no voxel of its image")
-    missed, lost = labels.size - reached, _labels_outside(mask, shape, affine)
-    kind = str(Reason.MASK_OTHER_GRID)
-    remarks = [Remark(kind, "nearest", round(furthest, 6), "mm")]
-    remarks += [Remark(kind, "background", float(missed), "image voxels")] if missed else []
-    remarks += [Remark(kind, "cut", float(lost), "labelled voxels")] if lost else []
-    return labels.reshape(shape), tuple(remarks)
+    return labels.reshape(shape), furthest, reached
 
 
-def _labels_outside(mask: Volume, shape: tuple[int, int, int], affine: NDArray[np.float64]) -> int:
+def labels_outside(mask: Volume, shape: tuple[int, int, int], affine: NDArray[np.float64]) -> int:
     """Count labelled voxels whose centres lie outside an image."""
     labelled = np.argwhere(mask.array != 0).T
     to_image = np.linalg.inv(affine) @ mask.affine

@@ -14,6 +14,7 @@ from radgen.cohort.candidates import Remark
 from radgen.cohort.grids import nearest, on_grid, on_lattice, same_pixels
 from radgen.cohort.label_ids import map_numbers, show_one
 from radgen.cohort.refusal import Reason, RefusalError
+from radgen.cohort.seg_resample import resample_segmentation
 from radgen.cohort.segmentations import read_segmentation
 from radgen.cohort.settings import StructureSettings
 from radgen.imaging.volume import Volume
@@ -73,7 +74,7 @@ class MaskReader:
             A label is named by no structure.
         """
         if kind == "seg":
-            return read_segmentation(paths[0], self._shape, self._affine, self._structures)
+            return self._place_frames(paths[0])
         if kind == "nrrd" and seg_nrrd.is_segmentation(paths[0]):
             segments = seg_nrrd.read_segments(paths[0], self._structures, label)
             return self._place(segments, cut=True).astype(np.uint8, copy=False)
@@ -94,7 +95,20 @@ class MaskReader:
             if refusal.reason != Reason.MASK_OTHER_GRID or self._structures.other_grid != "nearest":
                 raise
         labels, remarks = nearest(mask, self._shape, self._affine)
+        self._remember(remarks)
+        return labels
+
+    def _place_frames(self, path: Path) -> NDArray[np.uint8]:
+        try:
+            return read_segmentation(path, self._shape, self._affine, self._structures)
+        except RefusalError as refusal:
+            if refusal.reason != Reason.MASK_OTHER_GRID or self._structures.other_grid != "nearest":
+                raise
+        labels, remarks = resample_segmentation(path, self._shape, self._affine, self._structures)
+        self._remember(remarks)
+        return labels
+
+    def _remember(self, remarks: Sequence[Remark]) -> None:
         for remark in remarks:
             before = self._found.get((remark.treatment, remark.unit), remark)
             self._found[remark.treatment, remark.unit] = max(before, remark, key=lambda one: one.figure)
-        return labels

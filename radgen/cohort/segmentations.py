@@ -59,7 +59,7 @@ def read_segmentation(
         A segment's label is named by no structure.
     """
     labels = np.zeros(shape, dtype=np.uint8)
-    for structure, plane, seen in _painted(path, structures, affine):
+    for structure, plane, seen in painted(path, structures, affine):
         labels[_place(plane, shape, affine, np.argwhere(seen))] = structure
     return labels
 
@@ -80,7 +80,7 @@ def read_mended_segmentation(path: Path, stack: Stack, structures: StructureSett
     drawn = np.zeros((len(stack.planes), *first.shape), dtype=np.uint8)
     normal = normal_of(first)
     along = np.array([normal @ plane.position_mm for plane in stack.planes])
-    for structure, plane, seen in _painted(path, structures, plane_affine(first)):
+    for structure, plane, seen in painted(path, structures, plane_affine(first)):
         number = int(np.abs(along - normal @ plane.position_mm).argmin())
         _, rows, columns = _place(plane, (1, *first.shape), plane_affine(stack.planes[number]), np.argwhere(seen))
         drawn[number, rows, columns] = structure
@@ -89,7 +89,7 @@ def read_mended_segmentation(path: Path, stack: Stack, structures: StructureSett
     return np.asarray(replace(stack.regrid, linear=False).apply(drawn, fill=0), dtype=np.uint8)
 
 
-def _painted(
+def painted(
     path: Path, structures: StructureSettings, affine: NDArray[np.float64]
 ) -> list[tuple[int, Plane, NDArray[np.bool_]]]:
     """Read the pieces of a SEG file in the order in which they are painted: structure, place, where it is seen."""

@@ -89,8 +89,8 @@ class StructureSettings:
     )
     other_grid: str = setting(
         "refuse",
-        "What becomes of a label volume on another grid than its image: refuse | nearest (resampled by nearest "
-        "neighbour, with a remark on the series that says how far labels moved). DICOM SEG and pictures are refused.",
+        "What becomes of a mask on another grid than its image: refuse | nearest (resampled by nearest neighbour, with "
+        "a remark on the series that says how far labels moved). Pictures of another size are refused.",
     )
 
     def __post_init__(self) -> None:

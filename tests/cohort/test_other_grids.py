@@ -19,7 +19,7 @@ from radgen.cohort.refusal import RefusalError
 from radgen.cohort.settings import StructureSettings
 from radgen.imaging.volume import Turn, Volume
 from tests.cohort.test_masks import STRUCTURES, row
-from tests.cohort.toys import write_nifti
+from tests.cohort.toys import save, segmentation, write_nifti
 
 
 def grid(seed: int, spacing: tuple[float, float, float] = (1.0, 2.0, 3.0)) -> NDArray[np.float64]:
@@ -90,3 +90,49 @@ def test_a_mask_that_misses_its_image_is_refused_all_the_same() -> None:
     far[0, 3] = 100.0
     with pytest.raises(RefusalError, match="reaches no voxel of its image"):
         nearest(Volume(np.ones((3, 3, 3), np.uint8), far), (3, 3, 3), np.eye(4))
+
+
+@pytest.fixture
+def fine_image() -> Volume:
+    """12 x 10 x 6 voxels of 0.375 x 0.25 x 1 mm, twice as fine in all directions as the frames of `coarse_seg`."""
+    frame = np.eye(4)
+    frame[:3, :3] = np.array([[0, 0, -0.375], [0, -0.25, 0], [1.0, 0, 0]])
+    frame[:3, 3] = (10.0 + 0.375 / 2, 20.0 + 0.25 / 2, 100.0 - 0.5)
+    return Volume(np.zeros((6, 12, 10), np.int16), frame)
+
+
+def coarse_seg(path: Path, drawn: NDArray[np.bool_], first_mm: float = 100.0) -> Path:
+    """A SEG of frames of 0.5 x 0.75 mm, 2 mm apart; frames in which nothing is drawn are left out, as is usual."""
+    frames = [(1, (-10.0, -20.0, first_mm + 2.0 * k), plane) for k, plane in enumerate(drawn) if plane.any()]
+    return save(path, segmentation(frames, {1: "liver"}))
+
+
+def test_frames_of_half_resolution_are_resampled_only_where_the_study_says_so(
+    tmp_path: Path, fine_image: Volume
+) -> None:
+    drawn = np.random.default_rng(8).random((3, 6, 5)) < 0.4
+    drawn[1] = False
+    files = {"mask": coarse_seg(tmp_path / "seg", drawn)}
+    series = row([], ["mask"], "seg")
+    with pytest.raises(RefusalError, match="voxels off its image"):
+        read_mask(series, files, STRUCTURES, fine_image)
+    told: list[Remark] = []
+    lenient = StructureSettings(names=("liver", "lesion"), other_grid="nearest")
+    found = read_mask(series, files, lenient, fine_image, told)
+    assert found is not None
+    expected = drawn.repeat(2, axis=0).repeat(2, axis=1).repeat(2, axis=2)
+    np.testing.assert_array_equal(found.array, expected)
+    (remark,) = told
+    assert remark.figure == pytest.approx(np.sqrt(0.5**2 + 0.125**2 + 0.1875**2), abs=1e-4)
+
+
+def test_frames_outside_the_image_are_counted_or_refused(tmp_path: Path, fine_image: Volume) -> None:
+    drawn = np.ones((2, 6, 5), dtype=bool)
+    lenient = StructureSettings(names=("liver", "lesion"), other_grid="nearest")
+    told: list[Remark] = []
+    files = {"mask": coarse_seg(tmp_path / "seg", drawn, 104.0)}
+    read_mask(row([], ["mask"], "seg"), files, lenient, fine_image, told)
+    assert [(one.treatment, one.figure) for one in told if one.unit != "mm"] == [("cut", 30.0)]
+    files = {"mask": coarse_seg(tmp_path / "seg", drawn, 300.0)}
+    with pytest.raises(RefusalError, match="the segmentation reaches no voxel"):
+        read_mask(row([], ["mask"], "seg"), files, lenient, fine_image)
