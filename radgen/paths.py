@@ -37,6 +37,7 @@ TABLE: Mapping[str, str] = {
     "slices.index": "slices/index.parquet",
     "slices.rejects": "slices/rejects.parquet",
     "slices.qc": "slices/qc.parquet",
+    "slices.near_duplicates": "slices/near_duplicates.parquet",
     "slices.manifest": "slices/manifest.json",
     "encoder.weights": "encoder/{source}/encoder.safetensors",
     "encoder.history": "encoder/{source}/history.parquet",

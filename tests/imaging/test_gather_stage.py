@@ -33,6 +33,7 @@ def gathered(out: Path, *shards: str, limit: int | None = None, **cohort: Any) -
         index=out / "index.parquet",
         rejects=out / "rejects.parquet",
         qc=out / "qc.parquet",
+        near_duplicates=out / "near_duplicates.parquet",
         manifest=out / "manifest.json",
         cohort=CohortSettings(**(LENIENT | cohort)),
         classes=CLASSES,
@@ -55,8 +56,8 @@ def test_gather_joins_shards_rejects_and_ancestry(archive: Archive) -> None:
     assert pq.read_table(out / "rejects.parquet")["series_key"].to_pylist() == ["b"]
     what = read_manifest(out / "manifest.json")["what"]
     assert SawPatients.from_json(what["saw_patients"]).patients("masks") == {"patient-a", "patient-c"}
-    assert set(what["outputs"]) == {"index.parquet", "rejects.parquet", "qc.parquet"}
-    assert len(what["inputs"]) == 9
+    assert set(what["outputs"]) == {"index.parquet", "rejects.parquet", "qc.parquet", "near_duplicates.parquet"}
+    assert len(what["inputs"]) == 12
     before = {name: (out / name).read_bytes() for name in what["outputs"]}
     gathered(out, "shard-000", "shard-001", "shard-002")
     assert {name: (out / name).read_bytes() for name in before} == before
@@ -80,6 +81,7 @@ def test_gather_refuses_what_does_not_fit(archive: Archive, tmp_path: Path) -> N
     there |= {
         "qc_parts": (),
         "qc": out / "qc.parquet",
+        "near_duplicates": out / "near_duplicates.parquet",
         "rejects_parts": sides,
         "rejects": out / "rejects.parquet",
         "cohort": CohortSettings(),

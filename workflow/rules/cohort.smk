@@ -139,6 +139,7 @@ rule slices_gather:
         index=P("slices.index"),
         rejects=P("slices.rejects"),
         qc=P("slices.qc"),
+        near_duplicates=P("slices.near_duplicates"),
         manifest=P("slices.manifest"),
     log:
         P.log("slices_gather"),
@@ -155,7 +156,8 @@ rule slices_gather:
     shell:
         "exec radgen slices-gather --parts {input.parts:q} --part-manifests {input.manifests:q}"
         " --rejects-parts {input.rejects:q} --qc-parts {input.qc:q} --index {output.index:q}"
-        " --rejects {output.rejects:q} --qc {output.qc:q} --manifest {output.manifest:q} --settings {params.settings:q} > {log:q} 2>&1"
+        " --rejects {output.rejects:q} --qc {output.qc:q} --near-duplicates {output.near_duplicates:q}"
+        " --manifest {output.manifest:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
 rule slices:
