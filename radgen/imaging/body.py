@@ -103,9 +103,12 @@ def removed_tissue(values: NDArray[Any], inside: Mask, limits: tuple[float, floa
 
 
 def _between(values: NDArray[Any], limits: tuple[float, float]) -> Mask:
-    inside = values > limits[0]
-    if values.dtype.kind == "f" or np.iinfo(values.dtype).max > limits[1]:
-        inside &= values < limits[1]
+    low, high = limits
+    if values.dtype.kind == "f":
+        return np.asarray((values > low) & (values < high))
+    inside = values > int(np.floor(low))  # whole numbers are compared with whole numbers, without a detour over floats
+    if np.iinfo(values.dtype).max > high:
+        inside &= values < int(np.ceil(high))
     return np.asarray(inside)
 
 
