@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radgen.cohort.archives import ArchiveSettings, Roots
+from radgen.cohort.assemble import Cohort, Sections, assemble
 from radgen.cohort.inventory import Inventory, take_inventory
 from radgen.cohort.readers import file_paths, read_mask, read_series
-from radgen.cohort.settings import InventorySettings, StructureSettings
+from radgen.cohort.settings import ClassSettings, CohortSettings, InventorySettings, LimitSettings, StructureSettings
 from radgen.cohort.tables import FILES_SCHEMA, write_rows
 from tests.cohort.toys import KEY
 
@@ -63,3 +64,12 @@ def take(folder: Path, layout: str, *more: ArchiveSettings, first: dict[str, Any
     files = folder.parent / "files.parquet"
     write_rows(files, found.files, FILES_SCHEMA)
     return Taken(found, roots, files)
+
+
+def cohort_of(taken: Taken, folder: Path, classes: ClassSettings, structures: StructureSettings, **own: Any) -> Cohort:
+    """Make the cohort of what was taken; any number of patients will do."""
+    settings = CohortSettings(min_patients=1, min_images=1, max_refused_fraction=0.5, **own)
+    sections = Sections(settings, classes, structures, LimitSettings())
+    found = taken.inventory
+    rest: dict[str, Any] = {"labels_table": None, "split_file": None, "ranking": folder / "split.csv"}
+    return assemble(found.index, found.rejects, found.files, sections, **rest)
