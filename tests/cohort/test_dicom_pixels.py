@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tracemalloc
 import zlib
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,16 @@ def test_rescaling_is_exact_in_whatever_type_it_comes(
         assert (found.dtype == np.int16) <= bool(np.abs(expected).max() <= 32767)
     else:
         np.testing.assert_array_equal(found, expected.astype(np.float32))
+
+
+def test_reading_holds_little_more_than_the_volume(tmp_path: Path) -> None:
+    paths = write_series(tmp_path, stored_volume(40, 128, 128))
+    read_volume(paths[:2])  # what is imported on the way counts for nobody
+    tracemalloc.start()
+    volume = read_volume(paths)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.3 * volume.array.nbytes
 
 
 # ---------------------------------------------------------------- hostile files

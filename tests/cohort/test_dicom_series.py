@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLSLossless, RLELossless
 
 from radgen.cohort.inventory import Inventory
 from radgen.cohort.readers import read_series
@@ -198,6 +202,42 @@ def test_brightness_and_colour_differences_become_red_green_and_blue(tmp_path: P
     grey[..., 0] = 77
     save(tmp_path / "1", ultrasound(grey, PhotometricInterpretation="YBR_FULL"))
     np.testing.assert_array_equal(read_only(tmp_path)[1].array[0], np.full((6, 8, 3), 77))
+
+
+@pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless, JPEG2000Lossless])
+def test_compressed_colours_are_the_same_colours(tmp_path: Path, syntax: Any) -> None:
+    pixels = np.random.default_rng(1).integers(0, 255, (40, 48, 3)).astype(np.uint8)
+    dataset = ultrasound(pixels)
+    dataset.compress(syntax)
+    save(tmp_path / "1", dataset)
+    np.testing.assert_array_equal(read_only(tmp_path)[1].array[0], pixels)
+
+
+@pytest.mark.parametrize(("photometric", "subsampling"), [("YBR_FULL_422", 1), ("YBR_FULL_422", 2), ("YBR_FULL", 0)])
+def test_jpeg_frames_have_the_colours_that_pillow_decodes(tmp_path: Path, photometric: str, subsampling: int) -> None:
+    rows, cols = np.mgrid[:40, :48]
+    pixels = np.stack([rows * 4, cols * 4, rows + cols], axis=-1).astype(np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "JPEG", quality=95, subsampling=subsampling)
+    dataset = ultrasound(pixels, PhotometricInterpretation=photometric, NumberOfFrames=2)
+    dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    dataset.PixelData = encapsulate([stream.getvalue()] * 2)
+    dataset["PixelData"].VR, dataset["PixelData"].is_undefined_length = "OB", True
+    save(tmp_path / "1", dataset)
+    found = read_only(tmp_path)[1].array
+    expected = np.asarray(Image.open(stream)).astype(int)
+    assert found.shape == (2, 40, 48, 3)
+    assert np.abs(found - expected).max() <= 1  # two decoders round differently
+
+
+def test_shared_colours_without_compression_are_spread_over_both_pixels(tmp_path: Path) -> None:
+    stored = np.full((6, 4, 4), 128, np.uint8)  # two brightnesses and the two colour differences they share
+    stored[..., 0], stored[..., 1] = 50, 90
+    dataset = ultrasound(np.zeros((6, 8, 3), np.uint8), PhotometricInterpretation="YBR_FULL_422")
+    dataset.PixelData = stored.tobytes()
+    save(tmp_path / "1", dataset)
+    expected = np.broadcast_to(np.array([50, 90] * 4)[:, None], (6, 8, 3))
+    np.testing.assert_array_equal(read_only(tmp_path)[1].array[0], expected)
 
 
 def test_a_palette_is_looked_up(tmp_path: Path) -> None:
