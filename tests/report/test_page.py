@@ -150,6 +150,14 @@ def test_a_trial_and_missing_patients_are_told_at_the_head(made: Made) -> None:
     assert "TRIAL" not in made.page
 
 
+def test_near_duplicates_across_splits_are_told(made: Made, tree: Tree) -> None:
+    assert "Nearly the same images in different splits" not in made.page
+    tree.manifest("slices.manifest", "slices_gather", notes={"near_duplicates_across_splits": 3})
+    study = StudyResults(tree.root, REPORT, FACTS)
+    page = parsed(write_page(study, made.figures / "figures.json", made.root / "report" / "x.html")).text
+    assert "Nearly the same images in different splits: 3 pairs, see slices/near_duplicates.parquet." in page
+
+
 def test_the_rule_intervals_ancestry_and_provenance_are_there(made: Made) -> None:
     text = parsed(made.page).text
     for words in (

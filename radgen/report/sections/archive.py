@@ -44,6 +44,14 @@ def cohort_block(study: StudyResults, pictures: Pictures) -> Block:
                 "over 'patients' are intervals over clusters.",
             )
         )
+    pairs = dig(study.manifest("slices.manifest"), "run", "notes", "near_duplicates_across_splits")
+    if pairs:
+        words.append(
+            notice(
+                element("b", "Nearly the same images in different splits: "),
+                f"{count(pairs)} pairs, see slices/near_duplicates.parquet. Patients may have leaked between splits.",
+            )
+        )
     return Block("cohort", "What went in", join(words, pictures.of("cohort"), table(header, rows, numeric=range(2, 6))))
 
 
