@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import nibabel as nib
@@ -42,7 +43,7 @@ def write_case(folder: Path, form: str) -> None:
     if form == "numbers":
         write_nifti(folder.with_name(f"{folder.name}.nii.gz"), organs())
     elif form == "numbers in a folder":
-        write_nifti(folder / "CTres.nii.gz", organs())
+        write_nifti(folder / "ct.nii.gz", organs())
     else:
         for number, name in ((1, "spleen"), (2, "kidney_right")):
             write_nifti(folder / form / f"{name}.nii.gz", (organs() == number).astype(np.uint8))
@@ -185,3 +186,28 @@ def test_real_label_maps_are_merged_without_loss(tmp_path: Path, data_root: Path
         expected = 0 if name is None else table.id_of(name)
         assert set(np.unique(merged[source == number])) <= {expected}
     assert np.count_nonzero(merged) == np.count_nonzero(source)
+
+
+@pytest.mark.realdata
+def test_real_dicom_takes_its_label_map_by_folder(tmp_path: Path, data_root: Path) -> None:
+    folder = data_root / "totalsegmentator_ref" / "tests" / "reference_files"
+    shutil.copytree(folder / "example_ct_dicom", tmp_path / "main" / "p1" / "ct")
+    (tmp_path / "organs" / "p1").mkdir(parents=True)
+    shutil.copy(folder / "example_seg_dicom.nii.gz", tmp_path / "organs" / "p1" / "ct.nii.gz")
+    labels = ArchiveSettings(name="organs", path=str(tmp_path / "organs"), layout="totalsegmentator")
+    taken = take(
+        tmp_path / "main",
+        "auto",
+        labels,
+        first={"labels": LabelSourceSettings(archive="organs")},
+        patient_from="regex",
+        patient_regex="(p1)",
+    )
+    (path,) = taken.series
+    table = read_merge_table(MERGE / "totalsegmentator-37.csv")
+    merged = taken.mask(path, table)
+    source = np.asarray(nib.load(folder / "example_seg_dicom.nii.gz").dataobj)
+    assert merged is not None
+    for name in table.names:
+        numbers = [number for number in table.sources_of(name) if isinstance(number, int)]
+        assert np.count_nonzero(merged == table.id_of(name)) == np.count_nonzero(np.isin(source, numbers))

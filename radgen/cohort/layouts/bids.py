@@ -81,9 +81,12 @@ def describe(root: Path, paths: Sequence[str]) -> Mapping[str, FileFacts]:
             images.append(file)
     groups = _groups(root) if "participants.tsv" in paths else {}
     facts = {file.path: _image(file, groups) for file in images}
+    alike: dict[frozenset[tuple[str, str]], list[_File]] = {}
+    for file in images:
+        alike.setdefault(file.shared, []).append(file)
     of_image: dict[str, list[_File]] = {}
     for file in maps:
-        image = _image_of(file, images)
+        image = _image_of(file, alike.get(file.shared, []))
         if image is not None:
             of_image.setdefault(image, []).append(file)
     for image, found_maps in of_image.items():
@@ -119,12 +122,10 @@ def _image(file: _File, groups: Mapping[str, str]) -> FileFacts:
     )
 
 
-def _image_of(file: _File, images: Sequence[_File]) -> str | None:
-    """Return the path of the image that a label map belongs to."""
+def _image_of(file: _File, alike: Sequence[_File]) -> str | None:
+    """Return the path of the image, of those with the same entities, that a label map belongs to."""
     space = file.entities.get("space", "orig")
-    fits = [image for image in images if image.shared == file.shared]
-    if space not in OWN_SPACES:
-        fits = [image for image in fits if image.suffix == space]
+    fits = [image for image in alike if space in OWN_SPACES or image.suffix == space]
     fits = [image for image in fits if image.suffix == "T1w"] or fits
     return fits[0].path if len(fits) == 1 else None
 

@@ -59,7 +59,13 @@ def describe(root: Path, paths: Sequence[str]) -> Mapping[str, FileFacts]:
     tables = [read_lines(root, path, separators=";,") for path in paths if PurePosixPath(path).name == "meta.csv"]
     rows = [dict(zip(table[0], row, strict=False)) for table in tables if table for row in table[1:]]
     about = {row.get("image_id", ""): row for row in rows}
-    facts = {path: _image(found, about) for path in paths if (found := IMAGE.fullmatch(path))}
+    # A file `ct.nii.gz` without structures beside it is no image of the data set but somebody's label map of one.
+    cases = {str(folder.parent) for path in paths if (folder := PurePosixPath(path).parent).name == "segmentations"}
+    facts = {
+        path: _image(found, about)
+        for path in paths
+        if (found := IMAGE.fullmatch(path)) and str(PurePosixPath(path).parent) in cases
+    }
     others = {path: found for path in paths if path not in facts and (found := MASK.fullmatch(path))}
     binary = {found["folder"] for found in others.values() if found["name"] in STRUCTURES}
     return facts | {path: _mask(found, binary) for path, found in others.items()}
