@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 
 from radgen.cohort import dicom_headers, nifti, npy, nrrd, pictures
 from radgen.cohort.dicom_headers import DicomHeader
+from radgen.cohort.guarded import Guard, GuardedPool, Lost
 from radgen.cohort.headers import VolumeHeader
 from radgen.cohort.inflate import inflated_head
 from radgen.cohort.refusal import Reason, RefusalError, distrusting, time_limit
@@ -30,6 +31,8 @@ PACKED_MAGICS = (b"PK\x03\x04", b"PK\x05\x06", b"7z\xbc\xaf\x27\x1c", b"Rar!", b
 MAX_VOXELS = 4_000_000_000
 HEADER_SECONDS = 120.0  # of processor time; a header takes milliseconds, one of 10,000 frames a few seconds
 FILES_PER_TASK = 64
+# Of one task; the limit of single files stands above.
+GUARD = Guard(seconds=2 * HEADER_SECONDS, memory_bytes=16 << 30)
 
 
 @dataclass(frozen=True)
@@ -89,8 +92,30 @@ def scan_archive(archive: Path, class_tag: str, workers: int, max_voxels: int = 
     entries = walk(archive)
     if workers == 1 or len(entries) < 4 * FILES_PER_TASK:
         return [look(entry) for entry in entries]
-    with ProcessPoolExecutor(workers) as pool:
-        return list(pool.map(look, entries, chunksize=FILES_PER_TASK))
+    return _scan_guarded(look, entries, workers)
+
+
+def _scan_guarded(look: Callable[[Entry], ScannedFile], entries: Sequence[Entry], workers: int) -> list[ScannedFile]:
+    """Look at many files in child processes; those of a task whose process ended once more, one by one."""
+    tasks = [entries[start : start + FILES_PER_TASK] for start in range(0, len(entries), FILES_PER_TASK)]
+    found: list[ScannedFile] = []
+    with GuardedPool(partial(_look_at_all, look), workers, GUARD) as pool:
+        done = list(zip(tasks, pool.map(tasks), strict=True))
+        for task, result in done:
+            if not isinstance(result, Lost):
+                found += result
+                continue
+            for entry, single in zip(task, pool.map([[entry] for entry in task]), strict=True):
+                found.append(_lost(entry, single.sentence) if isinstance(single, Lost) else single[0])
+    return found
+
+
+def _look_at_all(look: Callable[[Entry], ScannedFile], entries: Sequence[Entry]) -> list[ScannedFile]:
+    return [look(entry) for entry in entries]
+
+
+def _lost(entry: Entry, sentence: str) -> ScannedFile:
+    return ScannedFile(entry.path, "", None, (Reason.UNDECODABLE, sentence))
 
 
 def _scan_entry(archive: Path, entry: Entry, class_tag: str, max_voxels: int) -> ScannedFile:

@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from radgen.cohort import scan
 from radgen.cohort.guarded import Guard, GuardedPool, Lost
 from radgen.cohort.refusal import Reason, RefusalError, distrusting, time_limit
+from radgen.cohort.scan import ScannedFile
+from radgen.cohort.walk import Entry
 from radgen.errors import InputError
 
 GUARD = Guard(seconds=1.0, memory_bytes=1 << 30)
@@ -126,3 +129,20 @@ def test_want_of_memory_is_not_called_damage() -> None:
 def test_a_parser_that_does_not_end_is_stopped() -> None:
     with pytest.raises(RefusalError, match=r"longer than 0\.01 s"), distrusting(), time_limit(0.01):
         sum(number for number in iter(int, 1))
+
+
+def look(entry: Entry) -> ScannedFile:
+    if entry.path == "5":
+        ctypes.string_at(0)
+    return ScannedFile(entry.path, "", None, (Reason.FOREIGN, "looked at"))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_header_that_crashes_its_parser_costs_itself(workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scan, "FILES_PER_TASK", 3)
+    found = scan._scan_guarded(look, [Entry(str(number)) for number in range(10)], workers)
+    assert [file.path for file in found] == [str(number) for number in range(10)]
+    crash = (Reason.UNDECODABLE, "the decoder crashed (signal SIGSEGV)")
+    assert [file.refusal for file in found] == [
+        crash if number == 5 else (Reason.FOREIGN, "looked at") for number in range(10)
+    ]

@@ -170,3 +170,19 @@ def test_rows_do_not_depend_on_workers(tmp_path: Path, monkeypatch: pytest.Monke
     alone = scan.scan_archive(tmp_path, "", 1)
     monkeypatch.setattr(scan, "FILES_PER_TASK", 1)
     assert scan.scan_archive(tmp_path, "", 2) == alone
+
+
+def test_one_damaged_slice_costs_itself_and_its_row_is_blamed(tmp_path: Path) -> None:
+    """Without its first slice a series is three slices; a gap in its middle is a fault of geometry, by policy."""
+    edge = write_series(tmp_path / "edge", stored_volume(), series="edge")
+    middle = write_series(tmp_path / "middle", stored_volume(), series="middle")
+    for path in (edge[0], middle[1]):
+        path.write_bytes(path.read_bytes()[:-20])
+    found = inventory_of(tmp_path)
+    reasons = reasons_by_path(found)
+    assert [row["n_slices"] for row in found.index] == [3]
+    assert {path: reason for path, reason in reasons.items() if reason == "truncated"} == {
+        "edge/0.bin": "truncated",
+        "middle/1.bin": "truncated",
+    }
+    assert set(reasons) == {"edge/0.bin", *(f"middle/{number}.bin" for number in range(4))}

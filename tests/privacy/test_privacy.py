@@ -114,6 +114,7 @@ class Study:
             index=p("slices.index"),
             rejects=p("slices.rejects"),
             qc=p("slices.qc"),
+            near_duplicates=p("slices.near_duplicates"),
             manifest=p("slices.manifest"),
         )
         return self(
