@@ -73,6 +73,16 @@ def test_acquisitions_that_continue_each_other_are_one_volume(tmp_path: Path) ->
     assert [row["n_slices"] for row in found.index] == [6]
 
 
+def test_an_acquisition_of_each_slice_tells_no_time_points_apart(tmp_path: Path) -> None:
+    for time in (1, 2):
+        for number in range(3):
+            tags = {"AcquisitionNumber": number, "InstanceNumber": 10 * time + number, "RescaleIntercept": 0}
+            save(tmp_path / f"{time}-{number}", ct_slice(constant(time)[0], (0, 0, 2.0 * number), **tags))
+    found = inventory_of(tmp_path, repeats="all")
+    assert [row["n_slices"] for row in found.index] == [3, 3]
+    assert first_values(found, tmp_path) == [1, 2]
+
+
 def test_acquisitions_of_different_coverage_need_a_policy(tmp_path: Path) -> None:
     write_series(tmp_path / "other", constant(0), series="another", RescaleIntercept=0)
     write_series(tmp_path / "a", constant(1, 3), AcquisitionNumber=1, InstanceNumber=1, RescaleIntercept=0)
