@@ -273,7 +273,7 @@ class Plan:
         """Return the tables of the quality-control pages: those of cohort and slices alone."""
         path = self.path
         files = [path(f"cohort.{name}") for name in ("series", "rejects", "manifest")]
-        return [*files, *(path(f"slices.{name}") for name in ("index", "qc", "rejects", "manifest"))]
+        return [*files, *(path(f"slices.{name}") for name in ("index", "qc", "rejects", "near_duplicates", "manifest"))]
 
     @cached_property
     def report_inputs(self) -> list[str]:

@@ -15,6 +15,7 @@ from radgen.benchmark.tables import HISTORY_SCHEMA, SCORES_SCHEMA, table_of
 from radgen.cohort.settings import LowSettings
 from radgen.cohort.tables import COUNTS_SCHEMA, REJECTS_SCHEMA, SERIES_SCHEMA
 from radgen.imageset.core import ShardWriter, gather_index, write_table
+from radgen.imaging.across_splits import SCHEMA as NEAR_DUPLICATES_SCHEMA
 from radgen.imaging.qc import BINS, QC_SCHEMA, png
 from radgen.imaging.refusal import REJECTS_SCHEMA as SLICE_REJECTS_SCHEMA
 from radgen.paths import StudyPaths
@@ -157,6 +158,7 @@ def write_slices(tree: Tree) -> None:
                 writer.append(row, image, mask)
     gather_index([folder / "shard-000.index.parquet"], folder / "index.parquet")
     write_checks(tree)
+    write_near_duplicates(tree)
     rejects = [
         {"series_key": f"{PATIENTS[0][0]}s", "reason": reason, "sentence": "too little"}
         for reason in ("almost-empty", "flat", "flat")
@@ -187,6 +189,16 @@ def write_checks(tree: Tree) -> None:
     rows[REMARKED] |= {"remarks": [REMARK]}
     rows.append({"series_key": "refused-s", "patient_key": PATIENTS[0][0], "split": "train", "refused": "truncated"})
     tree.table("slices.qc", rows, QC_SCHEMA)
+
+
+def write_near_duplicates(tree: Tree) -> None:
+    (one, split_one), (two, split_two) = PATIENTS[0], PATIENTS[-1]
+    rows = [
+        {"image_one": f"{one}_{n:03d}", "image_two": f"{two}_{n:03d}", "series_one": f"{one}s", "series_two": f"{two}s"}
+        | {"split_one": split_one, "split_two": split_two, "correlation": 0.99 - 0.01 * n}
+        for n in range(2)
+    ]
+    tree.table("slices.near_duplicates", rows, NEAR_DUPLICATES_SCHEMA)
 
 
 def _checked(number: int, random: np.random.Generator) -> dict[str, Any]:

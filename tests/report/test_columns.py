@@ -11,6 +11,7 @@ from radgen.cohort import tables as cohort
 from radgen.features import train as features
 from radgen.gan import run as gan
 from radgen.imageset.core import INDEX_SCHEMA
+from radgen.imaging.across_splits import SCHEMA as NEAR_DUPLICATES_SCHEMA
 from radgen.imaging.qc import QC_SCHEMA
 from radgen.imaging.refusal import REJECTS_SCHEMA as SLICE_REJECTS_SCHEMA
 from radgen.labels import pairs, teach
@@ -22,6 +23,7 @@ from radgen.report import arms, scores
 from radgen.report.figures import curves, judge, training
 from radgen.report.figures import labels as label_figures
 from radgen.report.figures import quality as quality_figures
+from radgen.report.qc import duplicates as qc_duplicates
 from radgen.report.qc import sections as qc_sections
 from radgen.report.qc import table as qc_table
 from radgen.report.sections import pairs as pairs_section
@@ -32,6 +34,7 @@ READ = {
     "cohort.counts": (cohort.COUNTS_SCHEMA, ("split", "class_name", "patients", "series", "slices", "with_mask")),
     "slices.rejects": (SLICE_REJECTS_SCHEMA, qc_sections.SLICE_REJECTS),
     "slices.index": (INDEX_SCHEMA, qc_sections.SLICES),
+    "slices.near_duplicates": (NEAR_DUPLICATES_SCHEMA, qc_duplicates.COLUMNS),
     "slices.qc": (QC_SCHEMA, (*qc_table.FIGURES, *qc_table.PICTURES)),
     "judge.checks": (CHECKS_SCHEMA, judge.CHECKS),
     "encoder.history": (features.HISTORY_SCHEMA, training.ENCODER_HISTORY),

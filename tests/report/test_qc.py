@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import io
 import re
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from conftest import Made, make_checks
+from PIL import Image
 from report_tree import (
     FACTS,
     ODD,
@@ -26,6 +28,8 @@ from report_tree import (
 from test_page import parsed
 
 from radgen.errors import InputError
+from radgen.imageset.core import ImageSet
+from radgen.imaging.across_splits import SCHEMA as NEAR_DUPLICATES_SCHEMA
 from radgen.imaging.qc import QC_SCHEMA
 from radgen.report.qc.outliers import FEWEST, MEASURES, Measure, find_outliers, in_order, robust_scores
 from radgen.report.qc.table import QcTable
@@ -120,6 +124,22 @@ def test_slices_that_lose_tissue_are_listed(small: Tree) -> None:
     keys = re.findall(r"<td><code>([^<]+)</code></td>", text)
     assert keys == [table["series"][7], table["series"][3]]
     assert '<td class="n">55.0 %</td>' in text
+
+
+def test_near_duplicates_across_splits_are_shown_side_by_side(small: Tree) -> None:
+    page = make_checks(small.root) / "index.html"
+    text = page.read_text(encoding="utf-8")
+    assert "2 pairs of stored images of different splits are nearly the same picture." in text
+    assert '<td>train</td><td>annotator</td><td class="n">2</td>' in text
+    images = ImageSet(small.path("slices.index"))
+    ids = list(images.column("image_id"))
+    for name in (f"{PATIENTS[0][0]}_000", f"{PATIENTS[-1][0]}_001"):
+        data = re.findall(rf'base64,([^"]+)" alt="Image {name}"', text)
+        shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(data[0]))).convert("L"))
+        assert np.array_equal(shown, images.images([ids.index(name)])[0, 0])
+    small.table("slices.near_duplicates", [], NEAR_DUPLICATES_SCHEMA)
+    make_checks(small.root)
+    assert "No stored image has a near-duplicate in another split." in page.read_text(encoding="utf-8")
 
 
 def test_pages_are_bounded_and_stale_ones_go(small: Tree) -> None:

@@ -135,7 +135,7 @@ def test_a_real_edit_of_a_room_lists_every_rule_whose_closure_holds_it(tiny: Fol
     edit("radgen/report/style.py", "\nfrom ", "\nRADGEN_TEST_EDIT = 1\nfrom ")
     assert tiny.listed() == {"qc_pages", "figures_draw", "report", "all"}
     edit("radgen/stages/benchmark.py", "VERSION = 1", "VERSION = 2")
-    assert tiny.listed() == AFTER_BENCHMARK
+    assert tiny.listed() == {"qc_pages", *AFTER_BENCHMARK}
 
 
 def test_another_stages_settings_do_not_retrain_the_generator(tiny: Folder) -> None:

@@ -32,8 +32,8 @@ def series_card(row: Mapping[str, Any], picture: Mapping[str, Any], findings: Se
     place = picture["thumbnail_slice"]
     pair = element(
         "div",
-        _image(picture["before"], "before", f"Series {key}, slice {place} as read, in the display window"),
-        _image(picture["after"], "after", f"Series {key}, slice {place} as stored"),
+        embedded(picture["before"], "before", f"Series {key}, slice {place} as read, in the display window"),
+        embedded(picture["after"], "after", f"Series {key}, slice {place} as stored"),
         class_="pair",
     )
     chips = [*(_finding_chip(one, row) for one in findings), *(_remark_chip(one) for one in row["remarks"])]
@@ -50,7 +50,8 @@ def series_card(row: Mapping[str, Any], picture: Mapping[str, Any], findings: Se
     )
 
 
-def _image(data: bytes | None, label: str, words: str) -> Html:
+def embedded(data: bytes | None, label: str, words: str) -> Html:
+    """Return a PNG inside the page with a label in its corner, or a dark square where there is none."""
     if data is None:
         return element("div", "no slice stored", class_="nothing")
     text = base64.b64encode(data).decode("ascii")

@@ -13,6 +13,7 @@ from radgen.provenance import write_text
 from radgen.report.html import Html, element, join
 from radgen.report.parts import Block, Pictures, count, document, notice, paragraph
 from radgen.report.qc.cards import series_card
+from radgen.report.qc.duplicates import duplicates_block
 from radgen.report.qc.outliers import Finding, in_order
 from radgen.report.qc.sections import (
     intensities_block,
@@ -94,6 +95,7 @@ def _first_page(study: StudyResults, checks: QcTable, shown: Shown, pictures: Pi
     blocks = [
         _outliers_block(study, checks, shown, names),
         slices_block(study, study.report.qc_outlier_score),
+        *([duplicates_block(study)] if study.has("slices.near_duplicates") else []),
         remarks_block(checks),
         refusals_block(study),
         sizes_block(checks, pictures),
