@@ -95,6 +95,21 @@ def test_a_segmentation_in_another_archive_goes_by_reference(tmp_path: Path, lab
     assert {reason for path, reason in taken.rejects.items() if path.startswith("organs/")} == {"side-file"}
 
 
+@pytest.mark.parametrize("layout", ["autopet", "synthrad2023"])
+def test_a_dicom_segmentation_of_a_nifti_image_goes_by_its_folder(tmp_path: Path, layout: str) -> None:
+    case = "PETCT_7/study" if layout == "autopet" else "1PA001"
+    inside = f"{case}/CTres.nii.gz" if layout == "autopet" else f"pelvis/{case}/ct.nii.gz"
+    write_nifti(tmp_path / "main" / inside, stored_volume())
+    seen = np.zeros((6, 4), dtype=bool)
+    seen[2, 1] = True
+    made = segmentation([(1, (0.0, 0.0, 6.0), seen)], {1: "kidney_right"}, spacing=(0.75, 0.5))
+    save(tmp_path / "organs" / case / "segmentations.dcm", made)
+    taken = with_labels(tmp_path, layout)
+    mask = taken.mask(f"main/{inside}", TWO)
+    assert mask is not None
+    assert [(*place, mask[tuple(place)]) for place in np.argwhere(mask).tolist()] == [(1, 2, 3, 2)]
+
+
 @pytest.mark.parametrize(("others", "found"), [((), True), (("y",), False)])
 def test_a_name_alone_counts_only_where_it_is_the_only_one(
     tmp_path: Path, others: tuple[str, ...], *, found: bool
