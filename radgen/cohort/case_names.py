@@ -18,7 +18,7 @@ class CaseFinder:
     A label map is for the case that its relative path names: `a/b/x.nii.gz` is tried as `a/b/x`, then its folders `a/b`
     and `a`, then, if no other label map has that name, as `x`. An image answers to the case that its layout says;
     without one to its relative path, to its folder, and to its own name, if no other image shares them. Of a DICOM
-    series the folder counts, not the names of its slices. An nnU-Net channel is no part of a name.
+    series the folder counts, not the names of its slices. A name with an nnU-Net channel is tried with and without it.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class CaseFinder:
             for name in dict.fromkeys(_names_of_image(candidate)):
                 self._by_name.setdefault((holder, name), []).append(place)
         inner = [path.partition("/") for path in label_paths]
-        self._times = Counter((holder, bare_name(path)) for holder, _, path in inner)
+        self._times = Counter((holder, name) for holder, _, path in inner for name in bare_names(path))
 
     def knows(self, path: str) -> bool:
         """Tell whether a label map lies in an archive that holds those of another."""
@@ -55,10 +55,11 @@ class CaseFinder:
     def find(self, path: str) -> list[int]:
         """Return the places of the images that a label map belongs to."""
         holder, _, inner = path.partition("/")
-        own = bare_name(inner)
+        own = bare_names(inner)
         folders = [name for folder in PurePosixPath(inner).parents[:-1] for name in (str(folder), folder.name)]
-        stems = [own] if self._times[holder, own] == 1 else []
-        for name in (str(PurePosixPath(inner).parent / own), *folders, *stems):
+        paths = [str(PurePosixPath(inner).parent / name) for name in own]
+        stems = [name for name in own if self._times[holder, name] == 1]
+        for name in (*paths, *folders, *stems):
             one = self._by_name.get((holder, name), [])
             places = self._by_case.get((holder, name)) or (one if len(one) == 1 else [])
             if places:
@@ -66,15 +67,16 @@ class CaseFinder:
         return []
 
 
-def bare_name(path: str) -> str:
-    """Return what a file name says of its case: no folder, no suffix, no nnU-Net channel.
+def bare_names(path: str) -> list[str]:
+    """List what a file name says of its case: no folder, no suffix; then without what may be an nnU-Net channel.
 
-    >>> bare_name("ct/imagesTr/liver_12_0000.nii.gz")
-    'liver_12'
+    >>> bare_names("ct/imagesTr/liver_12_0000.nii.gz")
+    ['liver_12_0000', 'liver_12']
     """
     name = without_nifti_suffix(PurePosixPath(path).name)
     suffix = PurePosixPath(name).suffix.lower()
-    return NNUNET_CHANNEL.sub("", name[: -len(suffix)] if suffix in SUFFIXES else name)
+    name = name[: -len(suffix)] if suffix in SUFFIXES else name
+    return list(dict.fromkeys((name, NNUNET_CHANNEL.sub("", name))))
 
 
 def _names_of_image(candidate: Candidate) -> list[str]:
@@ -83,6 +85,5 @@ def _names_of_image(candidate: Candidate) -> list[str]:
     folder = PurePosixPath(inner).parent
     names = [str(folder), folder.name] if str(folder) != "." else []
     if candidate.format != "dicom":
-        own = bare_name(inner)
-        names += [str(folder / own), own]
+        names += [form for own in bare_names(inner) for form in (str(folder / own), own)]
     return names

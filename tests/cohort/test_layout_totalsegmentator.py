@@ -95,6 +95,15 @@ def test_a_segmentation_in_another_archive_goes_by_reference(tmp_path: Path, lab
     assert {reason for path, reason in taken.rejects.items() if path.startswith("organs/")} == {"side-file"}
 
 
+def test_a_year_at_the_end_of_a_case_is_no_channel(tmp_path: Path) -> None:
+    for case in ("fdg_aa_2001", "fdg_aa_2002"):
+        write_nifti(tmp_path / "main" / "imagesTr" / f"{case}_0000.nii.gz", stored_volume())
+    write_nifti(tmp_path / "organs" / "fdg_aa_2001.nii.gz", organs())
+    taken = with_labels(tmp_path, "autopet")
+    np.testing.assert_array_equal(taken.mask("main/imagesTr/fdg_aa_2001_0000.nii.gz", TWO), organs())
+    assert taken.mask("main/imagesTr/fdg_aa_2002_0000.nii.gz", TWO) is None
+
+
 @pytest.mark.parametrize("layout", ["autopet", "synthrad2023"])
 def test_a_dicom_segmentation_of_a_nifti_image_goes_by_its_folder(tmp_path: Path, layout: str) -> None:
     case = "PETCT_7/study" if layout == "autopet" else "1PA001"
