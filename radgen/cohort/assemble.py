@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from radgen.cohort.copies import settle_copies
 from radgen.cohort.label_ids import structure_of
 from radgen.cohort.labels import label_series
 from radgen.cohort.limit import spread_patients
@@ -74,12 +75,11 @@ def assemble(
     by_id = {row["file_id"]: row for row in files}
     dropped: list[Row] = []
     names, problems, notes = label_series(inventory, by_id, sections.classes, labels_table)
+    aside = _set_aside(inventory, names, problems, by_id, sections)
     kept = []
-    for row, name, problem in zip(inventory, names, problems, strict=True):
-        if problem is not None:
-            dropped += _drop(row, Reason.NO_CLASS, problem)
-        elif sections.structures.names and not row["mask_ids"]:
-            dropped += _drop(row, Reason.NO_MASK, "the series has no mask, and the study has structures")
+    for place, (row, name) in enumerate(zip(inventory, names, strict=True)):
+        if place in aside:
+            dropped += _drop(row, *aside[place])
         else:
             kept.append(row | {"class_name": name})
     _check_not_empty(kept, len(inventory), dropped)
@@ -108,6 +108,28 @@ def assemble(
         notes=notes | more | limited,
         ranks=ranks,
     )
+
+
+def _set_aside(
+    inventory: Sequence[Row],
+    names: Sequence[str | None],
+    problems: Sequence[str | None],
+    files: Mapping[str, Row],
+    sections: Sections,
+) -> dict[int, tuple[Reason, str]]:
+    """Return the places of rows that take no part, and why: no class, no mask, or a copy of another row."""
+    aside = {place: (Reason.NO_CLASS, problem) for place, problem in enumerate(problems) if problem is not None}
+    if sections.structures.names:
+        text = "the series has no mask, and the study has structures"
+        for place, row in enumerate(inventory):
+            if not row["mask_ids"]:
+                aside.setdefault(place, (Reason.NO_MASK, text))
+    usable = [place for place in range(len(inventory)) if place not in aside]
+    # A class outside the study contradicts one inside it too: an image may lie among the normal and the ill.
+    said = sections.classes.by in {"tag", "layout"}
+    raw = [files[row["file_ids"][0]]["class_value"] or "" if said else "" for row in inventory]
+    labels = [name or value for name, value in zip(names, raw, strict=True)]
+    return aside | settle_copies(inventory, labels, usable, files)
 
 
 def count(series: Sequence[Row]) -> list[Row]:

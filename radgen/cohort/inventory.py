@@ -10,6 +10,7 @@ from typing import Any
 
 from radgen.cohort.archives import ArchiveSettings, Roots
 from radgen.cohort.candidates import Candidate, Refused
+from radgen.cohort.copies import find_copies
 from radgen.cohort.dicom_headers import DicomHeader
 from radgen.cohort.grouping import find_candidates
 from radgen.cohort.keys import hashed_id, patient_key
@@ -83,7 +84,11 @@ def take_inventory(
         refused += [Refused(path, Reason.NO_PATIENT, text, candidate.series) for path in paths]
     named = [candidate for candidate in candidates if candidate.patient]
     digests = {file.path: file.digest for file in files}
-    index = [_index_row(candidate, settings, key, digests) for candidate in named]
+    copies = find_copies(named, digests, roots)
+    index = [
+        _index_row(candidate, settings, key, digests) | {"copies": digest}
+        for candidate, digest in zip(named, copies, strict=True)
+    ]
     return Inventory(
         index=sorted(index, key=lambda row: (row["patient_key"], row["series_key"])),
         rejects=sort_rejects(_reject(item, key) for item in refused),

@@ -57,6 +57,7 @@ class Reason(StrEnum):
     DERIVED = "derived"
     REPEAT = "repeat"
     DUPLICATE = "duplicate"
+    CONFLICT = "conflict"
     GUARD = "guard"
 
 
@@ -72,6 +73,7 @@ SET_ASIDE = frozenset(
         Reason.DERIVED,
         Reason.REPEAT,
         Reason.DUPLICATE,
+        Reason.CONFLICT,
         Reason.GUARD,
     }
 )

@@ -46,6 +46,7 @@ INVENTORY_SCHEMA = pa.schema(
         pa.field("mask_kind", pa.string()),  # a key of readers.MASK_READERS; null without a mask
         pa.field("mask_labels", pa.list_(pa.string()), nullable=False),  # the one structure each shows, or ""
         pa.field("remarks", pa.list_(REMARK), nullable=False),  # what is unusual, and how it is treated
+        pa.field("copies", pa.string()),  # the same for series of equal bytes in one archive; null for one of a kind
         pa.field("digest", pa.string(), nullable=False),  # of all files, masks included
     ]
 )

@@ -96,5 +96,14 @@ def choose_window(
 
 
 def picture_window(volume: NDArray[Any]) -> Window:
-    """Return the window that leaves a picture of 8 bits as it is, and scales one of 16 bits by its type's range."""
+    """Return the window that leaves a picture of 8 bits as it is, and scales one of 16 bits by its type's range.
+
+    Raises
+    ------
+    RefusedError
+        flat-series: every pixel has one value, as in an empty picture.
+    """
+    low, high = float(volume.min()), float(volume.max())
+    if low == high:
+        raise RefusedError(Reason.FLAT_SERIES, f"every pixel is {low:g}: an empty picture", low, high)
     return Window(0.0, float(np.iinfo(volume.dtype).max))

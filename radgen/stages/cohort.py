@@ -19,7 +19,7 @@ from radgen.provenance import (
 )
 from radgen.settings import as_plain
 
-VERSION = 3
+VERSION = 4
 RANKING = "split.csv"
 
 

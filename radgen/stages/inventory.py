@@ -9,7 +9,7 @@ from radgen.cohort.settings import InventorySettings, PatientKeySettings
 from radgen.provenance import SawPatients, digest_file, what_part, write_manifest
 from radgen.settings import as_plain
 
-VERSION = 3
+VERSION = 4
 
 
 def run(

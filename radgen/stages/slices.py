@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from radgen.imaging.shard import ShardFiles
     from radgen.keyed import KeyedJob
 
-VERSION = 5
+VERSION = 6
 IMAGES_SUFFIX = ".images.arrow"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,14 @@ from tests.cohort.toys import stored_volume, write_nifti
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("autopet", "bids", "chaos", "msd-nnunet", "nsclc-radiogenomics", "synthrad2023", "totalsegmentator")
+PAGES += ("data-dir", "hyperkvasir", "mrnet", "radimagenet", "tdid")
 NO_MASKS = StructureSettings(names=())
+CALLS = count()
+
+
+def volume() -> np.ndarray:
+    """Another image with every call: equal files are copies of one image."""
+    return stored_volume() + np.int16(next(CALLS))
 
 
 def labels() -> np.ndarray:
@@ -31,7 +39,7 @@ def test_studies_of_a_patient_stay_together(tmp_path: Path) -> None:
     for patient in range(12):
         for study in ("first", "second"):
             folder = tmp_path / "pet" / f"PETCT_{patient:02d}" / study
-            for name, array in (("CTres", stored_volume()), ("SUV", stored_volume()), ("SEG", labels())):
+            for name, array in (("CTres", volume()), ("SUV", volume()), ("SEG", labels())):
                 write_nifti(folder / f"{name}.nii.gz", array)
     taken = take(tmp_path / "pet", "autopet", first={"modality": "CT"})
     classes = ClassSettings(names=("no_lesion", "lesion"), structure="lesion")
@@ -49,7 +57,7 @@ def test_fold_0_and_the_test_images_are_obeyed(tmp_path: Path) -> None:
     folder = tmp_path / "raw"
     for number in range(6):
         part = "Tr" if number < 4 else "Ts"
-        write_nifti(folder / f"images{part}" / f"case_{number}_0000.nii.gz", stored_volume())
+        write_nifti(folder / f"images{part}" / f"case_{number}_0000.nii.gz", volume())
         write_nifti(folder / f"labels{part}" / f"case_{number}.nii.gz", labels())
     (folder / "dataset.json").write_text(json.dumps({"channel_names": {"0": "MRI"}}))
     fold = {"train": ["case_0", "case_1"], "val": ["case_2"]}
@@ -66,9 +74,7 @@ def test_groups_of_participants_are_classes(tmp_path: Path) -> None:
     lines = ["participant_id\tdiagnosis"]
     for number in range(16):
         for suffix in ("T1w", "FLAIR"):
-            write_nifti(
-                tmp_path / "set" / f"sub-{number:02d}" / "anat" / f"sub-{number:02d}_{suffix}.nii", stored_volume()
-            )
+            write_nifti(tmp_path / "set" / f"sub-{number:02d}" / "anat" / f"sub-{number:02d}_{suffix}.nii", volume())
         lines.append(f"sub-{number:02d}\t{'AD' if number % 2 else 'CN'}")
     (tmp_path / "set" / "participants.tsv").write_text("\n".join(lines))
     taken = take(tmp_path / "set", "bids")
@@ -89,5 +95,5 @@ def test_the_configuration_on_a_page_is_one(page: str, tmp_path: Path, monkeypat
     for block in blocks:
         data = yaml.safe_load(block)
         study = Study.of(load_config({"study": "page", "patient_key": {"public": "for tests only"}} | data))
-        assert study.config.inventory.patient_from in {"layout", "table"}
+        assert study.config.inventory.patient_from in {"layout", "table", "none"}
         assert [archive.layout for archive in study.archives.values()] != ["auto"]

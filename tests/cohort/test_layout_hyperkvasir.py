@@ -83,5 +83,5 @@ def test_a_mask_without_its_image_is_refused(study: LayoutStudy) -> None:
 
 def test_another_table_stops_the_inventory_with_what_is_wrong(study: LayoutStudy) -> None:
     (study.archive / "labeled-images" / "image-labels.csv").write_text("file;class\na1;polyps\n")
-    with pytest.raises(InputError, match="lacks the column 'video file' among file, class"):
+    with pytest.raises(InputError, match="lacks the column 'video file' among its 2 columns"):
         study.take()

@@ -60,7 +60,7 @@ def test_an_image_of_two_tables_or_of_none_has_no_split(study: LayoutStudy) -> N
 
 def test_a_table_of_splits_without_file_names_stops_the_inventory(study: LayoutStudy) -> None:
     (study.archive / "RadiologyAI_val.csv").write_text("image,label\nx,y\n")
-    with pytest.raises(InputError, match="lacks the column 'filename' among image, label"):
+    with pytest.raises(InputError, match="lacks the column 'filename' among its 2 columns"):
         study.take()
 
 

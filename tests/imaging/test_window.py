@@ -72,6 +72,11 @@ def test_pictures_stay_as_they_are() -> None:
     assert picture_window(deep).to_grey(deep).tolist() == [0, 1, 255]
 
 
+def test_an_empty_picture_is_refused_with_its_value() -> None:
+    with pytest.raises(RefusedError, match="every pixel is 0: an empty picture"):
+        picture_window(np.zeros((1, 8, 8), dtype=np.uint8))
+
+
 def test_rounding_ends_inside_the_scale() -> None:
     assert round_grey(np.array([0.0, 0.49, 254.51, 255.0], dtype=np.float32)).tolist() == [0, 0, 255, 255]
 

@@ -21,6 +21,11 @@ from radgen.cohort.layouts import FileFacts
 from radgen.cohort.layouts.side_files import read_columns
 
 MODALITIES = ("CT", "MR", "US")
+# Folders of anatomy as published; others stay in the private table, because a folder may be called anything.
+ANATOMIES = (
+    "abd af brain hip knee lung shoulder spine "
+    "aorta bladder cbd fibroid gb ivc kidney liver ovary pancreas portal_vein spleen thyroid thyroid_nod uterus"
+)
 SPLIT_TABLE = re.compile(r"(?:^|[^a-z])(train|val|test)\.csv$", re.IGNORECASE)
 
 
@@ -42,7 +47,7 @@ def describe(root: Path, paths: Sequence[str]) -> Mapping[str, FileFacts]:
                 class_value="/".join(folders),
                 split=split_of.get("/".join(parts), ""),
                 modality=folders[0],
-                anatomy=folders[1],
+                anatomy=folders[1] if folders[1] in ANATOMIES.split() else "",
             )
     return found
 

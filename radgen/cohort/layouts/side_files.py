@@ -103,7 +103,7 @@ def read_columns(root: Path, path: str, names: tuple[str, ...], *, separators: s
     header = [cell.lower() for cell in rows[0]] if rows else []
     missing = [name for name in names if name not in header]
     if missing:
-        msg = f"a csv file lacks the column {missing[0]!r} among {', '.join(header) or 'none'}; is it of this layout?"
+        msg = f"a csv file lacks the column {missing[0]!r} among its {len(header)} columns; is it of this layout?"
         raise InputError(msg)
     places = [header.index(name) for name in names]
     for number, row in enumerate(rows[1:], start=2):
