@@ -32,6 +32,7 @@ class Found:
     structures: dict[str, int | str]
     tables: tuple[str, ...]
     layout: str = "auto"
+    names_patients: bool = False
     classes: tuple[str, ...] = ()
     splits: frozenset[str] = frozenset()
 
@@ -115,6 +116,7 @@ def look_through(archive: Path, workers: int, layout: str = "auto") -> Found:
         structures=_structures(masks[:MASKS_LOOKED_AT]),
         tables=tuple(sorted(path.name for path in archive.glob("*.csv"))),
         layout=layout,
+        names_patients=all(item.patient for item in candidates),
         classes=tuple(sorted({item.tag_value for item in candidates} - {""})) if layout != "auto" else (),
         splits=frozenset(item.split for item in candidates),
     )
@@ -182,12 +184,12 @@ def _archive_lines(archive: Path, found: Found) -> list[str]:
 
 def _inventory_lines(found: Found) -> list[str]:
     lines: list[str] = []
-    if found.layout != "auto":
+    if found.layout != "auto" and found.names_patients:
         patient = ["  # CHECK: the layout says who is a patient; its page in docs/studies says how far to trust it."]
         patient += ["  patient_from: layout"]
     elif found.format == "dicom":
         patient = ["  # CHECK: the DICOM tag PatientID tells patients apart.", "  patient_from: tag"]
-    elif found.tables:
+    elif found.tables and found.layout == "auto":
         lines = [f"# CHECK: a CSV with the columns file,patient. Found here: {', '.join(found.tables)}"]
         lines += [f"patient_table: {inline(found.tables[0])}"]
         patient = ["  patient_from: table"]

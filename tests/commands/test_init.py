@@ -88,3 +88,11 @@ def test_structures_are_named_by_the_segments_of_nrrd_files(tmp_path: Path) -> N
         segments = {"Segment0_Name": "Left kidney", "Segment0_LabelValue": "1", "Segment0_Layer": "0"}
         write_nrrd(tmp_path / case / "mask.seg.nrrd", ones, **segments)
     assert init.look_through(tmp_path, workers=1).structures == {"left_kidney": "Left kidney"}
+
+
+@pytest.mark.parametrize(("layout", "expected"), [("radimagenet", "none"), ("tdid", "layout")])
+def test_a_layout_that_names_nobody_makes_no_claim_by_patient(tmp_path: Path, layout: str, expected: str) -> None:
+    write_picture(tmp_path / "set" / "US" / "thyroid" / "7_1.jpg", picture(1))
+    (tmp_path / "set" / "RadiologyAI_train.csv").write_text("filename,label\nradiology_ai/US/thyroid/7_1.jpg,thyroid\n")
+    found = init.look_through(tmp_path / "set", 1, layout)
+    assert read_back(tmp_path, tmp_path / "set", found).inventory.patient_from == expected
