@@ -45,7 +45,7 @@ def classifier(*, channels: int, classes: int, widths: tuple[int, ...], seed: in
             num_classes=classes,
             norm=("instance", {"affine": True}),
         )
-    return network
+    return skip_before_pointwise(network)
 
 
 def segmenter(*, channels: int, labels: int, widths: tuple[int, ...], size_px: tuple[int, int], seed: int) -> nn.Module:
@@ -88,6 +88,23 @@ def levels(size_px: tuple[int, int], most: int) -> int:
     while count < most and all(side % 2 == 0 and side // 2 >= SMALLEST_LEVEL_PX for side in sides):
         count, sides = count + 1, (sides[0] // 2, sides[1] // 2)
     return max(count, 2)
+
+
+def skip_before_pointwise(network: nn.Module) -> nn.Module:
+    """Let each strided 1 x 1 convolution of a network skip pixels first and convolve the rest; the sums are the same.
+
+    oneDNN's kernel for processors without AVX-512 writes beyond its memory in the backward pass of such a convolution
+    of fewer than 8 channels in the channels-last layout (torch 2.15.0: the process aborts). The network is changed in
+    place.
+    """
+    for name, child in network.named_children():
+        if isinstance(child, nn.Conv2d) and child.kernel_size == (1, 1) and child.stride != (1, 1):
+            skip = nn.AvgPool2d(1, stride=child.stride)  # type: ignore[arg-type]
+            child.stride = (1, 1)
+            setattr(network, name, nn.Sequential(skip, child))
+        else:
+            skip_before_pointwise(child)
+    return network
 
 
 def parameter_count(network: nn.Module) -> int:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from radgen.benchmark.arms import ArmInputs
     from radgen.keyed import Finished, KeyedJob
 
-VERSION = 1
+VERSION = 2
 
 
 def run(
