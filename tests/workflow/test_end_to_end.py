@@ -127,14 +127,14 @@ def test_words_list_nothing(tiny: Folder, edit) -> None:  # type: ignore[no-unty
 
 
 def test_a_real_edit_lists_the_rules_that_rest_on_it_and_no_more(tiny: Folder, edit) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    edit("radgen/stages/pairs.py", "VERSION = 1", "VERSION = 2")
+    edit("radgen/stages/pairs.py", "\nVERSION = ", "\nVERSION = 9")
     assert tiny.listed() == AFTER_PAIRS
 
 
 def test_a_real_edit_of_a_room_lists_every_rule_whose_closure_holds_it(tiny: Folder, edit) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
     edit("radgen/report/style.py", "\nfrom ", "\nRADGEN_TEST_EDIT = 1\nfrom ")
     assert tiny.listed() == {"qc_pages", "figures_draw", "report", "all"}
-    edit("radgen/stages/benchmark.py", "VERSION = 1", "VERSION = 2")
+    edit("radgen/stages/benchmark.py", "\nVERSION = ", "\nVERSION = 9")
     assert tiny.listed() == {"qc_pages", *AFTER_BENCHMARK}
 
 
