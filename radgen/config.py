@@ -34,6 +34,8 @@ from radgen.metrics.settings import MetricsSettings
 from radgen.report.settings import ReportSettings
 from radgen.settings import section, setting
 
+DEMO_ARCHIVE = "results/demo/archive"
+
 
 @section
 class StudyConfig:
@@ -41,9 +43,7 @@ class StudyConfig:
 
     study: str = setting("demo", "Name of the study: results go to <results>/<study>.")
     title: str = setting("", "Heading of the report; the study's name if empty.")
-    archive: str = setting(
-        "results/demo/archive", "Folder of the images, read only; the demo's phantom writes it itself."
-    )
+    archive: str = setting(DEMO_ARCHIVE, "Folder of the images, read only; the demo's phantom writes it itself.")
     archives: tuple[ArchiveSettings, ...] = setting(
         (), "Several archives instead of one, each with its name, path, layout, modality, window and channels."
     )
@@ -85,6 +85,12 @@ class StudyConfig:
             msg = f"device is {self.device!r}; choose auto, cpu or cuda"
             raise ValueError(msg)
         archive_table(self.archives)
+        if len(self.archives) > 1 and self.archive != DEMO_ARCHIVE:
+            msg = (
+                f"archive: {self.archive!r} is given beside {len(self.archives)} archives; it can move one "
+                "archive alone, so correct the paths under archives instead"
+            )
+            raise ValueError(msg)
         if self.archives and self.phantom is not None:
             msg = "archives: a study with a phantom reads its own archive; leave out phantom or archives"
             raise ValueError(msg)

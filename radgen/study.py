@@ -18,7 +18,7 @@ from radgen.cohort.archives import ArchiveSettings, archive_table
 from radgen.cohort.keys import fingerprint, load_key
 from radgen.cohort.merge_tables import read_merge_table
 from radgen.cohort.settings import PatientKeySettings
-from radgen.config import StudyConfig
+from radgen.config import DEMO_ARCHIVE, StudyConfig
 from radgen.errors import ConfigError
 from radgen.paths import StudyPaths
 from radgen.report.settings import StudyFacts
@@ -84,8 +84,10 @@ class Study:
 
     @property
     def archives(self) -> dict[str, ArchiveSettings]:
-        """The archives by name; a study's only archive has the empty name."""
+        """The archives by name; `archive:` names a study's only one, or another place of the only one in the list."""
         config = self.config
+        if len(config.archives) == 1 and config.archive != DEMO_ARCHIVE:
+            return archive_table([dataclasses.replace(config.archives[0], path=config.archive)])
         return archive_table(config.archives) or {"": ArchiveSettings(path=config.archive)}
 
     @property

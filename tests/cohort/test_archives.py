@@ -129,3 +129,11 @@ def test_a_merge_table_that_is_none_is_refused(tmp_path: Path, text: str, messag
     (tmp_path / "merge.csv").write_text(text)
     with pytest.raises(ConfigError, match=message):
         read_merge_table(tmp_path / "merge.csv")
+
+
+def test_archive_moves_a_single_archive_and_is_refused_beside_several() -> None:
+    one = {"study": "t", "archives": [{"path": "/here", "layout": "auto", "modality": "US"}], "archive": "/there"}
+    (archive,) = Study.of(load_config(one)).archives.values()
+    assert (archive.path, archive.modality) == ("/there", "US")
+    with pytest.raises(ConfigError, match="'/there' is given beside 2 archives"):
+        load_config(one | {"archives": [{"name": "a", "path": "/a"}, {"name": "b", "path": "/b"}]})
