@@ -28,7 +28,7 @@ from radgen.gan.settings import GanSettings
 from radgen.gan.train import GanTrainer
 from radgen.imageset.core import ImageSet, ShardWriter
 from radgen.imageset.torch import RowBatches
-from radgen.training.devices import set_threads
+from radgen.training.devices import choose_precision, set_threads
 
 PICTURES = 256
 FIRST = 100_000  # an image number well inside the adversarial game
@@ -53,7 +53,8 @@ def trainer(folder: Path, px: int, settings: GanSettings) -> GanTrainer:
 def convolutions(trained: GanTrainer) -> list[tuple[Tensor, Tensor, str]]:
     """Return input, weight and network of every 3 x 3 convolution, as one step sees them."""
     found: list[tuple[Tensor, Tensor, str]] = []
-    kind = torch.bfloat16 if trained.settings.precision == "bf16" else torch.float32
+    precision = choose_precision(trained.settings.precision, torch.device("cpu"))
+    kind = torch.bfloat16 if precision == "bf16" else torch.float32
 
     def note(name: str) -> Callable[[nn.Module, object, Tensor], None]:
         def hook(module: nn.Module, _inputs: object, output: Tensor) -> None:
@@ -109,7 +110,8 @@ def main() -> None:
     parser.add_argument("--px", type=int, default=64, help="height and width of images")
     parser.add_argument("--steps", type=int, default=64, help="steps timed of each")
     options = parser.parse_args()
-    settings = GanSettings(threads=options.threads)
+    precision = choose_precision("auto", torch.device("cpu"))
+    settings = GanSettings(threads=options.threads, precision=precision)
     set_threads(options.threads)
     with tempfile.TemporaryDirectory() as name:
         trained = trainer(Path(name), options.px, settings)
@@ -117,7 +119,7 @@ def main() -> None:
         step = seconds_of(lambda number: trained.step(FIRST + number * settings.batch_size), options.steps)
         plain = seconds_of(lambda _: plain_step(layers), options.steps)
     print(describe())
-    print(f"torch {torch.__version__}, {options.threads} thread(s), {settings.precision}, {options.px} px")
+    print(f"torch {torch.__version__}, {options.threads} thread(s), {precision}, {options.px} px")
     for name, seconds in (("trainer", step), ("plain loop", plain)):
         print(f"{name} {settings.batch_size / seconds:.0f} images per second of processor time")
     print(f"ratio {plain / step:.2f}")

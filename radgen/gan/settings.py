@@ -5,7 +5,7 @@ from __future__ import annotations
 from radgen.settings import section, setting
 
 LOSSES = ("relativistic", "nonsaturating")
-PRECISIONS = ("bf16", "fp32")
+PRECISIONS = ("auto", "bf16", "fp32")
 PUBLISH = ("best", "last")
 TRAIN_ON = ("train", "low", "generator")
 SOURCE_KINDS = ("shared", "scarce-labels", "scarce", "disjoint", "external")
@@ -89,7 +89,11 @@ class GanSettings:
     )
     seed: int = setting(1, "Seed of initial weights, of the order of images, of latents and of augmentation.")
     threads: int = setting(1, "CPU threads; another number gives slightly different weights.")
-    precision: str = setting("bf16", "Arithmetic of convolutions: bf16 (faster where the processor has it) or fp32.")
+    precision: str = setting(
+        "auto",
+        "Arithmetic of convolutions: bf16 | fp32 | auto (bf16 where the GPU or processor has it, else fp32, as bf16 is "
+        "then ten times slower). What auto chose counts as the setting: in the manifest and in the key of the job.",
+    )
     batch_size: int = setting(8, "Images per step.")
     z_dim: int = setting(64, "Length of the latent z.")
     w_dim: int = setting(128, "Length of the style vector w.")

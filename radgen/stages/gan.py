@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +84,10 @@ def run(
     """
     from radgen.features.rows import ancestry, pixel_digests
     from radgen.imageset.core import ImageSet
+    from radgen.training.devices import choose_device, choose_precision
 
+    # Other arithmetic gives other weights, so the key holds what was chosen and not the word auto.
+    gan = replace(gan, precision=choose_precision(gan.precision, choose_device(device)[0]))
     images = ImageSet(slices)
     shown, reference = _rows(images, source_settings, low, classes)
     few = source_settings.train_on == "low" or shown.few_labels

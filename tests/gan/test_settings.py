@@ -12,7 +12,7 @@ from radgen.settings import as_plain, build
     ("change", "message"),
     [
         ({"loss": "hinge"}, "loss must be one of relativistic, nonsaturating, not 'hinge'"),
-        ({"precision": "fp16"}, "precision must be one of bf16, fp32, not 'fp16'"),
+        ({"precision": "fp16"}, "precision must be one of auto, bf16, fp32, not 'fp16'"),
         ({"publish": "first"}, "publish must be one of best, last, not 'first'"),
         ({"batch_size": 0}, "batch_size must be above 0, not 0"),
         ({"generator_channels": ()}, "generator_channels needs at least one number above 0"),

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from radgen.errors import ConfigError
-from radgen.training.devices import autocast, choose_device, set_threads
+from radgen.training.devices import autocast, choose_device, choose_precision, set_threads
 
 
 def test_auto_takes_what_is_there_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,3 +36,16 @@ def test_threads_and_precision_are_obeyed() -> None:
         assert (x @ x).dtype == torch.bfloat16
     with autocast(torch.device("cpu"), "fp32"):
         assert (x @ x).dtype == torch.float32
+
+
+@pytest.mark.parametrize(("has_bf16", "chosen"), [(True, "bf16"), (False, "fp32")])
+def test_auto_takes_bf16_only_where_the_processor_has_it(
+    monkeypatch: pytest.MonkeyPatch, has_bf16: bool, chosen: str
+) -> None:
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: has_bf16)
+    cpu = torch.device("cpu")
+    assert choose_precision("auto", cpu) == chosen
+    assert [choose_precision(word, cpu) for word in ("bf16", "fp32")] == ["bf16", "fp32"]
+    x = torch.randn(4, 4)
+    with autocast(cpu, "auto"):
+        assert (x @ x).dtype == (torch.bfloat16 if has_bf16 else torch.float32)
