@@ -25,9 +25,10 @@ from torch import Tensor, nn
 from radgen.gan.layers import EqualConv, ModulatedConv
 from radgen.gan.run import generator_shape
 from radgen.gan.settings import GanSettings
-from radgen.gan.train import GanTrainer
+from radgen.gan.train import GanSystem, gan_trainer
 from radgen.imageset.core import ImageSet, ShardWriter
 from radgen.imageset.torch import RowBatches
+from radgen.training.adversarial import AdversarialTrainer
 from radgen.training.devices import choose_precision, set_threads
 
 PICTURES = 256
@@ -38,7 +39,7 @@ FIRST = 100_000  # an image number well inside the adversarial game
 PASSES = {"generator": (1, 0), "discriminator": (2, 1)}
 
 
-def trainer(folder: Path, px: int, settings: GanSettings) -> GanTrainer:
+def trainer(folder: Path, px: int, settings: GanSettings) -> AdversarialTrainer[GanSystem]:
     """Return a trainer on random pictures of two classes."""
     random = np.random.default_rng(0)
     with ShardWriter(folder, "shard", (1, px, px), with_masks=False) as writer:
@@ -47,13 +48,13 @@ def trainer(folder: Path, px: int, settings: GanSettings) -> GanTrainer:
             writer.append({"image_id": str(number), "source": "real"}, picture)
     images = ImageSet(folder / "shard.index.parquet")
     batches = RowBatches(images, np.arange(PICTURES), np.arange(PICTURES) % 2, seed=0, balanced=True)
-    return GanTrainer(generator_shape(images, 2, settings), settings, batches, torch.device("cpu"))
+    return gan_trainer(generator_shape(images, 2, settings), settings, batches, torch.device("cpu"))
 
 
-def convolutions(trained: GanTrainer) -> list[tuple[Tensor, Tensor, str]]:
+def convolutions(trained: AdversarialTrainer[GanSystem]) -> list[tuple[Tensor, Tensor, str]]:
     """Return input, weight and network of every 3 x 3 convolution, as one step sees them."""
     found: list[tuple[Tensor, Tensor, str]] = []
-    precision = choose_precision(trained.settings.precision, torch.device("cpu"))
+    precision = choose_precision(trained.system.settings.precision, torch.device("cpu"))
     kind = torch.bfloat16 if precision == "bf16" else torch.float32
 
     def note(name: str) -> Callable[[nn.Module, object, Tensor], None]:
@@ -66,7 +67,7 @@ def convolutions(trained: GanTrainer) -> list[tuple[Tensor, Tensor, str]]:
 
         return hook
 
-    networks = {"generator": trained.generator, "discriminator": trained.discriminator}
+    networks = {"generator": trained.system.generator, "discriminator": trained.system.discriminator}
     hooks = [
         module.register_forward_hook(note(name))
         for name, network in networks.items()

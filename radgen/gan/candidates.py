@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from radgen.gan.checkpoint import GeneratorCard, save_generator
-from radgen.gan.generator import Generator
+from radgen.gan.kinds import ImageGenerator
 from radgen.training.loop import History
 
 SCORE = "domain_fid"
@@ -34,7 +34,7 @@ class Candidates:
         """Return where the average of that many images lies."""
         return self._folder / f"average-{seen_images:010d}.safetensors"
 
-    def keep(self, seen_images: int, average: Generator) -> Path:
+    def keep(self, seen_images: int, average: ImageGenerator) -> Path:
         """Write the average of now."""
         path = self.path(seen_images)
         save_generator(path, average.state_dict(), dataclasses.replace(self._card, seen_images=seen_images))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,13 +14,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from radgen.errors import CheckpointError, ConfigError
-from radgen.gan.generator import Generator, GeneratorShape
+from radgen.gan.kinds import KINDS, ImageGenerator, Shape, kind_of
 from radgen.provenance import atomic_path
-from radgen.settings import build
+from radgen.settings import as_plain, build
 from radgen.training.devices import place
 
 CARD_KEY = "radgen"  # one key only: the order of several would change from run to run
-KIND = "residual generator"
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class GeneratorCard:
         Plain settings of the training.
     """
 
-    shape: GeneratorShape
+    shape: Shape
     class_names: tuple[str, ...]
     source: str
     seen_images: int
@@ -51,14 +49,14 @@ class GeneratorCard:
 
 def save_generator(path: Path, tensors: Mapping[str, Tensor], card: GeneratorCard) -> None:
     """Write a generator's state and card atomically; equal content gives equal bytes."""
-    plain = dataclasses.asdict(card) | {"kind": KIND}
+    plain = as_plain(card) | {"kind": kind_of(card.shape).words}
     text = json.dumps(plain, sort_keys=True)
     ready = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     with atomic_path(path) as temporary:
         save_file(ready, temporary, metadata={CARD_KEY: text})
 
 
-def load_generator(path: Path, device: torch.device) -> tuple[Generator, GeneratorCard]:
+def load_generator(path: Path, device: torch.device) -> tuple[ImageGenerator, GeneratorCard]:
     """Load a generator in evaluation mode, and its card.
 
     Raises
@@ -73,26 +71,28 @@ def load_generator(path: Path, device: torch.device) -> tuple[Generator, Generat
     except (OSError, safetensors.SafetensorError) as error:
         msg = f"{path}: not readable as generator weights ({error}); delete it and run the gan stage again"
         raise CheckpointError(msg) from error
-    generator = Generator(card.shape)
+    generator = kind_of(card.shape).build(card.shape)
     try:
         generator.load_state_dict(tensors)
     except RuntimeError as error:
         msg = f"{path}: its tensors do not fit its own card ({str(error).splitlines()[0]}); run the gan stage again"
         raise CheckpointError(msg) from error
     place(generator, device)
-    return generator.eval().requires_grad_(requires_grad=False), card
+    frozen: Any = generator.eval().requires_grad_(requires_grad=False)
+    return frozen, card
 
 
 def _read_card(path: Path, text: str | None) -> GeneratorCard:
+    known = {kind.words: kind for kind in KINDS.values()}
     try:
         plain = json.loads(text or "{}")
-        kind = plain.pop("kind", "nothing")
-        names = tuple(plain.pop("class_names"))
-        card = GeneratorCard(shape=build(GeneratorShape, plain.pop("shape")), class_names=names, **plain)
+        words = str(plain.pop("kind", "nothing"))
+        if words in known:
+            names, shape = tuple(plain.pop("class_names")), build(known[words].shape, plain.pop("shape"))
+            return GeneratorCard(shape=shape, class_names=names, **plain)
     except (AttributeError, ConfigError, KeyError, TypeError, ValueError) as error:
-        msg = f"{path}: holds no card of a {KIND}; give weights that the gan stage wrote"
+        msg = f"{path}: holds no card of a generator; give weights that the gan stage wrote"
         raise CheckpointError(msg) from error
-    if kind != KIND:
-        msg = f"{path}: holds a {kind}, not a {KIND}; give weights that the gan stage wrote"
-        raise CheckpointError(msg)
-    return card
+    held = "no card of a generator" if words == "nothing" else f"a {words}, not one of {', '.join(known)}"
+    msg = f"{path}: holds {held}; give weights that the gan stage wrote"
+    raise CheckpointError(msg)

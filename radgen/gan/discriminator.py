@@ -8,7 +8,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from radgen.gan.generator import RESIDUAL_GAIN, GeneratorShape, channels_at, scales_of
+from radgen.gan.generator import RESIDUAL_GAIN, channels_at, scales_of
+from radgen.gan.kinds import Shape
 from radgen.gan.layers import ACTIVATION_GAIN, EqualConv, EqualLinear, activate, downsample
 
 GROUP_SIZE = 4
@@ -52,7 +53,7 @@ class Discriminator(nn.Module):
         Channels at 4, 8, 16, ... pixels; the last number serves all larger scales.
     """
 
-    def __init__(self, shape: GeneratorShape, channels: tuple[int, ...]) -> None:
+    def __init__(self, shape: Shape, channels: tuple[int, ...]) -> None:
         super().__init__()
         scales = scales_of(shape.resolution)
         counts = channels_at(channels, scales)[::-1]

@@ -16,15 +16,17 @@ from radgen.gan.candidates import SCORE, Candidates
 from radgen.gan.checkpoint import GeneratorCard
 from radgen.gan.generator import GeneratorShape
 from radgen.gan.grid import sample_grid, write_png
+from radgen.gan.residual_game import Guide
 from radgen.gan.sampling import Sampler, load_sampler
 from radgen.gan.settings import GanSettings
-from radgen.gan.train import GanTrainer, Guide
+from radgen.gan.train import gan_trainer
 from radgen.imageset.core import ImageSet, write_table
 from radgen.imageset.torch import RowBatches
 from radgen.provenance import atomic_path
 from radgen.settings import as_plain
 from radgen.training.board import Board
 from radgen.training.loop import History, Plan, Result, train
+from radgen.training.ranks import Ranks
 from radgen.training.state import StateStore
 
 HISTORY_SCHEMA = pa.schema(
@@ -100,6 +102,7 @@ def train_generator(
     *,
     evaluate: Evaluate | None,
     guide: Guide | None = None,
+    ranks: Ranks | None = None,
     say: Callable[[str], None],
 ) -> Outcome:
     """Train until the budget, from the newest saved state, and choose the weights to publish.
@@ -117,7 +120,9 @@ def train_generator(
     evaluate
         Scores at ticks; `domain_fid` chooses the best weights. None publishes the last.
     guide
-        See `GanTrainer`.
+        See `gan_trainer`.
+    ranks
+        The processes that train together; the first one alone publishes.
     say
         Prints one line.
 
@@ -130,14 +135,15 @@ def train_generator(
         lesson.images, lesson.rows, lesson.class_ids, seed=settings.seed, balanced=settings.balance_classes
     )
     shape = generator_shape(lesson.images, len(lesson.class_names), settings)
-    trainer = GanTrainer(shape, settings, batches, device, guide)
+    trainer = gan_trainer(shape, settings, batches, device, guide=guide, ranks=ranks)
+    average = trainer.system.average
     card = GeneratorCard(shape, lesson.class_names, lesson.source, 0, as_plain(settings))
     candidates = Candidates(folder, card)
     board = Board(folder / "tensorboard")
 
     def on_tick(seen_images: int, history: History) -> Mapping[str, float]:
-        candidates.keep(seen_images, trainer.average)
-        sampler = Sampler(trainer.average, lesson.class_names, source=lesson.source, seed=settings.seed, truncation=1.0)
+        candidates.keep(seen_images, average)
+        sampler = Sampler(average, lesson.class_names, source=lesson.source, seed=settings.seed, truncation=1.0)
         write_png(folder / "samples.png", sample_grid(sampler))
         scores = evaluate(sampler) if evaluate is not None else {}
         board.add(seen_images, {**history.latest(), **scores})
@@ -151,6 +157,7 @@ def train_generator(
         label=f"gan {lesson.source}",
         on_tick=on_tick,
         on_save=candidates.drop_beaten,
+        ranks=ranks,
     )
     return _publish(folder, candidates, settings, result)
 

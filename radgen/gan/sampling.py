@@ -17,7 +17,7 @@ from torch import Tensor
 
 from radgen.errors import CheckpointError, InputError
 from radgen.gan.checkpoint import load_generator
-from radgen.gan.generator import Generator
+from radgen.gan.kinds import ImageGenerator
 from radgen.seeds import derive_seed
 
 BLOCK_SIZE = 16
@@ -96,14 +96,14 @@ class Sampler:
     """
 
     def __init__(
-        self, generator: Generator, class_names: Sequence[str], *, source: str, seed: int, truncation: float
+        self, generator: ImageGenerator, class_names: Sequence[str], *, source: str, seed: int, truncation: float
     ) -> None:
         self.generator = generator
         self.class_names = tuple(class_names)
         self.source = source
         self._seed = seed
         self._truncation = truncation
-        self._device = generator.start.device
+        self._device = generator.mapping.w_avg.device
 
     @property
     def feature_channels(self) -> dict[str, int]:

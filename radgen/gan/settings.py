@@ -95,6 +95,14 @@ class GanSettings:
         "then ten times slower). What auto chose counts as the setting: in the manifest and in the key of the job.",
     )
     batch_size: int = setting(8, "Images per step.")
+    part_size: int | None = setting(
+        None,
+        "Images worked on at once, a divisor of batch_size: less memory, or parts for several processes. What compares "
+        "images of a batch sees a part; null for whole batches.",
+    )
+    most_bad_steps: int = setting(
+        20, "Steps whose gradients are not finite are left out and counted; more of them end the training."
+    )
     z_dim: int = setting(64, "Length of the latent z.")
     w_dim: int = setting(128, "Length of the style vector w.")
     mapping_layers: int = setting(2, "Layers of the mapping network from z and class to w.")
@@ -138,6 +146,12 @@ class GanSettings:
         _one_of("precision", self.precision, PRECISIONS)
         _one_of("publish", self.publish, PUBLISH)
         _probability(beta1=self.beta1, beta2=self.beta2)
+        if self.part_size is not None and (self.part_size < 1 or self.batch_size % self.part_size):
+            msg = f"part_size must divide batch_size {self.batch_size}, but it is {self.part_size}"
+            raise ValueError(msg)
+        if self.most_bad_steps < 0:
+            msg = f"most_bad_steps must be 0 or more, not {self.most_bad_steps}"
+            raise ValueError(msg)
         _positive(
             images=self.images,
             threads=self.threads,

@@ -71,6 +71,10 @@ class RowBatches:
         places = self.positions(seen_images, size)
         return torch.from_numpy(self._images.images(self._rows[places])), torch.from_numpy(self._class_ids[places])
 
+    def classes(self, seen_images: int, size: int) -> Tensor:
+        """Return the int64 class ids [size] of a batch without reading its images; arguments as for `positions`."""
+        return torch.from_numpy(self._class_ids[self.positions(seen_images, size)])
+
     def _position(self, count: int) -> int:
         turn, pool = count // len(self._pools), count % len(self._pools)
         epoch, place = divmod(turn, len(self._pools[pool]))

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from radgen.features.rows import TrainingRows
+    from radgen.gan.residual_game import Guide
     from radgen.gan.run import Evaluate, Lesson
-    from radgen.gan.train import Guide
     from radgen.imageset.core import ImageSet
 
-VERSION = 1
+VERSION = 2
 # Fewer real images than this say too little about which weights are better.
 LEAST_REFERENCE_IMAGES = 50
 LEAST_CLASS_IMAGES = 2

@@ -15,6 +15,7 @@ import torch
 
 from radgen.errors import Interrupted, TrainingError
 from radgen.progress import Progress
+from radgen.training.ranks import Ranks
 from radgen.training.signals import StopSignal
 from radgen.training.state import StateStore, tensors_of
 
@@ -122,6 +123,7 @@ def train(
     label: str,
     on_tick: Callable[[int, History], Mapping[str, float]],
     on_save: Callable[[History, int], None],
+    ranks: Ranks | None = None,
 ) -> Result:
     """Train until the budget is reached, from the newest saved state within it.
 
@@ -139,6 +141,8 @@ def train(
         Called at ticks with the images seen and the history; returns scores to be written down.
     on_save
         Called with the history and the images seen once a state is safely on disk.
+    ranks
+        The processes that train together: the first one ticks and saves, all stop at the same step.
 
     Raises
     ------
@@ -149,6 +153,7 @@ def train(
     """
     seen, history = _resume(trainee, plan, store)
     resumed = saved = seen
+    ranks = ranks or Ranks()
     with Progress(label, total_images=plan.budget_images, start_images=seen) as progress, StopSignal() as stop:
         if resumed:
             progress.line(seen, "resumed from a saved state")
@@ -158,17 +163,22 @@ def train(
             _check_finite(losses, seen, saved)
             history.add(losses)
             progress.advance(seen)
-            if _passes(plan.tick_images, before, seen, plan):
+            stopped = ranks.any(stop.name is not None)
+            if not losses:
+                history.note(seen, {"bad_step": 1.0})
+                progress.line(seen, "a gradient was not finite: this step is left out")
+            if _passes(plan.tick_images, before, seen, plan) and ranks.is_first:
                 means = history.close_tick(seen)
                 scores = on_tick(seen, history)
                 history.note(seen, scores)
                 progress.line(seen, "  ".join(f"{name} {value:.4g}" for name, value in {**means, **scores}.items()))
-            if _passes(plan.save_every_images, before, seen, plan) or stop.name:
+            if (_passes(plan.save_every_images, before, seen, plan) or stopped) and ranks.is_first:
                 _save(trainee, store, seen, saved, history)
                 saved = seen
                 on_save(history, seen)
-            if stop.name and seen < plan.budget_images:
-                msg = f"{label}: stopped by {stop.name} at {seen} images; the state is saved, run again to go on"
+            if stopped and seen < plan.budget_images:
+                name = stop.name or "a signal to another process"
+                msg = f"{label}: stopped by {name} at {seen} images; the state is saved, run again to go on"
                 raise Interrupted(msg)
         return Result(seen, resumed, progress.rate(seen), history)
 

@@ -7,11 +7,12 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# Schedulers announce the end of a time limit by one of these.
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 
 class StopSignal:
-    """While entered, SIGTERM and SIGINT are noted instead of obeyed; a second one is obeyed.
+    """While entered, SIGTERM, SIGINT and SIGUSR1 are noted instead of obeyed; a second one is obeyed.
 
     Attributes
     ----------

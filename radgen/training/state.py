@@ -82,7 +82,7 @@ class StateStore:
                 f"state of {entry.seen_images} images is damaged (digest {digest_bytes(data)[:8]}, "
                 f"not {entry.digest[:8]}): passed over for an earlier one"
             )
-            entry.path.unlink()
+            entry.path.unlink(missing_ok=True)  # another process of the job may have been quicker
         return None
 
     def _entries(self, at_most_images: int) -> list[_Entry]:

@@ -114,7 +114,7 @@ def test_files_that_are_no_generator_are_refused(tmp_path: Path) -> None:
     ):
         load_sampler(cut, seed=1, truncation=1.0, device="cpu")
     foreign = toys.write_encoder(tmp_path)
-    with pytest.raises(CheckpointError, match=r"encoder.safetensors: holds no card of a residual generator"):
+    with pytest.raises(CheckpointError, match=r"encoder.safetensors: holds no card of a generator; give weights"):
         load_sampler(foreign, seed=1, truncation=1.0, device="cpu")
     lacking = tmp_path / "lacking.safetensors"
     tensors = dict(toys.generator().state_dict())

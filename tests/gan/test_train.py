@@ -11,20 +11,21 @@ import torch
 from radgen.gan.candidates import SCORE, Candidates, beaten
 from radgen.gan.checkpoint import GeneratorCard
 from radgen.gan.settings import GanSettings
-from radgen.gan.train import GanTrainer
+from radgen.gan.train import GanSystem, gan_trainer
 from radgen.imageset.torch import RowBatches
 from radgen.settings import build
+from radgen.training.adversarial import AdversarialTrainer
 from radgen.training.loop import History
 from tests.gan import toys
 
 
-def _trainer(study: Path, **changes: object) -> GanTrainer:
+def _trainer(study: Path, **changes: object) -> AdversarialTrainer[GanSystem]:
     images = toys.images_of(study)
     rows = images.rows_where(split="train")
     ids = images.column("class_id")[rows].astype(int)
     settings = build(GanSettings, toys.GAN | changes)
     batches = RowBatches(images, rows, ids, seed=settings.seed, balanced=settings.balance_classes)
-    return GanTrainer(toys.SHAPE, settings, batches, torch.device("cpu"))
+    return gan_trainer(toys.SHAPE, settings, batches, torch.device("cpu"))
 
 
 @pytest.mark.parametrize("loss", ["nonsaturating", "relativistic"])
@@ -34,8 +35,8 @@ def test_state_and_images_seen_decide_the_next_step(study: Path, loss: str) -> N
         one.step(seen)
     two.load_state(copy.deepcopy(one.state()))
     assert one.step(16) == two.step(16)
-    for name, parameter in one.average.state_dict().items():
-        assert torch.equal(parameter, two.average.state_dict()[name]), name
+    for name, parameter in one.system.average.state_dict().items():
+        assert torch.equal(parameter, two.system.average.state_dict()[name]), name
 
 
 def test_a_step_moves_both_networks_the_average_and_the_class_averages(study: Path) -> None:
@@ -65,7 +66,7 @@ def test_real_images_are_mirrored_only_where_the_study_says_so(
         shown.append(images.detach().clone())
         return images
 
-    monkeypatch.setattr("radgen.gan.train.augment", spy)
+    monkeypatch.setattr("radgen.gan.residual_game.augment", spy)
     sides = []
     for seen in range(0, 64, 8):
         shown.clear()
@@ -80,15 +81,17 @@ def test_real_images_are_mirrored_only_where_the_study_says_so(
 def test_generator_follows_its_loss_and_rebuilding_reaches_the_trunk(study: Path, loss: str) -> None:
     trainer = _trainer(study, loss=loss, rebuild={"alone_images": 0, "weight": 0.0}, augment={"probability": 0.0})
     trainer.step(0)
-    alone = [parameter.grad.clone() for parameter in trainer.generator.parameters() if parameter.grad is not None]
+    alone = [
+        parameter.grad.clone() for parameter in trainer.system.generator.parameters() if parameter.grad is not None
+    ]
     assert max(float(grad.abs().max()) for grad in alone) > 0
-    assert trainer.discriminator.latent.weight.grad is not None
-    assert trainer.discriminator.latent.weight.grad.abs().max() == 0
+    assert trainer.system.discriminator.latent.weight.grad is not None
+    assert trainer.system.discriminator.latent.weight.grad.abs().max() == 0
     trainer = _trainer(study, loss=loss, rebuild={"alone_images": 8})
     trainer.step(0)
-    assert trainer.discriminator.latent.weight.grad is not None
-    assert trainer.discriminator.latent.weight.grad.abs().max() > 0
-    assert trainer.discriminator.verdict.weight.grad is None
+    assert trainer.system.discriminator.latent.weight.grad is not None
+    assert trainer.system.discriminator.latent.weight.grad.abs().max() > 0
+    assert trainer.system.discriminator.verdict.weight.grad is None
 
 
 def test_a_guide_is_obeyed_and_moves_the_generator_alone(study: Path) -> None:
@@ -102,7 +105,7 @@ def test_a_guide_is_obeyed_and_moves_the_generator_alone(study: Path) -> None:
     changes = {"guidance": 5.0, "rebuild": {"alone_images": 0, "weight": 0.0}}
     settings = build(GanSettings, toys.GAN | changes)
     batches = RowBatches(images, rows, ids, seed=1, balanced=True)
-    trainer = GanTrainer(toys.SHAPE, settings, batches, torch.device("cpu"), brightness)
+    trainer = gan_trainer(toys.SHAPE, settings, batches, torch.device("cpu"), guide=brightness)
     losses = [trainer.step(seen)["guidance"] for seen in range(0, 480, 8)]
     assert sum(losses[-10:]) < 0.6 * sum(losses[:10])
 
@@ -111,7 +114,9 @@ def test_training_learns_where_the_toy_is_bright(study: Path) -> None:
     trainer = _trainer(study, rebuild={"alone_images": 600})
     for seen in range(0, 800, 8):
         trainer.step(seen)
-    images = trainer.generator(torch.randn(32, 6), torch.arange(32) % 2, torch.randn(32, trainer.average.noise_length))
+    images = trainer.system.generator(
+        torch.randn(32, 6), torch.arange(32) % 2, torch.randn(32, trainer.system.average.noise_length)
+    )
     assert images[..., :8].mean() > images[..., 8:].mean() + 0.1
     assert images[1::2].mean() > images[::2].mean() + 0.05
 
