@@ -110,12 +110,15 @@ class StyleBlock(nn.Module):
         self.shortcut = EqualConv(inputs, outputs, size=1, gain=RESIDUAL_GAIN)
         self.noise_strength = nn.Parameter(torch.zeros(()))
 
-    def forward(self, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
-        """Map [n, inputs, h, w] to [n, outputs, 2h, 2w]; noise [n, 1, 2h, 2w] enters the second convolution."""
+    def forward(self, x: Tensor, styles: tuple[Tensor, Tensor], noise: Tensor | None) -> Tensor:
+        """Map [n, inputs, h, w] to [n, outputs, 2h, 2w] with a style [n, w_dim] for each of the two convolutions.
+
+        Noise [n, 1, 2h, 2w] enters the second one.
+        """
         shortcut = upsample(self.shortcut(x))
-        x = activate(self.first(x, w))
+        x = activate(self.first(x, styles[0]))
         noise = None if noise is None else noise * self.noise_strength
-        return activate(self.second(x, w, double=True, noise=noise)) + shortcut
+        return activate(self.second(x, styles[1], double=True, noise=noise)) + shortcut
 
 
 class Generator(nn.Module):
@@ -148,6 +151,11 @@ class Generator(nn.Module):
         )
 
     @property
+    def layers(self) -> int:
+        """How many layers take a style: the first convolution, then two per block."""
+        return 1 + 2 * len(self.blocks)
+
+    @property
     def feature_channels(self) -> dict[str, int]:
         """Channels of each scale's feature map, by name, at increasing scales."""
         counts = channels_at(self.shape.channels, self.scales)
@@ -164,7 +172,7 @@ class Generator(nn.Module):
         Parameters
         ----------
         w
-            Styles [n, w_dim].
+            Styles [n, w_dim] for all layers, or [n, layers, w_dim], one for each layer from the smallest scale on.
         noise
             Standard normal numbers [n, noise_length]: those of the smallest scale first.
 
@@ -174,12 +182,13 @@ class Generator(nn.Module):
             Float32 images [n, C, H, W], grey levels in [-1, 1], and each scale's map [n, c, h, w] by name.
         """
         maps = self._noise_maps(noise)
+        styles = w.unbind(1) if w.ndim == 3 else (w,) * self.layers
         start = self.start.expand(len(w), -1, -1, -1).contiguous(memory_format=torch.channels_last)
-        x = activate(self.first(start, w))
+        x = activate(self.first(start, styles[0]))
         image = self.to_image[0](x)
         features = {scale_name(self.scales[0]): x}
         for place, block in enumerate(self.blocks):
-            x = block(x, w, maps[place])
+            x = block(x, (styles[2 * place + 1], styles[2 * place + 2]), maps[place])
             image = upsample(image) + self.to_image[place + 1](x)
             features[scale_name(self.scales[place + 1])] = x
         return clip_grey(image.float()), features

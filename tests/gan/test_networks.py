@@ -28,6 +28,22 @@ def test_generator_makes_images_and_one_map_per_scale(resolution: int, channels:
         assert value.shape == (5, network.feature_channels[name], scale, scale)
 
 
+def test_a_style_per_layer_reaches_its_own_layer_and_those_above() -> None:
+    network = toys.generator()
+    assert network.layers == 5
+    w, noise = torch.randn(3, 12), torch.randn(3, network.noise_length)
+    images, features = network.synthesise(w, noise)
+    layers = w[:, None].repeat(1, network.layers, 1)
+    assert torch.equal(network.synthesise(layers, noise)[0], images)
+    for layer in range(network.layers):
+        changed = layers.clone()
+        changed[:, layer] += 1
+        _, found = network.synthesise(changed, noise)
+        # Layers 1 and 2 make the second scale, 3 and 4 the third.
+        same = [torch.equal(found[name], features[name]) for name in features]
+        assert same == [2 * scale < layer for scale in range(3)]
+
+
 def test_gradient_reaches_every_parameter() -> None:
     torch.manual_seed(0)
     generator = Generator(toys.SHAPE)
