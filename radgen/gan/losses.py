@@ -5,7 +5,7 @@ Logits are those of the discriminator, above 0 for real. All losses are means ov
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -42,6 +42,30 @@ def relativistic_discriminator(real_logits: Tensor, fake_logits: Tensor) -> Tens
 def relativistic_generator(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     """Paired loss of the generator: mean of softplus(-(D(G(z)) - D(x))), image by image."""
     return F.softplus(real_logits - fake_logits).mean()
+
+
+def hinge_discriminator(real_logits: Sequence[Tensor], fake_logits: Sequence[Tensor]) -> Tensor:
+    """Hinge loss of a discriminator of several heads: mean of relu(1 - D(x)) + relu(1 + D(G(z))).
+
+    It is the mean over heads of the mean over images and places. StyleGAN-XL sums over the images of a batch part and
+    over its feature networks; its adversarial terms are images times networks larger than these, so a weight beside
+    them (as that of classifier guidance) means that much less there.
+
+    Source: Lim and Ye 2017, "Geometric GAN", equation 19; Sauer et al. 2021, "Projected GANs converge faster",
+    equation 4.
+
+    Parameters
+    ----------
+    real_logits, fake_logits
+        [n, k] of each head.
+    """
+    sides = (F.relu(1 - logits).mean() for logits in real_logits), (F.relu(1 + logits).mean() for logits in fake_logits)
+    return torch.stack([real + fake for real, fake in zip(*sides, strict=True)]).mean()
+
+
+def hinge_generator(fake_logits: Sequence[Tensor]) -> Tensor:
+    """Loss of the generator that goes with it: minus the mean over heads of the mean logit."""
+    return -torch.stack([logits.mean() for logits in fake_logits]).mean()
 
 
 def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
