@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from machine import describe
 from torch import Tensor, nn
 
+from radgen.gan.generator import Generator
 from radgen.gan.layers import EqualConv, ModulatedConv
 from radgen.gan.run import generator_shape
 from radgen.gan.settings import GanSettings
@@ -48,7 +49,9 @@ def trainer(folder: Path, px: int, settings: GanSettings) -> AdversarialTrainer[
             writer.append({"image_id": str(number), "source": "real"}, picture)
     images = ImageSet(folder / "shard.index.parquet")
     batches = RowBatches(images, np.arange(PICTURES), np.arange(PICTURES) % 2, seed=0, balanced=True)
-    return gan_trainer(generator_shape(images, 2, settings), settings, batches, torch.device("cpu"))
+    torch.manual_seed(0)
+    generator = Generator(generator_shape(images, 2, settings))
+    return gan_trainer(generator, settings, batches, torch.device("cpu"))
 
 
 def convolutions(trained: AdversarialTrainer[GanSystem]) -> list[tuple[Tensor, Tensor, str]]:

@@ -173,7 +173,9 @@ def _add_option(parser: argparse.ArgumentParser, key: str, hint: Any, default: A
         return
     flag = "--" + key.replace("_", "-")
     keywords: dict[str, Any] = {"dest": key, "type": convert}
-    if many:
+    if hint is bool:
+        keywords = {"dest": key, "action": "store_true"}
+    elif many:
         keywords |= {"nargs": "*", "action": _Tuple, "default": () if required else default}
     elif optional:
         # A workflow passes an absent optional input as a bare flag.

@@ -1,6 +1,6 @@
 """The one table of result paths: where each output of each stage lies below `results/<study>/`.
 
-Names are `<stage>.<output>`; `{shard}`, `{source}`, `{task}` and `{arm}` are the wildcards, each constrained.
+Names are `<stage>.<output>`; `{shard}`, `{source}`, `{px}`, `{task}` and `{arm}` are the wildcards, each constrained.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ WILDCARDS: Mapping[str, str] = {
     "shard": r"\d{3}",
     "source": r"[a-z][a-z0-9_]*",
     "task": "classification|segmentation",
+    "px": r"\d+",
     "arm": r"[a-z][a-z0-9_]*",
 }
 
@@ -46,6 +47,11 @@ TABLE: Mapping[str, str] = {
     "judge.history": "judge/history.parquet",
     "judge.checks": "judge/checks.parquet",
     "judge.manifest": "judge/manifest.json",
+    "gan.stage_weights": "gan/{source}/stage-{px}/generator.safetensors",
+    "gan.stage_last": "gan/{source}/stage-{px}/last.safetensors",
+    "gan.stage_history": "gan/{source}/stage-{px}/history.parquet",
+    "gan.stage_grid": "gan/{source}/stage-{px}/samples.png",
+    "gan.stage_manifest": "gan/{source}/stage-{px}/manifest.json",
     "gan.weights": "gan/{source}/generator.safetensors",
     "gan.last": "gan/{source}/last.safetensors",
     "gan.history": "gan/{source}/history.parquet",

@@ -20,6 +20,7 @@ from radgen.cohort.merge_tables import read_merge_table
 from radgen.cohort.settings import PatientKeySettings
 from radgen.config import DEMO_ARCHIVE, StudyConfig
 from radgen.errors import ConfigError
+from radgen.gan.settings import at_stage, growth_px
 from radgen.paths import StudyPaths
 from radgen.report.settings import StudyFacts
 from radgen.settings import as_plain
@@ -101,6 +102,11 @@ class Study:
         return list(self.config.sources)
 
     @property
+    def growth_px(self) -> list[str]:
+        """Resolutions of the stages before the last one, as they stand in file names; none unless generators grow."""
+        return [str(px) for px in growth_px(self.config.gan, self.config.slices.size_px)]
+
+    @property
     def tasks(self) -> list[str]:
         """Downstream tasks this study can do: no masks, no segmentation; one class, no classification."""
         possible = {"segmentation": self.has_masks, "classification": len(self.config.classes.names) > 1}
@@ -160,7 +166,13 @@ class Study:
     # ------------------------------------------------------------ what a stage is given
 
     def settings(
-        self, stage: str, *, source: str | None = None, task: str | None = None, arm: str | None = None
+        self,
+        stage: str,
+        *,
+        source: str | None = None,
+        task: str | None = None,
+        arm: str | None = None,
+        px: str | None = None,
     ) -> dict[str, Any]:
         """Return the sections of one stage as plain data, under the names of its `run` parameters."""
         special: dict[str, Any] = {
@@ -173,6 +185,8 @@ class Study:
         for name in STAGE_SECTIONS[stage]:
             if name == "source_settings":
                 values[name] = self.config.sources[str(source)]
+            elif name == "gan":
+                values[name] = at_stage(self.config.gan, int(px or self.config.slices.size_px))
             elif name == "arm_settings":
                 values[name] = self._resolved(self.arms(str(task))[str(arm)])
             else:

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import shlex
+import sys
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -193,6 +194,26 @@ class Plan:
 
         return inputs
 
+    def stage_before(self, output: str) -> Callable[[Any], list[str]]:
+        """Return a function of wildcards that names a file of the stage that a growing generator goes on from, if any.
+
+        Without `px` the last stage is meant, whose files are the generator's own.
+        """
+
+        def file(wildcards: Any) -> list[str]:  # noqa: ANN401 - Snakemake's own type
+            own_px = int(wildcards.get("px") or sys.maxsize)
+            earlier = [px for px in self.study.growth_px if int(px) < own_px]
+            return [self.path(f"gan.stage_{output}", source=wildcards.source, px=px) for px in earlier[-1:]]
+
+        return file
+
+    def start_files(self, _wildcards: Any) -> list[str]:  # noqa: ANN401 - Snakemake's own type
+        """Return the files that generator training starts from, and the manifest beside them, where there are any."""
+        gan = self.study.config.gan
+        given = [path for path in (gan.init_from, gan.projected.weights) if path]
+        beside = Path(gan.init_from or "").parent / "manifest.json"
+        return given + ([str(beside)] if gan.init_from and beside.is_file() else [])
+
     def arm_files(self, output: str, *, curve: bool = False) -> list[str]:
         """Return one file of every (task, arm) job, or of the real-only curve alone."""
         names = self.study.curve_arms if curve else self.study.arms
@@ -206,7 +227,7 @@ class Plan:
         """Return a function of wildcards that gives a stage's settings as JSON."""
 
         def text(wildcards: Any) -> str:  # noqa: ANN401
-            names = {name: wildcards.get(name) for name in ("source", "task", "arm")}
+            names = {name: wildcards.get(name) for name in ("source", "task", "arm", "px")}
             return json.dumps(self.study.settings(stage, **names), sort_keys=True)
 
         return text

@@ -12,6 +12,8 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
+from radgen.gan.aliasfree.generator import AliasFreeGenerator
+from radgen.gan.aliasfree.schedule import AliasFreeShape
 from radgen.gan.generator import Generator, GeneratorShape
 
 
@@ -115,6 +117,7 @@ class Kind:
 
 KINDS: Mapping[str, Kind] = {
     "residual": Kind("residual generator", GeneratorShape, Generator),
+    "alias-free": Kind("alias-free generator", AliasFreeShape, AliasFreeGenerator),
 }
 
 

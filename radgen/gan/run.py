@@ -6,24 +6,31 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
+from radgen.errors import ConfigError
+from radgen.gan.aliasfree.presets import chain_shape
+from radgen.gan.begin import Start, begin, freeze, shape_of_file
 from radgen.gan.candidates import SCORE, Candidates
 from radgen.gan.checkpoint import GeneratorCard
 from radgen.gan.generator import GeneratorShape
 from radgen.gan.grid import sample_grid, write_png
+from radgen.gan.kinds import Shape, kind_of
 from radgen.gan.residual_game import Guide
 from radgen.gan.sampling import Sampler, load_sampler
 from radgen.gan.settings import GanSettings
-from radgen.gan.train import gan_trainer
+from radgen.gan.train import GanSystem, gan_trainer
 from radgen.imageset.core import ImageSet, write_table
 from radgen.imageset.torch import RowBatches
 from radgen.provenance import atomic_path
+from radgen.seeds import derive_seed
 from radgen.settings import as_plain
+from radgen.training.adversarial import AdversarialTrainer
 from radgen.training.board import Board
 from radgen.training.loop import History, Plan, Result, train
 from radgen.training.ranks import Ranks
@@ -55,6 +62,9 @@ class Lesson:
         Names by class id.
     source
         The study's name for the generator.
+    resolution
+        Height and width in pixels of what is learnt: that of the images, or a part of it for a stage of a growing
+        generator; 0 for theirs.
     """
 
     images: ImageSet
@@ -62,6 +72,7 @@ class Lesson:
     class_ids: NDArray[np.int64]
     class_names: tuple[str, ...]
     source: str
+    resolution: int = 0
 
 
 @dataclass(frozen=True)
@@ -73,17 +84,50 @@ class Outcome:
     result: Result
 
 
-def generator_shape(images: ImageSet, classes: int, settings: GanSettings) -> GeneratorShape:
+def generator_shape(
+    images: ImageSet, classes: int, settings: GanSettings, *, resolution: int = 0, embedding_dim: int = 64
+) -> Shape:
     """Return the generator that fits an image set.
+
+    Parameters
+    ----------
+    images
+        The real image set.
+    classes
+        Number of classes.
+    settings
+        Of the training.
+    resolution
+        Height and width of a stage's images in pixels; 0 for the image set's.
+    embedding_dim
+        Length of a class embedding of the alias-free generator.
 
     Raises
     ------
     ConfigError
-        The images' size is not a power of two.
+        The images are not square, or their size is not a power of two.
     """
-    channels, height, _ = images.image_shape
+    channels, height, width = images.image_shape
+    if height != width:
+        msg = f"images of {height} x {width} pixels: generators make square ones; set slices.size_px to one number"
+        raise ConfigError(msg)
+    if settings.init_from is not None:
+        return shape_of_file(
+            Path(settings.init_from), classes=classes, resolution=resolution or height, image_channels=channels
+        )
+    if settings.generator == "alias-free":
+        return chain_shape(
+            settings.alias_free.preset,
+            resolution or height,
+            image_channels=channels,
+            classes=classes,
+            filters=settings.alias_free.filters,
+            embedding_dim=embedding_dim if classes > 1 else 0,
+            z_dim=settings.z_dim,
+            w_dim=settings.w_dim,
+        )
     return GeneratorShape(
-        resolution=height,
+        resolution=resolution or height,
         image_channels=channels,
         classes=classes,
         z_dim=settings.z_dim,
@@ -94,72 +138,127 @@ def generator_shape(images: ImageSet, classes: int, settings: GanSettings) -> Ge
     )
 
 
-def train_generator(
-    folder: Path,
-    lesson: Lesson,
-    settings: GanSettings,
-    device: torch.device,
-    *,
-    evaluate: Evaluate | None,
-    guide: Guide | None = None,
-    ranks: Ranks | None = None,
-    say: Callable[[str], None],
-) -> Outcome:
-    """Train until the budget, from the newest saved state, and choose the weights to publish.
+@dataclass(frozen=True)
+class Means:
+    """With what a run is carried out.
 
-    Parameters
+    Attributes
     ----------
-    folder
-        Work folder, held by this process alone.
-    lesson
-        Real images and classes.
-    settings
-        Of the training.
     device
         Where it runs.
     evaluate
         Scores at ticks; `domain_fid` chooses the best weights. None publishes the last.
     guide
         See `gan_trainer`.
+    start
+        Whose weights training starts from, and what the encoder says of the classes.
     ranks
         The processes that train together; the first one alone publishes.
     say
         Prints one line.
+    """
+
+    device: torch.device
+    evaluate: Evaluate | None
+    guide: Guide | None
+    start: Start
+    ranks: Ranks
+    say: Callable[[str], None]
+
+
+def build_trainer(lesson: Lesson, settings: GanSettings, means: Means) -> AdversarialTrainer[GanSystem]:
+    """Build the networks with the weights they start from, and the trainer that moves them.
+
+    Raises
+    ------
+    CheckpointError, ConfigError
+        Weights to start from do not fit; the file or network of a projected discriminator is missing.
+    """
+    batches = RowBatches(
+        lesson.images, lesson.rows, lesson.class_ids, seed=settings.seed, balanced=settings.balance_classes
+    )
+    shape = generator_shape(
+        lesson.images,
+        len(lesson.class_names),
+        settings,
+        resolution=lesson.resolution,
+        embedding_dim=means.start.encoder.dimension,
+    )
+    torch.manual_seed(derive_seed("gan", settings.seed, "weights"))
+    generator: Any = kind_of(shape).build(shape)
+    sentence = begin(generator, means.start)
+    if sentence:
+        means.say(f"gan {lesson.source}: {sentence}")
+    freeze(generator, settings.freeze)
+    return gan_trainer(
+        generator,
+        settings,
+        batches,
+        means.device,
+        guide=means.guide,
+        encoder=means.start.encoder,
+        class_means=means.start.class_means,
+        ranks=means.ranks,
+    )
+
+
+def train_generator(folder: Path, lesson: Lesson, settings: GanSettings, means: Means) -> Outcome | None:
+    """Train until the budget, from the newest saved state, and choose the weights to publish.
+
+    Parameters
+    ----------
+    folder
+        Work folder, held by the first process alone.
+    lesson
+        Real images and classes.
+    settings
+        Of the training.
+    means
+        Device, scores, starting point and processes.
+
+    Returns
+    -------
+    Outcome or None
+        None in all processes but the first.
 
     Raises
     ------
     TrainingError, Interrupted, StorageError
         A loss is not finite, a signal came, the disk refused.
     """
-    batches = RowBatches(
-        lesson.images, lesson.rows, lesson.class_ids, seed=settings.seed, balanced=settings.balance_classes
-    )
-    shape = generator_shape(lesson.images, len(lesson.class_names), settings)
-    trainer = gan_trainer(shape, settings, batches, device, guide=guide, ranks=ranks)
+    trainer = build_trainer(lesson, settings, means)
     average = trainer.system.average
-    card = GeneratorCard(shape, lesson.class_names, lesson.source, 0, as_plain(settings))
+    card = GeneratorCard(average.shape, lesson.class_names, lesson.source, 0, card_settings(settings))
     candidates = Candidates(folder, card)
-    board = Board(folder / "tensorboard")
+    board = Board(folder / "tensorboard") if means.ranks.is_first else None
 
     def on_tick(seen_images: int, history: History) -> Mapping[str, float]:
         candidates.keep(seen_images, average)
         sampler = Sampler(average, lesson.class_names, source=lesson.source, seed=settings.seed, truncation=1.0)
         write_png(folder / "samples.png", sample_grid(sampler))
-        scores = evaluate(sampler) if evaluate is not None else {}
-        board.add(seen_images, {**history.latest(), **scores})
+        scores = means.evaluate(sampler) if means.evaluate is not None else {}
+        if board is not None:
+            board.add(seen_images, {**history.latest(), **scores})
         return scores
 
     plan = Plan(settings.images, settings.tick_images, settings.save_every_images)
     result = train(
         trainer,
         plan,
-        StateStore(folder, say),
+        StateStore(folder, means.say),
         label=f"gan {lesson.source}",
         on_tick=on_tick,
         on_save=candidates.drop_beaten,
-        ranks=ranks,
+        ranks=means.ranks,
     )
-    return _publish(folder, candidates, settings, result)
+    return _publish(folder, candidates, settings, result) if means.ranks.is_first else None
+
+
+def card_settings(settings: GanSettings) -> dict[str, Any]:
+    """Return the settings as plain data without places of files: weights are named by digest in the manifest."""
+    plain = as_plain(settings)
+    del plain["projected"]["weights"], plain["init_from"]
+    return dict(plain)
 
 
 def _publish(folder: Path, candidates: Candidates, settings: GanSettings, result: Result) -> Outcome:

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+from radgen.gan.projected.settings import ProjectedSettings
 from radgen.settings import section, setting
 
+GENERATORS = ("residual", "alias-free")
+DISCRIMINATORS = ("residual", "projected")
+FILTERS = ("separable", "radial")
+PRESETS = ("tiny", "7/4", "10/7")
+STEM_PX = 16
 LOSSES = ("relativistic", "nonsaturating")
 PRECISIONS = ("auto", "bf16", "fp32")
 PUBLISH = ("best", "last")
@@ -81,8 +89,43 @@ class RebuildSettings:
 
 
 @section
+class AliasFreeSettings:
+    """StyleGAN-XL's generator: grown from a stem of 16 pixels, twice as large at each stage."""
+
+    preset: str = setting(
+        "7/4",
+        "Layers of the stem and of each stage grown on it: 7/4 (small or well curated data), 10/7 (published), tiny.",
+    )
+    filters: str = setting("separable", "separable (3 x 3 convolutions) or radial (1 x 1, rotations too are kept).")
+
+    def __post_init__(self) -> None:
+        """Refuse unknown words."""
+        _one_of("preset", self.preset, PRESETS)
+        _one_of("filters", self.filters, FILTERS)
+
+
+@section
+class StageSettings:
+    """What one stage of a growing generator does otherwise than `gan` says."""
+
+    images: int | None = setting(None, "Budget of this stage.")
+    batch_size: int | None = setting(None, "Images per step.")
+    part_size: int | None = setting(None, "Images worked on at once.")
+
+    def __post_init__(self) -> None:
+        """Refuse impossible numbers."""
+        given = {name: getattr(self, name) for name in ("images", "batch_size", "part_size")}
+        _positive(**{name: value for name, value in given.items() if value is not None})
+
+
+@section
 class GanSettings:
     """The class-conditional generator, its discriminator, and how they are trained."""
+
+    generator: str = setting("residual", "residual (small, fast) or alias-free (StyleGAN-XL's, grown stage by stage).")
+    discriminator: str = setting(
+        "residual", "residual (learns everything itself) or projected (heads on a frozen feature network)."
+    )
 
     images: int = setting(
         45_000, "Budget: real images shown in training. Raising it later goes on from the saved state."
@@ -113,7 +156,11 @@ class GanSettings:
     noise: bool = setting(
         False, "Feed noise per pixel, so that w need not describe grain; it is fixed by the image's seed."
     )
-    loss: str = setting("nonsaturating", "nonsaturating (logistic, R1 on real images) or relativistic (R1 and R2).")
+    loss: str = setting(
+        "nonsaturating",
+        "Of the residual discriminator: nonsaturating (logistic, R1 on real images) or relativistic (R1 and R2). The "
+        "projected one plays for the hinge loss.",
+    )
     gamma: float = setting(1.0, "Weight of the gradient penalties.")
     guidance: float = setting(
         0.5,
@@ -132,6 +179,19 @@ class GanSettings:
     )
     balance_classes: bool = setting(True, "Show every class equally often, however rare it is.")
     augment: AugmentSettings = setting(AugmentSettings(), "Changes shown to the discriminator.")
+    alias_free: AliasFreeSettings = setting(AliasFreeSettings(), "Of the alias-free generator.")
+    projected: ProjectedSettings = setting(ProjectedSettings(), "Of the projected discriminator.")
+    stages: dict[int, StageSettings] = setting(
+        {}, "What stages of a growing generator do otherwise, by their pixels, such as {16: {images: 100000}}."
+    )
+    init_from: str | None = setting(
+        None,
+        "Weights to go on from: a generator.safetensors of this or another study, or an imported one. Classes of the "
+        "same name go on; a new class starts as the one whose images look most like it.",
+    )
+    freeze: tuple[str, ...] = setting(
+        (), "Beginnings of names of the generator's parameters that stay as they are, such as mapping or blocks.0."
+    )
     tick_images: int = setting(5_000, "Images between progress lines, sample grids and scores.")
     evaluate_images: int = setting(1_000, "Samples per score: the domain FID against real validation images.")
     save_every_images: int = setting(5_000, "Images between saved states.")
@@ -142,6 +202,8 @@ class GanSettings:
 
     def __post_init__(self) -> None:
         """Refuse values with which no training is possible."""
+        _one_of("generator", self.generator, GENERATORS)
+        _one_of("discriminator", self.discriminator, DISCRIMINATORS)
         _one_of("loss", self.loss, LOSSES)
         _one_of("precision", self.precision, PRECISIONS)
         _one_of("publish", self.publish, PUBLISH)
@@ -172,6 +234,24 @@ class GanSettings:
             if not channels or min(channels) < 1:
                 msg = f"{name} needs at least one number above 0, not {channels}"
                 raise ValueError(msg)
+
+
+def growth_px(settings: GanSettings, size_px: int) -> tuple[int, ...]:
+    """Return the resolutions of the stages before the last one: none, unless the generator grows from its stem.
+
+    >>> growth_px(GanSettings(generator="alias-free"), 64)
+    (16, 32)
+    """
+    if settings.generator != "alias-free" or settings.init_from is not None:
+        return ()
+    return tuple(STEM_PX << step for step in range(max(0, (size_px // STEM_PX).bit_length() - 1)))
+
+
+def at_stage(settings: GanSettings, px: int) -> GanSettings:
+    """Return the settings of one stage, from which what other stages do is left out."""
+    chosen = dataclasses.asdict(settings.stages[px]) if px in settings.stages else {}
+    given = {name: value for name, value in chosen.items() if value is not None}
+    return dataclasses.replace(settings, stages={}, **given)
 
 
 @section

@@ -9,15 +9,20 @@ import copy
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+import numpy as np
 import torch
-import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from radgen.features.network import FeatureNetwork
 from radgen.gan.discriminator import Discriminator
-from radgen.gan.kinds import ImageGenerator, Shape, kind_of
+from radgen.gan.kinds import ImageGenerator
 from radgen.gan.part import Part
+from radgen.gan.projected.discriminator import build_projected
+from radgen.gan.projected.play import ProjectedGame
 from radgen.gan.residual_game import Guide, ResidualGame
 from radgen.gan.sampling import from_grey
+from radgen.gan.scale import coarsened
 from radgen.gan.settings import GanSettings
 from radgen.imageset.torch import RowBatches
 from radgen.seeds import derive_seed
@@ -98,10 +103,7 @@ class GanSystem:
 
     def _real(self, first_image: int, count: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
         grey, class_ids = self._batches.batch(first_image, count)
-        real = from_grey(grey.numpy(), self._device)
-        coarser = real.shape[-1] // self.generator.shape.resolution
-        if coarser > 1:  # a stage of a growing generator: means of pixels, as a coarser detector would see
-            real = F.avg_pool2d(real, coarser)
+        real = coarsened(from_grey(grey.numpy(), self._device), self.generator.shape.resolution)
         if self.settings.mirror:
             flipped = (torch.rand(len(real), 1, 1, 1, generator=random) < 0.5).to(self._device)
             real = torch.where(flipped, real.flip(3), real)
@@ -125,20 +127,22 @@ class GanSystem:
 
 
 def gan_trainer(
-    shape: Shape,
+    generator: nn.Module,
     settings: GanSettings,
     batches: RowBatches,
     device: torch.device,
     *,
     guide: Guide | None = None,
+    encoder: FeatureNetwork | None = None,
+    class_means: NDArray[np.float64] | None = None,
     ranks: Ranks | None = None,
 ) -> AdversarialTrainer[GanSystem]:
-    """Build networks from the settings' seed, and the trainer that moves them.
+    """Build the opponent of a generator from the settings' seed, and the trainer that moves both.
 
     Parameters
     ----------
-    shape
-        Of the generator; the discriminator takes resolution, image channels, classes and latent from it.
+    generator
+        With the weights it starts from.
     settings
         Of the training.
     batches
@@ -148,16 +152,22 @@ def gan_trainer(
     guide
         Class logits [n, classes] of images [n, C, H, W] in [-1, 1]: a frozen classifier that generated images must
         convince of their class (StyleGAN-XL's classifier guidance, by the domain's own encoder); None for none.
+    encoder, class_means
+        The domain encoder and the mean features of each class, float64 [classes, D]: for the projected discriminator.
     ranks
         The processes that share each batch; None for this one alone.
     """
-    torch.manual_seed(derive_seed("gan", settings.seed, "weights"))
-    generator = kind_of(shape).build(shape)
-    discriminator = Discriminator(shape, settings.discriminator_channels)
-    game = ResidualGame(discriminator, settings, guide if settings.guidance > 0 else None)
-    system = GanSystem(generator, game, settings, batches, device)
+    torch.manual_seed(derive_seed("gan", settings.seed, "discriminator"))
+    shape: Any = generator.shape
+    guide = guide if settings.guidance > 0 else None
+    game: Game
+    if settings.discriminator == "projected":
+        opponent = build_projected(shape, settings.projected, encoder=encoder, class_means=class_means)
+        game = ProjectedGame(opponent, settings, guide)
+    else:
+        game = ResidualGame(Discriminator(shape, settings.discriminator_channels), settings, guide)
     return AdversarialTrainer(
-        system,
+        GanSystem(generator, game, settings, batches, device),
         batch_size=settings.batch_size,
         part_size=settings.part_size or settings.batch_size,
         ranks=ranks,

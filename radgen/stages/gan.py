@@ -14,14 +14,10 @@ from radgen.provenance import SawPatients, input_digest, saw_patients_of, what_p
 from radgen.settings import as_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import numpy as np
-    import torch
     from numpy.typing import NDArray
 
     from radgen.features.rows import TrainingRows
-    from radgen.gan.residual_game import Guide
     from radgen.gan.run import Evaluate, Lesson
     from radgen.imageset.core import ImageSet
 
@@ -30,7 +26,8 @@ VERSION = 2
 LEAST_REFERENCE_IMAGES = 50
 LEAST_CLASS_IMAGES = 2
 # The budget is not in the key, so that a larger one goes on; how often states are saved changes no byte.
-NOT_IN_KEY = ("images", "save_every_images")
+NOT_IN_KEY = ("images", "save_every_images", "stages", "init_from")
+UNKNOWN = "weights that training started from, without a manifest beside them"
 
 
 def run(
@@ -50,9 +47,12 @@ def run(
     low: LowSettings,
     classes: ClassSettings,
     work: Path,
+    previous: Path | None = None,
+    resolution: int = 0,
     device: str = "auto",
+    dry_run: bool = False,
 ) -> None:
-    """Train the generator of one source, or go on where an earlier call stopped.
+    """Train the generator of one source, or one stage of it; or go on where an earlier call stopped.
 
     Parameters
     ----------
@@ -74,62 +74,97 @@ def run(
         Settings.
     work
         The study's work folder; resumable state lives in work/gan/<key>.
+    previous
+        Weights of the stage before, of a generator that grows; its manifest lies beside it.
+    resolution
+        Height and width in pixels of this stage; 0 for that of the images.
     device
         auto, cpu or cuda.
+    dry_run
+        Print parameters, operations, memory and the time to the budget, measured by a short probe; write nothing.
 
     Raises
     ------
-    CohortError, ConfigError, LeaseError, TrainingError, StorageError, Interrupted
-        No images, an impossible size, another live writer, a loss that is not finite, a full disk, a signal.
+    CohortError, ConfigError, CheckpointError, LeaseError, TrainingError, StorageError, Interrupted
+        No images, an impossible size, weights that do not fit, another live writer, gradients that are not finite, a
+        full disk, a signal.
     """
-    from radgen.features.rows import ancestry, pixel_digests
+    from radgen.features.rows import TrainingRows, ancestry, pixel_digests
+    from radgen.gan.task import Task
     from radgen.imageset.core import ImageSet
-    from radgen.training.devices import choose_device, choose_precision
+    from radgen.training.devices import choose_device, choose_precision, set_threads
+    from radgen.training.ranks import join, leave
 
+    chosen, why = choose_device(device)
+    ranks = join(chosen)
     # Other arithmetic gives other weights, so the key holds what was chosen and not the word auto.
-    gan = replace(gan, precision=choose_precision(gan.precision, choose_device(device)[0]))
+    gan = replace(gan, precision=choose_precision(gan.precision, chosen))
+    set_threads(gan.threads)
     images = ImageSet(slices)
     shown, reference = _rows(images, source_settings, low, classes)
-    few = source_settings.train_on == "low" or shown.few_labels
-    settings = {
+    lesson = _lesson(images, shown, classes, source, resolution)
+    files = {"encoder": encoder, "previous": previous, "init_from": _init_from(gan)}
+    inputs = pixel_digests(slices, "slices") | _digests(gan, files)
+    settings = _in_key(gan) | {
         "source": source,
-        "gan": {name: value for name, value in as_plain(gan).items() if name not in NOT_IN_KEY},
+        "resolution": resolution,
         "train_on": source_settings.train_on,
         "few_labels": shown.few_labels,
-        "low": as_plain(low) if few else None,  # the other sources do not depend on it
+        # The other sources do not depend on it.
+        "low": as_plain(low) if source_settings.train_on == "low" or shown.few_labels else None,
         "classes": [classes.by, *classes.names],
     }
-    inputs = pixel_digests(slices, "slices") | {"encoder": input_digest(encoder)}
     what = what_part(stage="gan", version=VERSION, settings=settings, inputs=inputs, seed=gan.seed)
     outputs = {"weights": weights, "last": last, "history": history, "grid": grid}
-    tag = f"images-{gan.images:010d}"
-    with KeyedJob(work, "gan", what) as job:
-        done = job.finished(tag)
-        reused = done is not None
-        if done is None:
-            lesson = _lesson(images, shown, classes, source)
-            files, notes = _train(
-                job, lesson, gan, device, encoder=encoder, scorer=lambda: _scorer(lesson, reference, encoder, gan)
-            )
-            done = job.finish(files, notes, tag=tag)
-        else:
-            _say(f"gan {source}: {gan.images} images were trained before, published again")
-            if done.code != job.code:
-                _say(f"gan {source}: other code made it ({done.code}; today's is {job.code}), see docs/determinism.md")
-        job.publish(done, outputs)
-    # The encoder guides and chooses, so what it saw reached the generator; choosing by validation images sees them.
-    saw = ancestry(images, shown, classes) | SawPatients(unknown=saw_patients_of(slices_manifest).unknown)
-    saw |= ancestry(images, _pixels_only(reference), classes) | saw_patients_of(encoder_manifest)
-    write_manifest(
-        manifest,
-        what=what | {"budget_images": gan.images},
-        outputs=outputs,
-        saw_patients=saw,
-        device=str(done.notes["device"]),
-        notes=done.notes,
-        reused=reused,
-        code=done.code,
+    task = Task(
+        lesson=lesson,
+        settings=gan,
+        encoder=encoder,
+        previous=previous,
+        scorer=lambda: _scorer(lesson, reference, encoder, gan.evaluate_images),
+        ranks=ranks,
+        device_reason=why,
     )
+    if dry_run:
+        task.probe()
+    elif not ranks.is_first:
+        task.follow(KeyedJob(work, "gan", what).folder)
+    else:
+        with KeyedJob(work, "gan", what) as job:
+            done, reused = task.lead(job)
+            job.publish(done, outputs)
+        # The encoder guides and chooses, so what it saw reached the generator; choosing sees validation images.
+        saw = ancestry(images, shown, classes) | ancestry(images, TrainingRows(reference, reference[:0]), classes)
+        saw |= SawPatients(unknown=saw_patients_of(slices_manifest).unknown) | saw_patients_of(encoder_manifest)
+        write_manifest(
+            manifest,
+            what=what | {"budget_images": gan.images},
+            outputs=outputs,
+            saw_patients=saw | _ancestry_of_start(previous, gan),
+            device=str(done.notes["device"]),
+            notes=done.notes,
+            reused=reused,
+            code=done.code,
+        )
+    leave()
+
+
+def _in_key(gan: GanSettings) -> dict[str, Any]:
+    """Return the settings that decide the bytes: not the budget, nor sections of parts that do not play."""
+    plain = {name: value for name, value in as_plain(gan).items() if name not in NOT_IN_KEY}
+    if gan.generator != "alias-free":
+        del plain["alias_free"]
+    if gan.discriminator == "projected":
+        del plain["projected"]["weights"]  # a place: its digest is among the inputs
+    else:
+        del plain["projected"]
+    return {"gan": plain}
+
+
+def _digests(gan: GanSettings, files: dict[str, Path | None]) -> dict[str, str]:
+    if gan.discriminator == "projected" and gan.projected.weights:
+        files = files | {"projected": Path(gan.projected.weights)}
+    return {name: input_digest(path) for name, path in files.items() if path is not None}
 
 
 def _rows(
@@ -165,13 +200,7 @@ def _of_low_patients(images: ImageSet, rows: NDArray[np.int64], low: LowSettings
     return np.asarray(rows[keep])
 
 
-def _pixels_only(rows: NDArray[np.int64]) -> TrainingRows:
-    from radgen.features.rows import TrainingRows
-
-    return TrainingRows(rows, rows[:0])
-
-
-def _lesson(images: ImageSet, shown: TrainingRows, classes: ClassSettings, source: str) -> Lesson:
+def _lesson(images: ImageSet, shown: TrainingRows, classes: ClassSettings, source: str, resolution: int) -> Lesson:
     import numpy as np
 
     from radgen.features.rows import class_ids
@@ -185,80 +214,36 @@ def _lesson(images: ImageSet, shown: TrainingRows, classes: ClassSettings, sourc
                 f"{LEAST_CLASS_IMAGES} are needed; add images, merge classes, or take the class out"
             )
             raise CohortError(msg)
-    return Lesson(images, shown.pixels, ids, classes.names, source)
+    return Lesson(images, shown.pixels, ids, classes.names, source, resolution)
 
 
-def _guide(encoder: Path, device: torch.device) -> Guide | None:
-    """Return the encoder's class logits as a differentiable function of images, where it saw labels of two classes."""
-    from radgen.features.network import load_features
-
-    network = load_features(encoder, device.type)
-    if not network.shape.has_classes or len(network.class_names) < 2:
-        return None
-    module = network.module
-    return lambda images: module.logits(module(images))
+def _init_from(gan: GanSettings) -> Path | None:
+    return Path(gan.init_from) if gan.init_from else None
 
 
-def _train(
-    job: KeyedJob,
-    lesson: Lesson,
-    gan: GanSettings,
-    device: str,
-    *,
-    encoder: Path,
-    scorer: Callable[[], Evaluate | None],
-) -> tuple[dict[str, Path], dict[str, Any]]:
-    from radgen.gan.run import best_score, train_generator
-    from radgen.training.devices import choose_device, set_threads
-
-    chosen, why = choose_device(device)
-    set_threads(gan.threads)
-    _say(
-        f"gan {lesson.source}: {len(lesson.rows)} real images, {len(lesson.class_names)} classes; "
-        f"device {chosen} ({why}), {gan.threads} thread(s), {gan.precision}"
-    )
-    outcome = train_generator(
-        job.folder, lesson, gan, chosen, evaluate=scorer(), guide=_guide(encoder, chosen), say=_say
-    )
-    score = best_score(outcome)
-    _say(f"gan {lesson.source}: published the weights of {outcome.published_images} images, domain FID {score}")
-    notes = {
-        "device": chosen.type,
-        "device_reason": why,
-        "threads": gan.threads,
-        "precision": gan.precision,
-        "published_images": outcome.published_images,
-        "domain_fid": score,
-        "seen_images": outcome.result.seen_images,
-        "resumed_images": outcome.result.resumed_images,
-        "images_per_second": round(outcome.result.images_per_second, 1),
-    }
-    return outcome.files, notes
+def _ancestry_of_start(previous: Path | None, gan: GanSettings) -> SawPatients:
+    """Return who reached the weights that training started from, by the manifest beside them."""
+    saw = SawPatients()
+    for weights in (previous, _init_from(gan)):
+        if weights is not None:
+            beside = weights.parent / "manifest.json"
+            saw |= saw_patients_of(beside) if beside.is_file() else SawPatients(unknown=frozenset({UNKNOWN}))
+    return saw
 
 
-def _scorer(lesson: Lesson, reference: NDArray[np.int64], encoder: Path, gan: GanSettings) -> Evaluate | None:
-    """Return the Frechet distance of samples, by the encoder, to the reference; classes in the shares of training."""
+def _scorer(lesson: Lesson, reference: NDArray[np.int64], encoder: Path, evaluate_images: int) -> Evaluate | None:
+    """Return the score of samples against the reference; classes in the shares of training."""
     if len(reference) == 0:
         _say(f"gan {lesson.source}: too few real images to compare with, the last weights are published")
         return None
     import numpy as np
 
     from radgen.features.network import load_features
-    from radgen.gan.sampling import Sampler
-    from radgen.metrics.frechet import frechet_distance, moments
+    from radgen.metrics.ticks import tick_scorer
 
-    network = load_features(encoder)
-    real = moments(network.features(lesson.images.images(reference)))
     shares = np.bincount(lesson.class_ids, minlength=len(lesson.class_names)) / len(lesson.class_ids)
-
-    def evaluate(sampler: Sampler) -> dict[str, float]:
-        parts = [
-            sampler.images(class_id, range(round(share * gan.evaluate_images))) for class_id, share in enumerate(shares)
-        ]
-        features = network.features(np.concatenate(parts))
-        return {"domain_fid": frechet_distance(*real, *moments(features))}
-
-    return evaluate
+    network = load_features(encoder)
+    return tick_scorer(lesson.images, reference, shares, network, evaluate_images)
 
 
 def _say(line: str) -> None:

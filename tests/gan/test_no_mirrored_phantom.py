@@ -16,6 +16,7 @@ from radgen.gan.settings import GanSettings
 from radgen.imageset.core import ImageSet, ShardWriter, gather_index
 from radgen.imaging.window import Window
 from radgen.settings import build
+from tests.gan import toys
 
 SAMPLES = 1000
 TINY = {
@@ -66,7 +67,8 @@ def _mirrored_samples(folder: Path, *, mirror: bool) -> int:
     settings = build(GanSettings, TINY | {"mirror": mirror})
     work = folder / "work"
     work.mkdir()
-    outcome = train_generator(work, lesson, settings, torch.device("cpu"), evaluate=None, say=lambda _: None)
+    outcome = train_generator(work, lesson, settings, toys.means(toys.encoder_of(*slices.shape[-2:]), ("body",)))
+    assert outcome is not None
     sampler = load_sampler(outcome.files["weights"], seed=1, truncation=1.0, device="cpu")
     samples = sampler.images(0, range(SAMPLES))
     upright, turned = _distance_to_nearest(samples, slices), _distance_to_nearest(samples, slices[..., ::-1].copy())

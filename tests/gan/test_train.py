@@ -25,7 +25,7 @@ def _trainer(study: Path, **changes: object) -> AdversarialTrainer[GanSystem]:
     ids = images.column("class_id")[rows].astype(int)
     settings = build(GanSettings, toys.GAN | changes)
     batches = RowBatches(images, rows, ids, seed=settings.seed, balanced=settings.balance_classes)
-    return gan_trainer(toys.SHAPE, settings, batches, torch.device("cpu"))
+    return gan_trainer(toys.fresh(settings), settings, batches, torch.device("cpu"))
 
 
 @pytest.mark.parametrize("loss", ["nonsaturating", "relativistic"])
@@ -105,7 +105,7 @@ def test_a_guide_is_obeyed_and_moves_the_generator_alone(study: Path) -> None:
     changes = {"guidance": 5.0, "rebuild": {"alone_images": 0, "weight": 0.0}}
     settings = build(GanSettings, toys.GAN | changes)
     batches = RowBatches(images, rows, ids, seed=1, balanced=True)
-    trainer = gan_trainer(toys.SHAPE, settings, batches, torch.device("cpu"), guide=brightness)
+    trainer = gan_trainer(toys.fresh(settings), settings, batches, torch.device("cpu"), guide=brightness)
     losses = [trainer.step(seen)["guidance"] for seen in range(0, 480, 8)]
     assert sum(losses[-10:]) < 0.6 * sum(losses[:10])
 

@@ -9,10 +9,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from radgen.features.network import ConvEncoder, NetworkShape, save_network
+from radgen.features.network import ConvEncoder, FeatureNetwork, NetworkShape, save_network
+from radgen.gan.begin import Start
 from radgen.gan.generator import Generator, GeneratorShape
+from radgen.gan.run import Means
+from radgen.gan.settings import GanSettings
 from radgen.imageset.core import ImageSet, ShardWriter, gather_index
 from radgen.provenance import SawPatients, what_part, write_manifest
+from radgen.training.ranks import Ranks
 
 CLASS_NAMES = ("small", "large")
 SHAPE = GeneratorShape(16, 1, 2, 6, 12, 2, (8, 8, 6), noise=True)
@@ -31,22 +35,22 @@ GAN = {
 }
 
 
-def picture(class_id: int, random: np.random.Generator) -> NDArray[np.uint8]:
-    """One image [1, 16, 16]: dark, with a bright square in the left half."""
+def picture(class_id: int, random: np.random.Generator, zoom: int = 1) -> NDArray[np.uint8]:
+    """One image [1, 16 zoom, 16 zoom]: dark, with a bright square in the left half."""
     image = random.integers(0, 20, (1, 16, 16))
     side = 3 + 3 * class_id
     row, column = random.integers(2, 14 - side), random.integers(1, 3)
     image[:, row : row + side, column : column + side] = random.integers(180, 250)
-    return image.astype(np.uint8)
+    return image.astype(np.uint8).repeat(zoom, axis=1).repeat(zoom, axis=2)
 
 
-def write_images(folder: Path, *, train: int = 60, val: int = 60, shards: int = 2) -> Path:
+def write_images(folder: Path, *, train: int = 60, val: int = 60, shards: int = 2, side: int = 16) -> Path:
     """Write the image set, six images per patient, and its manifest; return its index."""
     random = np.random.default_rng(0)
     rows = [("train", number) for number in range(train)] + [("val", number) for number in range(val)]
     parts = []
     for shard in range(shards):
-        with ShardWriter(folder, f"shard-{shard:03d}", (1, 16, 16), with_masks=False) as writer:
+        with ShardWriter(folder, f"shard-{shard:03d}", (1, side, side), with_masks=False) as writer:
             for split, number in rows[shard::shards]:
                 class_id = number % 2
                 row = {
@@ -57,7 +61,7 @@ def write_images(folder: Path, *, train: int = 60, val: int = 60, shards: int = 
                     "class_name": CLASS_NAMES[class_id],
                     "class_id": class_id,
                 }
-                writer.append(row, picture(class_id, random))
+                writer.append(row, picture(class_id, random, side // 16))
         parts.append(folder / f"shard-{shard:03d}.index.parquet")
     index = folder / "index.parquet"
     gather_index(parts, index)
@@ -65,11 +69,11 @@ def write_images(folder: Path, *, train: int = 60, val: int = 60, shards: int = 
     return index
 
 
-def write_encoder(folder: Path) -> Path:
+def write_encoder(folder: Path, side: int = 16) -> Path:
     """Write an untrained encoder and its manifest; return its weights."""
     torch.manual_seed(0)
     weights = folder / "encoder.safetensors"
-    save_network(ConvEncoder(NetworkShape(1, 16, 16, 4, 4, CLASS_NAMES)), weights)
+    save_network(ConvEncoder(NetworkShape(1, side, side, 4, 4, CLASS_NAMES)), weights)
     _manifest(folder / "manifest.json", "encoder", {"weights": weights})
     return weights
 
@@ -90,10 +94,29 @@ def generator(seed: int = 0, shape: GeneratorShape = SHAPE) -> Generator:
     return made.eval().requires_grad_(requires_grad=False)
 
 
-def study(folder: Path) -> Path:
+def fresh(settings: GanSettings) -> Generator:
+    """Return a generator with first weights, as training begins with."""
+    torch.manual_seed(settings.seed)
+    return Generator(SHAPE)
+
+
+def means(encoder: FeatureNetwork, class_names: tuple[str, ...] = CLASS_NAMES) -> Means:
+    """Return with what a run is carried out: this process, no scores, no guide, fresh weights."""
+    start = Start(None, None, class_names, np.zeros((len(class_names), encoder.dimension)), encoder)
+    return Means(torch.device("cpu"), None, None, start, Ranks(), lambda _: None)
+
+
+def encoder_of(height: int, width: int, channels: int = 1) -> FeatureNetwork:
+    """Return an untrained encoder for images of this size."""
+    torch.manual_seed(0)
+    shape = NetworkShape(channels, height, width, 4, 4, CLASS_NAMES)
+    return FeatureNetwork(ConvEncoder(shape), "untrained", torch.device("cpu"))
+
+
+def study(folder: Path, side: int = 16) -> Path:
     """Write slices and encoder of a toy study and return its folder."""
-    write_images(folder / "slices")
-    write_encoder(folder / "encoder")
+    write_images(folder / "slices", side=side)
+    write_encoder(folder / "encoder", side)
     return folder
 
 

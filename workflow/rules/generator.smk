@@ -71,12 +71,58 @@ rule judge:
         " --device {resources.device} > {log:q} 2>&1"
 
 
+# A generator that grows has a job for each stage before the last one; others have none.
+rule gan_stage:
+    input:
+        slices=P("slices.index"),
+        slices_manifest=P("slices.manifest"),
+        encoder=P("encoder.weights"),
+        encoder_manifest=P("encoder.manifest"),
+        previous=PLAN.stage_before("weights"),
+        previous_manifest=PLAN.stage_before("manifest"),
+        start=PLAN.start_files,
+    output:
+        weights=P("gan.stage_weights"),
+        last=P("gan.stage_last"),
+        history=P("gan.stage_history"),
+        grid=P("gan.stage_grid"),
+        manifest=P("gan.stage_manifest"),
+    log:
+        P.log("gan_stage_{source}_{px}"),
+    benchmark:
+        P.benchmark("gan_stage_{source}_{px}")
+    priority: 90
+    retries: 3
+    conda:
+        f"../{ENVIRONMENT}"
+    threads: PLAN.threads("gan")
+    resources:
+        **PLAN.gpu,
+        mem_mb=6000,
+        runtime=1440,
+        device=PLAN.device,
+        work=PLAN.work,
+    params:
+        settings=PLAN.settings("gan"),
+        code=PLAN.code("gan"),
+    shell:
+        "exec radgen gan --slices {input.slices:q} --slices-manifest {input.slices_manifest:q}"
+        " --encoder {input.encoder:q} --encoder-manifest {input.encoder_manifest:q} --source {wildcards.source}"
+        " --previous {input.previous:q} --resolution {wildcards.px}"
+        " --weights {output.weights:q} --last {output.last:q} --history {output.history:q} --grid {output.grid:q}"
+        " --manifest {output.manifest:q} --settings {params.settings:q} --work {resources.work:q}"
+        " --device {resources.device} > {log:q} 2>&1"
+
+
 rule gan_train:
     input:
         slices=P("slices.index"),
         slices_manifest=P("slices.manifest"),
         encoder=P("encoder.weights"),
         encoder_manifest=P("encoder.manifest"),
+        previous=PLAN.stage_before("weights"),
+        previous_manifest=PLAN.stage_before("manifest"),
+        start=PLAN.start_files,
     output:
         weights=P("gan.weights"),
         last=P("gan.last"),
@@ -105,6 +151,7 @@ rule gan_train:
     shell:
         "exec radgen gan --slices {input.slices:q} --slices-manifest {input.slices_manifest:q}"
         " --encoder {input.encoder:q} --encoder-manifest {input.encoder_manifest:q} --source {wildcards.source}"
+        " --previous {input.previous:q}"
         " --weights {output.weights:q} --last {output.last:q} --history {output.history:q} --grid {output.grid:q}"
         " --manifest {output.manifest:q} --settings {params.settings:q} --work {resources.work:q}"
         " --device {resources.device} > {log:q} 2>&1"
