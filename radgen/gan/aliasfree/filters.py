@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 Filter = NDArray[np.float64]
 NEGLIGIBLE = 1e-9  # of the largest part of a radial filter: below what fp32 sums resolve
+BESSEL_POINTS = 256  # the rule converges faster than any power; exact in float64 for arguments below 100
 
 
 def kaiser_beta(taps: int, half_width: float, rate: float) -> float:
@@ -21,7 +21,7 @@ def kaiser_beta(taps: int, half_width: float, rate: float) -> float:
     The attenuation in dB follows from length and width, the parameter from the attenuation (Kaiser's formulas).
 
     >>> round(kaiser_beta(12, 6.0, 32.0), 4)
-    5.6533
+    6.4437
     """
     attenuation = 2.285 * (taps - 1) * math.pi * (2 * half_width / (rate / 2)) + 7.95
     if attenuation > 50:
@@ -53,12 +53,23 @@ def radial_lowpass(taps: int, cutoff: float, half_width: float, rate: float) -> 
     """
     place = _places(taps, rate)
     radius = np.hypot(place[:, None], place[None, :])
-    bessel = torch.special.bessel_j1(torch.from_numpy(2 * math.pi * cutoff * radius)).numpy()
     # J1(x) / x tends to 1 / 2.
-    jinc = np.divide(bessel, math.pi * radius, out=np.full_like(radius, cutoff), where=radius > 0)
+    jinc = np.divide(
+        bessel_j1(2 * math.pi * cutoff * radius), math.pi * radius, out=np.full_like(radius, cutoff), where=radius > 0
+    )
     window = np.kaiser(taps, kaiser_beta(taps, half_width, rate))
     values = jinc * np.outer(window, window)
     return np.asarray(values / values.sum())
+
+
+def bessel_j1(x: Filter) -> Filter:
+    """Return the Bessel function of the first kind and order one, from its integral by the trapezoidal rule.
+
+    >>> round(float(bessel_j1(np.array(1.0))), 12)
+    0.440050585745
+    """
+    angle = 2 * math.pi * np.arange(BESSEL_POINTS) / BESSEL_POINTS
+    return np.asarray(np.cos(angle - x[..., None] * np.sin(angle)).mean(axis=-1))
 
 
 def separable_parts(kernel: Filter) -> list[tuple[Filter, Filter]]:

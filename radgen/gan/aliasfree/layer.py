@@ -47,7 +47,7 @@ class ModulatedLayer(nn.Module):
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """Map [n, inputs, h, w] and styles [n, w_dim] to [n, outputs, h, w]."""
         with torch.autocast(x.device.type, enabled=False):
-            style = self.affine(w.float()) / math.sqrt(self.plan.inputs) * self.magnitude.rsqrt()
+            style = self.affine(w.to(self.weight.dtype)) / math.sqrt(self.plan.inputs) * self.magnitude.rsqrt()
         x = x * style[:, :, None, None].to(x.dtype)
         return F.conv2d(x, self.weight, self.bias).clamp(-CLAMP, CLAMP)
 
@@ -92,7 +92,7 @@ class FilteredLayer(ModulatedLayer):
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """Map rows `needed` [n, inputs, h, w] and styles [n, w_dim] to rows `wanted` [n, outputs, h, w]."""
         with torch.autocast(x.device.type, enabled=False):
-            style = self.affine(w.float())
+            style = self.affine(w.to(self.weight.dtype))
             style = style * torch.rsqrt(style.square().mean(dim=1, keepdim=True) + EPSILON)
             weight = self.weight * torch.rsqrt(self.weight.square().mean(dim=(1, 2, 3), keepdim=True) + EPSILON)
             restore = torch.rsqrt(style.square() @ weight.square().sum(dim=(2, 3)).t() + EPSILON)
