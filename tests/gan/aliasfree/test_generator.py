@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from radgen.errors import ConfigError
 from radgen.gan.aliasfree.generator import AliasFreeGenerator, continue_from
-from radgen.gan.aliasfree.schedule import AliasFreeShape, Stage, plan
+from radgen.gan.aliasfree.schedule import AliasFreeShape, Stage
 
 STEM = AliasFreeShape(1, 3, Stage(16, 5, 96, 16), z_dim=6, w_dim=8, embedding_dim=5)
 GROWN = dataclasses.replace(STEM, heads=(Stage(32, 4, 96, 16),))
