@@ -1,0 +1,1 @@
+"""Tools in the space of styles: truncation, centroids, mixing, interpolation and inversion."""
