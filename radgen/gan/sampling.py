@@ -18,6 +18,7 @@ from torch import Tensor
 from radgen.errors import CheckpointError, InputError
 from radgen.gan.checkpoint import load_generator
 from radgen.gan.kinds import ImageGenerator
+from radgen.gan.latent.centroids import STYLES_PER_CENTROID, Centroids, find_centroids, truncate
 from radgen.seeds import derive_seed
 
 BLOCK_SIZE = 16
@@ -93,16 +94,26 @@ class Sampler:
         Seed of the latents.
     truncation
         1 keeps styles as they are, 0 gives each class's average.
+    centroids
+        Truncate towards the nearest of these instead of the average.
     """
 
     def __init__(
-        self, generator: ImageGenerator, class_names: Sequence[str], *, source: str, seed: int, truncation: float
+        self,
+        generator: ImageGenerator,
+        class_names: Sequence[str],
+        *,
+        source: str,
+        seed: int,
+        truncation: float,
+        centroids: Centroids | None = None,
     ) -> None:
         self.generator = generator
         self.class_names = tuple(class_names)
         self.source = source
         self._seed = seed
         self._truncation = truncation
+        self._centroids = centroids
         self._device = generator.mapping.w_avg.device
 
     @property
@@ -123,7 +134,7 @@ class Sampler:
         z, noise = draws.to(self._device).split_with_sizes([shape.z_dim, self.generator.noise_length], dim=1)
         classes = torch.full((BLOCK_SIZE,), class_id, device=self._device)
         with torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False):
-            w = self.generator.mapping.truncate(self.generator.mapping(z, classes), classes, self._truncation)
+            w = self._truncate(self.generator.mapping(z, classes), classes)
             images, features = self.generator.synthesise(w, noise)
         return Block(
             images=to_grey(images),
@@ -131,6 +142,11 @@ class Sampler:
             seeds=np.array(seeds, dtype=np.int64),
             features={name: value.float() for name, value in features.items()} if with_features else {},
         )
+
+    def _truncate(self, w: Tensor, classes: Tensor) -> Tensor:
+        if self._centroids is None:
+            return self.generator.mapping.truncate(w, classes, self._truncation)
+        return truncate(w, self._centroids.nearest(w, classes), self._truncation)
 
     def images(self, class_id: int, indices: Sequence[int] | NDArray[np.integer]) -> NDArray[np.uint8]:
         """Make chosen images of a class: uint8 [n, C, H, W] in the order of the indices."""
@@ -143,8 +159,21 @@ class Sampler:
         return out
 
 
-def load_sampler(weights: Path, *, seed: int, truncation: float, device: torch.device | str) -> Sampler:
+def load_sampler(
+    weights: Path, *, seed: int, truncation: float, device: torch.device | str, centroids: int = 0
+) -> Sampler:
     """Open published weights for sampling.
+
+    Parameters
+    ----------
+    weights
+        Published generator.
+    seed, truncation
+        See `Sampler`.
+    device
+        Where images are made.
+    centroids
+        Truncate towards the nearest of so many centroids of each class, found again here; 0 for the class's average.
 
     Raises
     ------
@@ -155,7 +184,10 @@ def load_sampler(weights: Path, *, seed: int, truncation: float, device: torch.d
     if generator.shape.classes != len(card.class_names):
         msg = f"{weights}: {generator.shape.classes} classes but {len(card.class_names)} names; run the gan stage again"
         raise CheckpointError(msg)
-    return Sampler(generator, card.class_names, source=card.source, seed=seed, truncation=truncation)
+    found = None
+    if centroids and truncation != 1:
+        found = find_centroids(generator, centroids, seed=seed, styles=centroids * STYLES_PER_CENTROID)
+    return Sampler(generator, card.class_names, source=card.source, seed=seed, truncation=truncation, centroids=found)
 
 
 def to_grey(images: Tensor) -> NDArray[np.uint8]:

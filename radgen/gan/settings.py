@@ -274,6 +274,9 @@ class SampleSettings:
     counts: dict[str, int] | None = setting(None, "Images per class, such as {normal: 500}; null with `match`.")
     match: str | None = setting("train", "train: fill the low fraction up to the full training set, class by class.")
     truncation: float = setting(1.0, "1 = full variety; smaller draws w towards its class's average.")
+    centroids: int = setting(
+        0, "Truncate towards the nearest of so many centroids of the class's styles; 0 for the class's average."
+    )
     seed: int = setting(1, "Seed of the latents.")
     rows_per_shard: int = setting(1_024, "Images per shard.")
     threads: int = setting(1, "CPU threads; another number may change the lowest bits.")
@@ -291,5 +294,8 @@ class SampleSettings:
                 raise ValueError(msg)
         if not 0 <= self.truncation <= 1.5:
             msg = f"truncation must lie between 0 and 1.5, not {self.truncation}"
+            raise ValueError(msg)
+        if self.centroids < 0:
+            msg = f"centroids must be 0 or more, not {self.centroids}"
             raise ValueError(msg)
         _positive(rows_per_shard=self.rows_per_shard, threads=self.threads)

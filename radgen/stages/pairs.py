@@ -84,7 +84,9 @@ def run(
         rows_per_shard=sample.rows_per_shard,
     )
     _say(f"pairs {source}: {dict(plan.counts)}; device {chosen} ({why}), {sample.threads} thread(s)")
-    sampler = load_sampler(weights, seed=sample.seed, truncation=sample.truncation, device=chosen)
+    sampler = load_sampler(
+        weights, seed=sample.seed, truncation=sample.truncation, device=chosen, centroids=sample.centroids
+    )
     table, files = make_pairs(sampler, heads, plan, index, _say)
     write_table(uncertainty, table)
     notes = read_manifest(labels_manifest)["run"]["notes"]

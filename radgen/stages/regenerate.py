@@ -61,7 +61,9 @@ def run(
     chosen, why = choose_device(device)
     set_threads(sample.threads)
     _say(f"regenerate {image_id}: device {chosen} ({why}), {sample.threads} thread(s)")
-    sampler = load_sampler(weights, seed=sample.seed, truncation=sample.truncation, device=chosen)
+    sampler = load_sampler(
+        weights, seed=sample.seed, truncation=sample.truncation, device=chosen, centroids=sample.centroids
+    )
     _, class_name, number = parse_image_id(image_id, [source], sampler.class_names)
     made = sampler.images(sampler.class_names.index(class_name), [number])[0]
     difference = abs(made.astype(int) - images.images(found)[0].astype(int))

@@ -59,7 +59,9 @@ def run(
 
     chosen, why = choose_device(device)
     set_threads(sample.threads)
-    sampler = load_sampler(weights, seed=sample.seed, truncation=sample.truncation, device=chosen)
+    sampler = load_sampler(
+        weights, seed=sample.seed, truncation=sample.truncation, device=chosen, centroids=sample.centroids
+    )
     counts = class_counts(sample, ImageSet(slices), source_settings, low, classes)
     _say(f"sample {source}: {counts}; device {chosen} ({why}), {sample.threads} thread(s)")
     files = write_samples(index, sampler, counts, checkpoint=digest_file(weights), rows_per_shard=sample.rows_per_shard)

@@ -144,10 +144,14 @@ def test_a_class_without_images_is_refused(study: Path, capsys: pytest.CaptureFi
     assert "source main: class none has 0 images to learn from, at least 2 are needed" in capsys.readouterr().err
 
 
-def test_samples_are_made_and_made_again(study: Path, straight: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = study / "samples/main"
+@pytest.mark.parametrize("centroids", [0, 2])
+def test_samples_are_made_and_made_again(
+    study: Path, straight: Path, centroids: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = study / f"samples-{centroids}/main"
+    sample = {"match": None, "threads": 1, "truncation": 0.8, "centroids": centroids}
     sections = {
-        "sample": {"counts": {"small": 18, "large": 5}, "match": None, "threads": 1, "truncation": 0.8},
+        "sample": sample | {"counts": {"small": 18, "large": 5}},
         "classes": {"by": "folder", "names": toys.CLASS_NAMES},
     }
     options = {
