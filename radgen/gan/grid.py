@@ -32,14 +32,16 @@ def tile(images: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(rows.transpose(0, 2, 1, 3).reshape(-1, columns * width))
 
 
-def write_png(path: Path, grey: NDArray[np.uint8]) -> None:
-    """Write an 8-bit grey image [H, W] atomically.
+def write_png(path: Path, picture: NDArray[np.uint8]) -> None:
+    """Write an 8-bit picture atomically: grey [H, W] or red, green, blue [H, W, 3].
 
     Source: PNG specification, third edition, sections 5 and 7.
     """
-    height, width = grey.shape
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    lines = np.concatenate([np.zeros((height, 1), dtype=np.uint8), grey], axis=1)  # each line begins with "no filter"
+    height, width = picture.shape[:2]
+    colour_type = 0 if picture.ndim == 2 else 2
+    header = struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0)
+    flat = picture.reshape(height, -1)
+    lines = np.concatenate([np.zeros((height, 1), dtype=np.uint8), flat], axis=1)  # each line begins with "no filter"
     parts = [(b"IHDR", header), (b"IDAT", zlib.compress(lines.tobytes(), 6)), (b"IEND", b"")]
     data = b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, body) for kind, body in parts)
     with atomic_path(path) as temporary:
