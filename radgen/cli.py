@@ -52,7 +52,7 @@ STAGES = (
     "report",
 )
 POSITIONAL = frozenset({"image_id"})  # read as `radgen regenerate IMAGE_ID`; every other parameter is an option
-COMMANDS = ("init", "check", "workflow", "config", "clean", "failed_logs", "leaks", "restore")
+COMMANDS = ("init", "check", "workflow", "config", "clean", "failed_logs", "latent", "leaks", "restore")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
