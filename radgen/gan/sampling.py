@@ -145,7 +145,8 @@ class Sampler:
 
     def _truncate(self, w: Tensor, classes: Tensor) -> Tensor:
         if self._centroids is None:
-            return self.generator.mapping.truncate(w, classes, self._truncation)
+            drawn: Tensor = self.generator.mapping.truncate(w, classes, self._truncation)
+            return drawn
         return truncate(w, self._centroids.nearest(w, classes), self._truncation)
 
     def images(self, class_id: int, indices: Sequence[int] | NDArray[np.integer]) -> NDArray[np.uint8]:

@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from radgen.errors import CheckpointError, ConfigError
-from radgen.gan.generator import Generator
+from radgen.gan.kinds import ImageGenerator
 from radgen.gan.latent.kmeans import cluster
 from radgen.provenance import atomic_path
 from radgen.seeds import derive_seed
@@ -69,7 +69,7 @@ def truncate(w: Tensor, centre: Tensor, psi: float) -> Tensor:
 
 
 def find_centroids(
-    generator: Generator, count: int, *, seed: int, styles: int, pooled: bool = False, iterations: int = ITERATIONS
+    generator: ImageGenerator, count: int, *, seed: int, styles: int, pooled: bool = False, iterations: int = ITERATIONS
 ) -> Centroids:
     """Cluster the styles that latents of each class, or of all classes together, are mapped to.
 

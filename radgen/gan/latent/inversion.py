@@ -9,6 +9,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from radgen.errors import InputError
-from radgen.gan.generator import Generator
+from radgen.gan.kinds import ImageGenerator
 from radgen.gan.latent.settings import InversionSettings
 from radgen.gan.latent.styles import Style
 from radgen.gan.sampling import BLOCK_SIZE, from_grey
@@ -54,7 +55,7 @@ class Likeness:
 
 
 def likeness(
-    generator: Generator, image: NDArray[np.uint8], features: Features | None, settings: InversionSettings
+    generator: ImageGenerator, image: NDArray[np.uint8], features: Features | None, settings: InversionSettings
 ) -> Likeness:
     """Prepare the comparison with one stored image.
 
@@ -85,13 +86,14 @@ def likeness(
 
 @torch.no_grad()
 def nearest_start(
-    generator: Generator, near: Likeness, class_ids: Sequence[int], settings: InversionSettings
+    generator: ImageGenerator, near: Likeness, class_ids: Sequence[int], settings: InversionSettings
 ) -> Tensor:
     """Return the style [w_dim] with the most alike image: a class average or one of many mapped latents.
 
     Source: the start decides which image optimisation can reach; Abdal et al. 2019, "Image2StyleGAN", section 5.1.
     """
-    best, least = generator.mapping.w_avg[class_ids[0]], math.inf
+    best: Tensor = generator.mapping.w_avg[class_ids[0]]
+    least = math.inf
     for w in _candidates(generator, class_ids, settings):
         images, _ = generator.synthesise(w, _no_noise(generator, len(w)))
         losses = near.loss(images)
@@ -101,7 +103,7 @@ def nearest_start(
     return best
 
 
-def _candidates(generator: Generator, class_ids: Sequence[int], settings: InversionSettings) -> Iterator[Tensor]:
+def _candidates(generator: ImageGenerator, class_ids: Sequence[int], settings: InversionSettings) -> Iterator[Tensor]:
     yield generator.mapping.w_avg[list(class_ids)]
     device = generator.mapping.w_avg.device
     classes = torch.tensor([class_ids[place % len(class_ids)] for place in range(settings.candidates)], device=device)
@@ -111,7 +113,7 @@ def _candidates(generator: Generator, class_ids: Sequence[int], settings: Invers
         yield generator.mapping(z[start : start + BLOCK_SIZE], classes[start : start + BLOCK_SIZE])
 
 
-def invert(generator: Generator, near: Likeness, start: Tensor, settings: InversionSettings) -> Style:
+def invert(generator: ImageGenerator, near: Likeness, start: Tensor, settings: InversionSettings) -> Style:
     """Search the style per layer whose image is nearest to the target, from one style for all layers.
 
     Parameters
@@ -150,8 +152,8 @@ def invert(generator: Generator, near: Likeness, start: Tensor, settings: Invers
 
 
 def tune(
-    generator: Generator, near: Likeness, pivot: Style, class_ids: Sequence[int], settings: InversionSettings
-) -> Generator:
+    generator: ImageGenerator, near: Likeness, pivot: Style, class_ids: Sequence[int], settings: InversionSettings
+) -> ImageGenerator:
     """Return a copy of the generator whose synthesis is bent so that the pivot's image is the target.
 
     The mapping stays. Images of styles between the pivot and random ones are held where they were; those styles are a
@@ -159,11 +161,10 @@ def tune(
 
     Source: Roich et al. 2021, "Pivotal tuning for latent-based editing of real images", equations 2 to 5.
     """
-    tuned = copy.deepcopy(generator).requires_grad_(requires_grad=True)
-    tuned.mapping.requires_grad_(requires_grad=False)
-    optimiser = torch.optim.Adam(
-        [value for value in tuned.parameters() if value.requires_grad], lr=settings.tune_learning_rate
-    )
+    tuned: Any = copy.deepcopy(generator)  # the protocol does not say that it is a torch module
+    tuned.requires_grad_(requires_grad=True)
+    # The mapping is never called, so it has no gradient and Adam leaves it.
+    optimiser = torch.optim.Adam(tuned.parameters(), lr=settings.tune_learning_rate)
     source = torch.Generator().manual_seed(derive_seed("tuning", settings.seed))
     w, noise = pivot.w[None], pivot.noise[None]
     for step in range(settings.tune):
@@ -177,17 +178,19 @@ def tune(
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-    return tuned.eval().requires_grad_(requires_grad=False)
+    tuned.eval().requires_grad_(requires_grad=False)
+    result: ImageGenerator = tuned
+    return result
 
 
 @torch.no_grad()
-def _on_the_way(generator: Generator, w: Tensor, class_id: int, source: torch.Generator, share: float) -> Tensor:
+def _on_the_way(generator: ImageGenerator, w: Tensor, class_id: int, source: torch.Generator, share: float) -> Tensor:
     z = torch.randn(1, generator.shape.z_dim, generator=source).to(w.device)
     random = generator.mapping(z, torch.tensor([class_id], device=w.device))
     return torch.lerp(w, random[:, None].expand_as(w), share)
 
 
-def _no_noise(generator: Generator, count: int) -> Tensor:
+def _no_noise(generator: ImageGenerator, count: int) -> Tensor:
     return torch.zeros(count, generator.noise_length, device=generator.mapping.w_avg.device)
 
 

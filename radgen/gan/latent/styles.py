@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from radgen.gan.generator import Generator
+from radgen.gan.kinds import ImageGenerator
 from radgen.gan.latent.centroids import Centroids, truncate
 from radgen.gan.sampling import to_grey
 from radgen.seeds import derive_seed
@@ -50,7 +50,7 @@ class Truncation:
     psi: float = 1.0
     centroids: Centroids | None = None
 
-    def of(self, generator: Generator, w: Tensor, class_ids: Tensor) -> Tensor:
+    def of(self, generator: ImageGenerator, w: Tensor, class_ids: Tensor) -> Tensor:
         """Draw styles [n, w_dim] of classes [n] towards their centres."""
         if self.centroids is None:
             return truncate(w, generator.mapping.w_avg[class_ids], self.psi)
@@ -58,7 +58,7 @@ class Truncation:
 
 
 @torch.no_grad()
-def draw_style(generator: Generator, class_id: int, seed: int, truncation: Truncation | None = None) -> Style:
+def draw_style(generator: ImageGenerator, class_id: int, seed: int, truncation: Truncation | None = None) -> Style:
     """Return the style of a seed in a class.
 
     Parameters
@@ -85,7 +85,7 @@ def draw_style(generator: Generator, class_id: int, seed: int, truncation: Trunc
 
 
 @torch.no_grad()
-def paint(generator: Generator, style: Style) -> NDArray[np.uint8]:
+def paint(generator: ImageGenerator, style: Style) -> NDArray[np.uint8]:
     """Make the image of one style: uint8 [C, H, W]."""
     with torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False):
         images, _ = generator.synthesise(style.w[None], style.noise[None])

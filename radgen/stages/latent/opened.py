@@ -12,7 +12,7 @@ from radgen.provenance import SawPatients, digest_file, saw_patients_of
 
 if TYPE_CHECKING:
     from radgen.gan.checkpoint import GeneratorCard
-    from radgen.gan.generator import Generator
+    from radgen.gan.kinds import ImageGenerator
     from radgen.gan.latent.styles import Style, Truncation
 
 
@@ -64,7 +64,7 @@ class Opened:
         cpu or cuda.
     """
 
-    generator: Generator
+    generator: ImageGenerator
     card: GeneratorCard
     weights: Path
     digest: str
