@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from radgen.gan.losses import LOSSES, gradient_penalty, rebuilding
+from radgen.gan.losses import LOSSES, gradient_penalty, hinge_discriminator, hinge_generator, rebuilding
 from radgen.gan.settings import RebuildSettings
 
 REAL, FAKE = torch.tensor([1.0, -2.0]), torch.tensor([0.5, 3.0])
@@ -41,6 +41,30 @@ def test_each_side_pulls_the_fake_logit_its_own_way(name: str) -> None:
         side(REAL, fake).backward()  # type: ignore[no-untyped-call]
         assert fake.grad is not None
         assert (fake.grad * sign > 0).all()
+
+
+def test_hinge_is_the_mean_over_heads_of_means_over_images_and_places() -> None:
+    real = [torch.tensor([[0.5, 2.0]]), torch.tensor([[-1.0], [0.0]])]
+    fake = [torch.tensor([[-0.5, -3.0]]), torch.tensor([[0.5], [-1.0]])]
+    first, second = (0.5 + 0.0) / 2 + (0.5 + 0.0) / 2, (2.0 + 1.0) / 2 + (1.5 + 0.0) / 2
+    assert hinge_discriminator(real, fake).item() == pytest.approx((first + second) / 2)
+    assert hinge_generator(fake).item() == pytest.approx(-(-1.75 - 0.25) / 2)
+
+
+def test_hinge_does_not_grow_with_the_batch() -> None:
+    logits = [torch.randn(3, 4), torch.randn(3, 1)]
+    twice = [part.repeat(2, 1) for part in logits]
+    torch.testing.assert_close(hinge_discriminator(twice, twice), hinge_discriminator(logits, logits))
+    torch.testing.assert_close(hinge_generator(twice), hinge_generator(logits))
+
+
+def test_hinge_lets_go_of_what_is_beyond_the_margin() -> None:
+    real, fake = torch.tensor([[2.0, 0.0]], requires_grad=True), torch.tensor([[-2.0, 0.0]], requires_grad=True)
+    hinge_discriminator([real], [fake]).backward()  # type: ignore[no-untyped-call]
+    assert real.grad is not None
+    assert fake.grad is not None
+    assert real.grad.tolist() == [[0.0, -0.5]]
+    assert fake.grad.tolist() == [[0.0, 0.5]]
 
 
 def test_rebuilding_is_the_evidence_bound_scaled_to_its_weight() -> None:

@@ -207,7 +207,7 @@ def random_backbone(name: str, weights: Path | None = None) -> Backbone:
 
 
 def _timm_network(name: str) -> nn.Module:
-    timm = _optional("timm", name)
+    timm = _optional("timm", f"{TIMM_PREFIX}{name}")
     if not timm.is_model(name):
         close = ", ".join(timm.list_models(f"*{name[:8]}*")[:3]) or "none like it"
         msg = f"projected.network: timm {timm.__version__} has no network {name!r} ({close}); see timm.list_models()"

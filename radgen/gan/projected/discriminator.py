@@ -66,15 +66,16 @@ class ProjectedDiscriminator(nn.Module):
     ) -> None:
         super().__init__()
         self.features = features
-        self.mixing = Mixing([shape[0] for shape in features.shapes], settings.channels, settings.seed)
+        channels = [shape[0] for shape in features.shapes]
+        self.mixing = Mixing(channels, features.magnitudes, settings.channels, settings.seed)
         sizes = [2 * features.shapes[0][1], *(shape[1] for shape in features.shapes[:-1])]
         table = first_embeddings(classes, EMBEDDING, class_means, settings.seed)
         self.embedding = nn.Parameter(table)
         with torch.random.fork_rng(devices=[]):  # layers draw from the global state, which stays as it was
             torch.manual_seed(derive_seed("projected", settings.seed, "heads"))
             self.heads = nn.ModuleList(
-                Head(channels, size, settings.head_width, table.shape[1])
-                for channels, size in zip(self.mixing.channels, sizes, strict=True)
+                Head(count, size, settings.head_width, table.shape[1])
+                for count, size in zip(self.mixing.channels, sizes, strict=True)
             )
 
     def project(self, images: Tensor) -> list[Tensor]:

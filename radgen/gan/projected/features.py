@@ -15,6 +15,8 @@ from radgen.features.network import BLOCK, to_network
 from radgen.gan.projected.backbones import Backbone, Colours
 
 LEAST_MAP_PX = 2  # a map of one place has lost where things are
+PROBE_IMAGES, PROBE_PX = 16, 4
+LEAST_MAGNITUDE = 1e-6
 
 
 class FeatureMaps(nn.Module):
@@ -44,6 +46,8 @@ class FeatureMaps(nn.Module):
         Of the network's weights.
     shapes
         Channels, height and width of each map, finest first.
+    magnitudes
+        Root mean square of each map on smooth random pictures: a trained network's maps may differ a hundredfold.
 
     Raises
     ------
@@ -76,6 +80,7 @@ class FeatureMaps(nn.Module):
         freeze(self)
         self.train(mode=False)
         self._choose(image_channels, scales)
+        self.magnitudes = self._magnitudes(image_channels, resolution)
 
     def _choose(self, image_channels: int, scales: int) -> None:
         self._first, self._count = 0, self.levels.count
@@ -92,6 +97,13 @@ class FeatureMaps(nn.Module):
     def _shapes(self, image_channels: int) -> list[tuple[int, int, int]]:
         maps = self(torch.zeros(1, image_channels, self.input_px, self.input_px))
         return [(x.shape[1], x.shape[2], x.shape[3]) for x in maps]
+
+    @torch.no_grad()
+    def _magnitudes(self, image_channels: int, resolution: int) -> tuple[float, ...]:
+        random = torch.Generator().manual_seed(0)
+        noise = torch.rand(PROBE_IMAGES, image_channels, PROBE_PX, PROBE_PX, generator=random) * 2 - 1
+        pictures = F.interpolate(noise, size=(resolution, resolution), mode="bilinear", align_corners=False)
+        return tuple(max(LEAST_MAGNITUDE, float(x.square().mean().sqrt())) for x in self(pictures))
 
     def train(self, mode: bool = True) -> FeatureMaps:
         """Stay in evaluation."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +16,11 @@ from radgen.errors import CheckpointError
 
 # A training script may have put its weights beside other things, under one of these words.
 WRAPPERS = ("state_dict", "model_state_dict", "model")
+# What a damaged file makes torch's restricted unpickler raise.
+UNREADABLE = (
+    OSError, SafetensorError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError,
+    ArithmeticError, AssertionError, struct.error, pickle.UnpicklingError,
+)  # fmt: skip
 # Above the last map: never used here, and often cut off a published file.
 TOPS = ("fc.", "classifier.", "head.", "head_dist.", "AuxLogits.")
 COUNTER = "num_batches_tracked"  # unused in a frozen network, and absent from old files
@@ -33,7 +39,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             state = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, SafetensorError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+    except UNREADABLE as error:
         msg = (
             f"{path}: no weights can be read from it without running code ({type(error).__name__}); give the state "
             "dict as safetensors, or as .pt of plain tensors"
