@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import platform
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -49,3 +53,21 @@ def test_auto_takes_bf16_only_where_the_processor_has_it(
     x = torch.randn(4, 4)
     with autocast(cpu, "auto"):
         assert (x @ x).dtype == (torch.bfloat16 if has_bf16 else torch.float32)
+
+
+def test_freed_memory_is_kept_for_the_next_step() -> None:
+    code = (
+        "import resource, sys, torch\n"
+        "from radgen.training.devices import set_threads\n"
+        "set_threads(1) if sys.argv[1] == 'kept' else torch.set_num_threads(1)\n"
+        "def faults(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "def step(): return torch.zeros(6_000_000).add(1).sum()\n"
+        "step(); before = faults(); step(); print(faults() - before)\n"
+    )
+    mapped = [
+        int(subprocess.run([sys.executable, "-c", code, word], capture_output=True, text=True, check=True).stdout)
+        for word in ("kept", "given back")
+    ]
+    assert mapped[0] < 1_000
+    if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
+        assert mapped[1] > 10 * mapped[0]
