@@ -10,7 +10,6 @@ Source: Karras et al. 2020, "Training generative adversarial networks with limit
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from radgen.gan.settings import AugmentSettings
@@ -54,10 +53,12 @@ def translate(images: Tensor, settings: AugmentSettings, random: torch.Generator
     shifts = torch.stack([(_uniform(count, random) * settings.translate * width).round() * chosen for _ in range(2)], 1)
     if not shifts.any():
         return images
-    theta = torch.eye(2, 3).repeat(count, 1, 1)
-    theta[:, :, 2] = 2 * shifts / torch.tensor([width, height])
-    grid = F.affine_grid(theta, [count, 1, height, width], align_corners=False).to(images.device)
-    return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    rows, columns = (
+        (torch.arange(size) + shift[:, None]).clamp(0, size - 1).long().to(images.device)
+        for size, shift in ((height, shifts[:, 1]), (width, shifts[:, 0]))
+    )  # [n, H] and [n, W]: which row and column of the image each row and column shows
+    images = images.gather(2, rows[:, None, :, None].expand_as(images))
+    return images.gather(3, columns[:, None, None, :].expand_as(images))
 
 
 def cutout(images: Tensor, settings: AugmentSettings, random: torch.Generator) -> Tensor:
