@@ -5,10 +5,12 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from radgen.progress import clock
 from radgen.training.loop import Trainee
@@ -59,9 +61,9 @@ def probe(
     for _ in range(WARM_UP_STEPS):
         trainee.step(seen)
         seen += batch
-    with FlopCounterMode(display=False) as counter:
+    with _OperationCount() as counter:
         trainee.step(seen)
-    gflops = counter.get_total_flops() / batch / 1e9
+    gflops = counter.flops / batch / 1e9
     steps, took = _timed(trainee, seen + batch, device, PROBE_SECONDS if seconds is None else seconds)
     rate = steps * batch / took
     lines.append(f"operations: {gflops:.2f} GFLOP per image shown (convolutions and matrix products), both passes")
@@ -71,6 +73,21 @@ def probe(
         f"{clock(budget_images / rate)} without scores ({steps} steps in {took:.1f} s)"
     )
     return lines
+
+
+class _OperationCount(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Count floating-point operations; torch's own counter hooks modules and fails where gradients are taken apart."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.flops = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401
+        out = func(*args, **(kwargs or {}))
+        count = flop_registry.get(func._overloadpacket)
+        if count is not None:
+            self.flops += count(*args, **(kwargs or {}), out_val=out)
+        return out
 
 
 def _timed(trainee: Trainee, seen: int, device: torch.device, seconds: float) -> tuple[int, float]:
