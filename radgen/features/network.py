@@ -147,6 +147,11 @@ class FeatureNetwork:
         """
         return self._blocks(images, self.module, self.dimension)
 
+    @torch.no_grad()
+    def class_ids(self, features: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Return the likeliest class id int64 [n] of images by their features float32 [n, D]."""
+        return self.module.logits(torch.from_numpy(features).to(self.device)).argmax(dim=1).cpu().numpy()
+
     def class_probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return class probabilities float32 [n, K] of images uint8 [n, C, H, W].
 

@@ -15,6 +15,7 @@ from radgen.features.network import FeatureNetwork
 from radgen.features.rows import held_out_rows, with_class
 from radgen.imageset.core import ImageSet
 from radgen.metrics.audit import Queries, nearest_table
+from radgen.metrics.class_agreement import class_rows
 from radgen.metrics.distances import patient_numbers
 from radgen.metrics.quality import Side, audit_rows, quality_rows, quality_table
 from radgen.metrics.settings import MetricsSettings
@@ -105,6 +106,7 @@ def score_source(
     samples = Side(features, synthetic.column("class_name"), patient_numbers(synthetic.column("patient"))[0])
     others = {"synthetic": samples, "floor": _side(real.images, real.unseen, judge)}
     rows = quality_rows(source, held_out, others, classes, settings)
+    rows += class_rows(source, others, judge, classes)
     control = np.arange(len(held_out))
     if len(control) > settings.images:
         rng = random_generator("metrics", settings.seed, "control")

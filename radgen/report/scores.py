@@ -21,6 +21,7 @@ METRIC_WORDS = {
     "recall": "recall",
     "density": "density",
     "coverage": "coverage",
+    "class_accuracy": "class seen by the judge",
     "near_copies_features": "near copies, by features",
     "near_copies_pixels": "near copies, by pixels",
     "nearest_features": "median distance, features",

@@ -17,6 +17,7 @@ from radgen.imaging.refusal import REJECTS_SCHEMA as SLICE_REJECTS_SCHEMA
 from radgen.labels import pairs, teach
 from radgen.labels import train as labels
 from radgen.metrics.audit import NEAREST_SCHEMA
+from radgen.metrics.class_agreement import METRIC as CLASS_ACCURACY
 from radgen.metrics.judge_checks import CHECKS_SCHEMA
 from radgen.metrics.quality import AUDITS, METRICS, QUALITY_SCHEMA
 from radgen.report import arms, scores
@@ -59,5 +60,5 @@ def test_a_stage_writes_every_column_that_is_read(table: str) -> None:
 
 
 def test_every_score_has_its_words() -> None:
-    assert set(METRICS) | set(AUDITS) == set(scores.METRIC_WORDS)
+    assert {*METRICS, *AUDITS, CLASS_ACCURACY} == set(scores.METRIC_WORDS)
     assert set(METRICS) == set(quality_figures.METRICS)
