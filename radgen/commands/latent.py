@@ -45,24 +45,24 @@ def _parser() -> argparse.ArgumentParser:
     mix.add_argument("--first-fine", type=int, required=True, help="first layer that follows the column")
     film = _tool(tools, "interpolate", "a way between seeds or classes, as a film or strip", ".gif, .mp4 or .png")
     film.add_argument("--keys", nargs="+", required=True, metavar="CLASS:SEED", help="what the way leads through")
-    film.add_argument("--frames", type=int, default=24, help="frames from one key to the next (24)")
-    film.add_argument("--frames-per-second", type=int, default=12, help="of a film (12)")
+    film.add_argument("--frames", type=_positive, default=24, help="frames from one key to the next (24)")
+    film.add_argument("--frames-per-second", type=_positive, default=12, help="of a film (12)")
     film.add_argument("--loop", action="store_true", help="go back to the first key")
     for tool in (mix, film):
         tool.add_argument("--truncation", type=float, default=1.0, metavar="PSI", help="1 full variety, 0 centre (1)")
     for tool in (sheet, mix, film):
         tool.add_argument("--centroids", type=Path, help="truncate to the nearest of these, not to the class's average")
     centroids = _tool(tools, "centroids", "cluster the styles; others truncate to them", "safetensors to write")
-    centroids.add_argument("--count", type=int, required=True, help="centroids per class")
-    centroids.add_argument("--styles", type=int, default=10_000, help="styles mapped per class (10,000)")
+    centroids.add_argument("--count", type=_positive, required=True, help="centroids per class")
+    centroids.add_argument("--styles", type=_positive, default=10_000, help="styles mapped per class (10,000)")
     centroids.add_argument("--pooled", action="store_true", help="cluster all classes together")
-    centroids.add_argument("--iterations", type=int, default=30, help="most steps of k-means (30)")
+    centroids.add_argument("--iterations", type=_positive, default=30, help="most steps of k-means (30)")
     centroids.add_argument("--seed", type=int, default=1, help="of latents and start (1)")
     _add_inversion(_tool(tools, "invert", "the style of a real image; patient data", "folder to write; keep it safe"))
     for tool in (sheet, mix, film):
-        tool.add_argument("--scale", type=int, default=1, help="each pixel becomes a square of so many (1)")
+        tool.add_argument("--scale", type=_positive, default=1, help="each pixel becomes a square of so many (1)")
     for tool in (sheet, mix, film, centroids):
-        tool.add_argument("--threads", type=int, default=1, help="CPU threads (1)")
+        tool.add_argument("--threads", type=_positive, default=1, help="CPU threads (1)")
     for tool in (sheet, mix, film):
         tool.add_argument("--device", default="auto", help="auto, cpu or cuda")
     return parser
@@ -84,7 +84,7 @@ def _add_inversion(tool: argparse.ArgumentParser) -> None:
     tool.add_argument("--image-id", help="id in that index")
     tool.add_argument("--class-name", help="class of the image; by default that of the index, else all are tried")
     tool.add_argument("--encoder", type=Path, help="encoder/<source>/encoder.safetensors: compare its features too")
-    tool.add_argument("--scale", type=int, default=1, help="each pixel of the picture becomes a square of so many (1)")
+    tool.add_argument("--scale", type=_positive, default=1, help="each pixel becomes a square of so many (1)")
     tool.add_argument("--device", default="auto", help="auto, cpu or cuda")
     hints = typing.get_type_hints(InversionSettings)
     for field in dataclasses.fields(InversionSettings):
@@ -94,6 +94,14 @@ def _add_inversion(tool: argparse.ArgumentParser) -> None:
             default=field.default,
             help=f"{field.metadata['help']} ({field.default})",
         )
+
+
+def _positive(word: str) -> int:
+    number = int(word)
+    if number < 1:
+        msg = f"{word}: give a whole number of at least 1"
+        raise argparse.ArgumentTypeError(msg)
+    return number
 
 
 def _settings(options: dict[str, typing.Any]) -> InversionSettings:

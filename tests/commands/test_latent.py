@@ -25,7 +25,7 @@ from radgen.gan.latent.styles import Style, Truncation, draw_style, paint
 from radgen.imageset.core import ImageSet
 from radgen.provenance import SawPatients, digest_file, read_manifest, saw_patients_of
 from radgen.stages.latent.opened import Key, manifest_path
-from radgen.stages.latent.pictures import shown, write_film
+from radgen.stages.latent.pictures import read_png, shown, write_film
 from tests.gan import toys
 from tests.gan.latent.toys import SAW, write_generator
 
@@ -269,6 +269,20 @@ def test_an_encoder_of_another_size_or_without_a_manifest_is_refused(
     (tmp_path / "manifest.json").write_bytes((folder / "encoder/manifest.json").read_bytes())
     assert _latent(folder, "invert", *words) == 2
     assert "takes images (1, 32, 32), but the generator makes (1, 16, 16)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--scale", "--frames-per-second", "--frames", "--threads"])
+def test_numbers_below_one_are_refused(folder: Path, option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        _latent(folder, "interpolate", "--keys", "small:1", "large:1", "--out", folder / "none.gif", option, 0)
+    assert f"argument {option}: 0: give a whole number of at least 1" in capsys.readouterr().err
+
+
+def test_a_colour_picture_is_read_as_three_channels(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (3, 5, 7), dtype=np.uint8)
+    write_png(tmp_path / "colour.png", shown(image))
+    assert np.array_equal(read_png(tmp_path / "colour.png", 3), image)
+    assert shown(image, 2).shape == (10, 14, 3)
 
 
 def test_keys_may_hold_colons() -> None:

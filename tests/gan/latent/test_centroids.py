@@ -21,6 +21,7 @@ from radgen.gan.latent.centroids import (
 )
 from radgen.gan.latent.styles import Truncation, draw_style
 from radgen.gan.sampling import Sampler, load_sampler
+from radgen.gan.settings import SampleSettings
 from tests.gan import toys
 from tests.gan.latent.toys import write_generator
 
@@ -119,3 +120,8 @@ def test_samples_truncate_to_the_nearest_centroid(tmp_path: Path) -> None:
     path = write_generator(tmp_path / "generator.safetensors")
     loaded = load_sampler(path, seed=3, truncation=0.5, device="cpu", centroids=2)
     assert np.array_equal(loaded.block(1, 0).w, half)
+
+
+def test_a_negative_count_is_no_setting() -> None:
+    with pytest.raises(ValueError, match="centroids must be 0 or more, not -1"):
+        SampleSettings(centroids=-1)
