@@ -5,7 +5,7 @@ CONFIG ?= config/config.yaml
 BIN := .venv/bin
 ARCHIVE_WORD := $(if $(ARCHIVE),archive=$(ARCHIVE))
 
-.PHONY: demo try test setup lint clean-demo
+.PHONY: demo try test bench setup lint clean-demo
 
 demo: setup  ## the whole workflow of CONFIG, on ARCHIVE if given
 	@$(BIN)/radgen workflow --configfile $(CONFIG) $(if $(ARCHIVE_WORD),--config $(ARCHIVE_WORD)) --cores $(CORES) --rerun-incomplete all
@@ -16,6 +16,9 @@ try: setup  ## the same on eight patients with small budgets; the report says TR
 test: setup .venv/.dev  ## gates and tests
 	@$(BIN)/python -m tests.gates
 	@$(BIN)/python -m pytest
+
+bench: setup  ## every speed figure beside its goal; QUICK=1 for small sizes
+	@$(BIN)/python -m bench $(if $(QUICK),--quick)
 
 setup: .venv/.installed
 
