@@ -61,13 +61,12 @@ def test_freed_memory_is_kept_for_the_next_step() -> None:
         "from radgen.training.devices import set_threads\n"
         "set_threads(1) if sys.argv[1] == 'kept' else torch.set_num_threads(1)\n"
         "def faults(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
-        "x = torch.ones(4_000_000)\n"
-        "def steps(): return [float(x.add(1).mul(2).sum()) for _ in range(10)]\n"
-        "steps(); before = faults(); steps(); print(faults() - before)\n"
+        "def step(): return len([torch.ones(1_000_000) for _ in range(40)])\n"  # 39,000 pages, given back
+        "step(); step(); before = faults(); step(); step(); print(faults() - before)\n"
     )
     mapped = [
         int(subprocess.run([sys.executable, "-c", code, word], capture_output=True, text=True, check=True).stdout)
         for word in ("kept", "given back")
     ]
-    if platform.libc_ver()[0] == "glibc":  # ten steps of two tensors of 3,906 pages
-        assert mapped[0] < 8_000 < 30_000 < mapped[1]
+    if platform.libc_ver()[0] == "glibc":
+        assert mapped[0] < 1_000 < 4_000 < mapped[1]
