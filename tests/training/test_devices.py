@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import ctypes
 import platform
-import subprocess
-import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from radgen.errors import ConfigError
-from radgen.training.devices import autocast, choose_device, choose_precision, set_threads
+from radgen.training.devices import (
+    KEPT_BYTES,
+    LARGEST_KEPT_BYTES,
+    autocast,
+    choose_device,
+    choose_precision,
+    set_threads,
+)
 
 
 def test_auto_takes_what_is_there_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,18 +62,20 @@ def test_auto_takes_bf16_only_where_the_processor_has_it(
         assert (x @ x).dtype == (torch.bfloat16 if has_bf16 else torch.float32)
 
 
-def test_freed_memory_is_kept_for_the_next_step() -> None:
-    code = (
-        "import resource, sys, torch\n"
-        "from radgen.training.devices import set_threads\n"
-        "set_threads(1) if sys.argv[1] == 'kept' else torch.set_num_threads(1)\n"
-        "def faults(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
-        "def step(): return len([torch.ones(1_000_000) for _ in range(40)])\n"  # 39,000 pages, given back
-        "step(); step(); before = faults(); step(); step(); print(faults() - before)\n"
-    )
-    mapped = [
-        int(subprocess.run([sys.executable, "-c", code, word], capture_output=True, text=True, check=True).stdout)
-        for word in ("kept", "given back")
-    ]
-    if platform.libc_ver()[0] == "glibc":
-        assert mapped[0] < 1_000 < 4_000 < mapped[1]
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to keep memory")
+def test_the_c_library_is_told_to_keep_memory_and_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = ctypes.CDLL(None).mallopt
+    taken: dict[int, tuple[int, int]] = {}
+
+    def mallopt(parameter: int, value: int) -> int:
+        taken[parameter] = value, real(parameter, value)
+        return taken[parameter][1]
+
+    monkeypatch.setattr("radgen.training.devices.ctypes.CDLL", lambda _name: SimpleNamespace(mallopt=mallopt))
+    set_threads(torch.get_num_threads())
+    assert taken == {-1: (KEPT_BYTES, 1), -3: (LARGEST_KEPT_BYTES, 1)}  # 1: a value glibc accepts
+
+
+def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("radgen.training.devices.ctypes.CDLL", lambda _name: object())
+    set_threads(torch.get_num_threads())
