@@ -50,8 +50,10 @@ STAGES = (
     "qc",
     "figures",
     "report",
+    "import_checkpoint",
 )
-POSITIONAL = frozenset({"image_id"})  # read as `radgen regenerate IMAGE_ID`; every other parameter is an option
+# Read as `radgen regenerate IMAGE_ID`; every other parameter is an option.
+POSITIONAL = frozenset({"image_id", "checkpoint"})
 COMMANDS = ("init", "check", "workflow", "config", "clean", "failed_logs", "latent", "leaks", "restore")
 
 
