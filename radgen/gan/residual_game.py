@@ -9,12 +9,13 @@ Source: Larsen et al. 2016, "Autoencoding beyond pixels using a learned similari
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
+from radgen.gan.adaptive import Adaptive, sureness
 from radgen.gan.augment import augment
 from radgen.gan.discriminator import Discriminator
 from radgen.gan.kinds import ImageGenerator
@@ -45,6 +46,17 @@ class ResidualGame:
         self._settings = settings
         self._guide = guide
         self._loss = LOSSES[settings.loss]
+        self.adaptive = Adaptive(settings.augment)
+
+    @property
+    def followers(self) -> Mapping[str, nn.Module]:
+        """What is remembered of the discriminator's verdicts."""
+        return {"adaptive": self.adaptive}
+
+    def follow(self, losses: Mapping[str, float]) -> None:
+        """Adapt the changes to the batch just played."""
+        if "sureness" in losses:
+            self.adaptive.adapt(losses["sureness"], batch_size=self._settings.batch_size)
 
     def backward(self, generator: ImageGenerator, part: Part, share: float) -> Losses:
         """Add the gradients of one part, times `share`; return losses by phase."""
@@ -62,7 +74,7 @@ class ResidualGame:
         """Learn to rebuild real images, pixel by pixel."""
         device, precision = part.real.device, self._settings.precision
         with autocast(device, precision):
-            trunk = self.discriminator.trunk(augment(part.real, self._settings.augment, part.random))
+            trunk = self.discriminator.trunk(augment(part.real, self.adaptive.now(), part.random))
         latent, mean, log_variance = self._read(trunk, part)
         with autocast(device, precision):
             rebuilt = generator(latent, part.class_ids, part.normal(generator.noise_length))
@@ -73,8 +85,8 @@ class ResidualGame:
     def _play(self, generator: ImageGenerator, part: Part, share: float) -> Losses:
         """Play the adversarial game and rebuild; both networks' gradients are taken at the same weights."""
         settings, device, count = self._settings, part.real.device, len(part.real)
-        penalised = part.step % settings.penalty_every == 0
-        shown = augment(part.real, settings.augment, part.random).requires_grad_(penalised)
+        penalised, changes = part.step % settings.penalty_every == 0, self.adaptive.now()
+        shown = augment(part.real, changes, part.random).requires_grad_(penalised)
         with autocast(device, settings.precision):
             trunk = self.discriminator.trunk(shown)
         latent, mean, log_variance = self._read(trunk, part)
@@ -85,7 +97,7 @@ class ResidualGame:
         # The generator's graph is walked once, for both of its tasks: from the leaf the gradient is carried over.
         fake = made[count:].detach().requires_grad_()
         real_logits = self.discriminator.judge(trunk, part.class_ids)
-        shown_fake = augment(fake, settings.augment, part.random)
+        shown_fake = augment(fake, changes, part.random)
         with autocast(device, settings.precision):
             fake_logits = self.discriminator(shown_fake, part.class_ids)
         slope, losses = self._convince(fake, real_logits.detach(), fake_logits, part.class_ids)
@@ -116,6 +128,7 @@ class ResidualGame:
         settings = self._settings
         loss = self._loss.discriminator(real_logits, fake_logits)
         losses["discriminator"] = loss.detach()
+        losses["sureness"] = sureness(real_logits, fake_logits, relative=self._loss.generator_sees_real)
         if penalised:
             penalty = gradient_penalty(real_logits, real)
             if self._loss.penalise_fake:

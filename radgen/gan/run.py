@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,14 @@ from radgen.gan.sampling import Sampler, load_sampler
 from radgen.gan.settings import GanSettings
 from radgen.gan.train import GanSystem, gan_trainer
 from radgen.imageset.core import ImageSet, write_table
+from radgen.imageset.prefetch import Prefetched
 from radgen.imageset.torch import RowBatches
 from radgen.provenance import atomic_path
 from radgen.seeds import derive_seed
 from radgen.settings import as_plain
 from radgen.training.adversarial import AdversarialTrainer
 from radgen.training.board import Board
+from radgen.training.compiling import compile_or_fall_back
 from radgen.training.loop import History, Plan, Result, train
 from radgen.training.ranks import Ranks
 from radgen.training.state import StateStore
@@ -190,7 +193,7 @@ def build_trainer(lesson: Lesson, settings: GanSettings, means: Means) -> Advers
     if sentence:
         means.say(f"gan {lesson.source}: {sentence}")
     freeze(generator, settings.freeze)
-    return gan_trainer(
+    trainer = gan_trainer(
         generator,
         settings,
         batches,
@@ -200,6 +203,9 @@ def build_trainer(lesson: Lesson, settings: GanSettings, means: Means) -> Advers
         class_means=means.start.class_means,
         ranks=means.ranks,
     )
+    if settings.compile:
+        compile_or_fall_back(trainer.system.generator, means.say)
+    return trainer
 
 
 def train_generator(folder: Path, lesson: Lesson, settings: GanSettings, means: Means) -> Outcome | None:
@@ -242,16 +248,29 @@ def train_generator(folder: Path, lesson: Lesson, settings: GanSettings, means: 
         return scores
 
     plan = Plan(settings.images, settings.tick_images, settings.save_every_images)
-    result = train(
-        trainer,
-        plan,
-        StateStore(folder, means.say),
-        label=f"gan {lesson.source}",
-        on_tick=on_tick,
-        on_save=candidates.drop_beaten,
-        ranks=means.ranks,
-    )
+    with _reading_ahead(trainer.system, settings, means):
+        result = train(
+            trainer,
+            plan,
+            StateStore(folder, means.say),
+            label=f"gan {lesson.source}",
+            on_tick=on_tick,
+            on_save=candidates.drop_beaten,
+            ranks=means.ranks,
+        )
     return _publish(folder, candidates, settings, result) if means.ranks.is_first else None
+
+
+@contextlib.contextmanager
+def _reading_ahead(system: GanSystem, settings: GanSettings, means: Means) -> Iterator[None]:
+    """Let a thread prepare batches for a GPU; on a CPU it would take time from the thread that trains."""
+    if means.device.type != "cuda":
+        yield
+        return
+    part, ranks = settings.part_size or settings.batch_size, means.ranks
+    with Prefetched(system.batches, part, ranks.rank * part, stride=ranks.count * part) as ahead:
+        system.reads = ahead
+        yield
 
 
 def card_settings(settings: GanSettings) -> dict[str, Any]:

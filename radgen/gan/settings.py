@@ -14,6 +14,7 @@ PRESETS = ("tiny", "7/4", "10/7")
 STEM_PX = 16
 LOSSES = ("relativistic", "nonsaturating")
 PRECISIONS = ("auto", "bf16", "fp32")
+MOST_AUGMENTED = 0.8
 PUBLISH = ("best", "last")
 TRAIN_ON = ("train", "low", "generator")
 SOURCE_KINDS = ("shared", "scarce-labels", "scarce", "disjoint", "external")
@@ -46,6 +47,14 @@ class AugmentSettings:
     probability: float = setting(
         0.2, "Chance that each kind of change is applied to an image. Well below 1, or it leaks."
     )
+    adapt_images: int = setting(
+        0,
+        "Images within which that chance may move from 0 to 1: up while the residual discriminator knows real images "
+        "by heart, down while it is in doubt; for small cohorts. 0 keeps it as it is.",
+    )
+    target_sureness: float = setting(
+        0.6, "The chance rises above this mean sign of the verdicts on real images (1 = sure of every one)."
+    )
     translate: float = setting(0.08, "Largest shift, as a share of the image's width.")
     brightness: float = setting(0.05, "Largest shift of the grey level, as a share of the full range.")
     contrast: float = setting(0.05, "Largest change of contrast, as a share.")
@@ -59,9 +68,14 @@ class AugmentSettings:
             brightness=self.brightness,
             contrast=self.contrast,
             cutout=self.cutout,
+            target_sureness=self.target_sureness,
         )
-        if self.probability > 0.8:
-            msg = f"probability must be at most 0.8, not {self.probability}: above, samples show the changes themselves"
+        if self.probability > MOST_AUGMENTED:
+            above = "above, samples show the changes themselves"
+            msg = f"probability must be at most {MOST_AUGMENTED}, not {self.probability}: {above}"
+            raise ValueError(msg)
+        if self.adapt_images < 0:
+            msg = f"adapt_images must be 0 or more, not {self.adapt_images}"
             raise ValueError(msg)
 
 
@@ -142,6 +156,10 @@ class GanSettings:
         None,
         "Images worked on at once, a divisor of batch_size: less memory, or parts for several processes. What compares "
         "images of a batch sees a part; null for whole batches.",
+    )
+    compile: bool = setting(
+        False,
+        "Compile the generator with torch.compile: slower to start, faster where it pays; falls back where it fails.",
     )
     most_bad_steps: int = setting(
         20, "Steps whose gradients are not finite are left out and counted; more of them end the training."

@@ -24,6 +24,7 @@ from radgen.gan.residual_game import Guide, ResidualGame
 from radgen.gan.sampling import from_grey
 from radgen.gan.scale import coarsened
 from radgen.gan.settings import GanSettings
+from radgen.imageset.prefetch import Batches
 from radgen.imageset.torch import RowBatches
 from radgen.seeds import derive_seed
 from radgen.training.adversarial import AdversarialTrainer, Losses, Player
@@ -39,8 +40,15 @@ class Game(Protocol):
     def discriminator(self) -> Any:  # noqa: ANN401 - a torch module of this game
         """The opponent's network."""
 
+    @property
+    def followers(self) -> Mapping[str, nn.Module]:
+        """What the game remembers from step to step."""
+
     def backward(self, generator: ImageGenerator, part: Part, share: float) -> Losses:
         """Add the gradients of one part's losses, times `share`; return losses by phase."""
+
+    def follow(self, losses: Mapping[str, float]) -> None:
+        """Take in the losses of a step, after both networks moved."""
 
 
 class GanSystem:
@@ -65,7 +73,8 @@ class GanSystem:
     ) -> None:
         self.settings = settings
         self.game = game
-        self._batches = batches
+        self.batches = batches
+        self.reads: Batches = batches  # or something that reads them ahead
         self._device = device
         for network in (generator, game.discriminator):
             place(network, device)
@@ -91,8 +100,8 @@ class GanSystem:
 
     @property
     def followers(self) -> Mapping[str, nn.Module]:
-        """The running average of the generator."""
-        return {"average": self.average}
+        """The running average of the generator, and what the game remembers."""
+        return {"average": self.average, **self.game.followers}
 
     def backward(self, seen_images: int, first_image: int, count: int, share: float) -> Losses:
         """Add the gradients of one part's losses: see `radgen.training.adversarial.System`."""
@@ -102,15 +111,16 @@ class GanSystem:
         return self.game.backward(self.generator, part, share)
 
     def _real(self, first_image: int, count: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
-        grey, class_ids = self._batches.batch(first_image, count)
+        grey, class_ids = self.reads.batch(first_image, count)
         real = coarsened(from_grey(grey.numpy(), self._device), self.generator.shape.resolution)
         if self.settings.mirror:
             flipped = (torch.rand(len(real), 1, 1, 1, generator=random) < 0.5).to(self._device)
             real = torch.where(flipped, real.flip(3), real)
         return real, class_ids.to(self._device)
 
-    def follow(self, seen_images: int) -> None:
+    def follow(self, seen_images: int, losses: Mapping[str, float]) -> None:
         """Move the running average, and with its own styles the class averages."""
+        self.game.follow(losses)
         settings = self.settings
         decay = ema_decay(
             seen_images=seen_images,
@@ -121,7 +131,7 @@ class GanSystem:
         move_average(self.average, self.generator, decay)
         random = torch.Generator().manual_seed(derive_seed("gan", settings.seed, "track", seen_images))
         z = torch.randn(settings.batch_size, self.generator.shape.z_dim, generator=random).to(self._device)
-        class_ids = self._batches.classes(seen_images, settings.batch_size).to(self._device)
+        class_ids = self.batches.classes(seen_images, settings.batch_size).to(self._device)
         with torch.no_grad():
             self.average.mapping.track(self.average.mapping(z, class_ids), class_ids)
 

@@ -38,6 +38,8 @@ class Prefetched:
         Images of a batch.
     first
         Images seen when the first batch is asked for.
+    stride
+        Images from one batch to the next: more than its size where several processes share them; None for its size.
     depth
         Batches held ready at most.
     pin
@@ -45,9 +47,19 @@ class Prefetched:
         sees a CUDA device.
     """
 
-    def __init__(self, batches: Batches, size: int, first: int = 0, *, depth: int = 2, pin: bool | None = None) -> None:
+    def __init__(
+        self,
+        batches: Batches,
+        size: int,
+        first: int = 0,
+        *,
+        stride: int | None = None,
+        depth: int = 2,
+        pin: bool | None = None,
+    ) -> None:
         self._batches = batches
         self._size = size
+        self._stride = stride or size
         self._depth = depth
         self._pin = torch.cuda.is_available() if pin is None else pin
         self._ready: queue.Queue[Batch | BaseException]
@@ -77,7 +89,7 @@ class Prefetched:
         if isinstance(found, BaseException):
             self.close()
             raise found
-        self._next += size
+        self._next += self._stride
         return found
 
     def close(self) -> None:
@@ -110,7 +122,7 @@ class Prefetched:
                     continue
             if isinstance(found, BaseException):
                 return
-            seen += size
+            seen += self._stride
 
     def _pinned(self, batch: Batch) -> Batch:
         images, class_ids = batch

@@ -11,13 +11,23 @@ from radgen.features.network import FeatureNetwork
 from radgen.gan.sampling import Sampler
 from radgen.gan.scale import as_seen_at, enlarged_grey
 from radgen.imageset.core import ImageSet
+from radgen.metrics.collapse import NEIGHBOURS, Reference, collapse_line, variety
+from radgen.metrics.distances import patient_numbers
 from radgen.metrics.frechet import frechet_distance, moments
 
 
 def tick_scorer(
-    images: ImageSet, reference: NDArray[np.int64], shares: NDArray[np.float64], network: FeatureNetwork, count: int
+    images: ImageSet,
+    reference: NDArray[np.int64],
+    shares: NDArray[np.float64],
+    network: FeatureNetwork,
+    *,
+    count: int,
+    warn: Callable[[str], None],
 ) -> Callable[[Sampler], dict[str, float]]:
-    """Return the function that scores samples: the Frechet distance in the encoder's features to real images.
+    """Return the function that scores samples by the encoder's features, beside real images.
+
+    Scores are the Frechet distance and, where the reference has patients enough, recall and the share of duplicates.
 
     Parameters
     ----------
@@ -29,16 +39,25 @@ def tick_scorer(
         The domain encoder. Samples of a smaller stage are enlarged for it, and real images coarsened and enlarged.
     count
         Samples of all classes together.
+    warn
+        Called with one sentence when samples vary too little.
     """
     size = network.shape.height
-    real: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
+    patients = patient_numbers(images.column("patient")[reference])[0]
+    real: dict[int, Reference] = {}
 
     def evaluate(sampler: Sampler) -> dict[str, float]:
         px = int(sampler.generator.shape.resolution)
         if px not in real:
-            real[px] = moments(network.features(as_seen_at(images.images(reference), px)))
+            real[px] = Reference(network.features(as_seen_at(images.images(reference), px)), patients)
         parts = [sampler.images(class_id, range(round(share * count))) for class_id, share in enumerate(shares)]
         features = network.features(enlarged_grey(np.concatenate(parts), size))
-        return {"domain_fid": frechet_distance(*real[px], *moments(features))}
+        scores = {"domain_fid": frechet_distance(*moments(real[px].features), *moments(features))}
+        if real[px].says_enough and len(features) > NEIGHBOURS:
+            scores |= variety(features, real[px])
+            sentence = collapse_line(scores)
+            if sentence is not None:
+                warn(sentence)
+        return scores
 
     return evaluate

@@ -243,7 +243,11 @@ def _scorer(lesson: Lesson, reference: NDArray[np.int64], encoder: Path, evaluat
 
     shares = np.bincount(lesson.class_ids, minlength=len(lesson.class_names)) / len(lesson.class_ids)
     network = load_features(encoder)
-    return tick_scorer(lesson.images, reference, shares, network, evaluate_images)
+
+    def warn(sentence: str) -> None:
+        _say(f"gan {lesson.source}: {sentence}")
+
+    return tick_scorer(lesson.images, reference, shares, network, count=evaluate_images, warn=warn)
 
 
 def _say(line: str) -> None:

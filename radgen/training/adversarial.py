@@ -63,8 +63,8 @@ class System(Protocol):
             Detached losses by phase, means over the part.
         """
 
-    def follow(self, seen_images: int) -> None:
-        """Move averages after the players moved; the same in every process."""
+    def follow(self, seen_images: int, losses: Mapping[str, float]) -> None:
+        """Move averages after the players moved; the same in every process, as the losses are."""
 
 
 S = TypeVar("S", bound=System)
@@ -128,7 +128,7 @@ class AdversarialTrainer(Generic[S]):
             for group in player.optimiser.param_groups:
                 group["lr"] = player.rate(seen_images)
             player.optimiser.step()
-        self.system.follow(seen_images)
+        self.system.follow(seen_images, losses)
         return losses
 
     def _parts(self, seen_images: int) -> dict[str, float]:

@@ -11,13 +11,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from radgen import keyed, provenance
 from radgen.cli import main
 from radgen.errors import LeaseError
+from radgen.gan.run import Lesson
+from radgen.gan.sampling import Sampler
 from radgen.keyed import KeyedJob
 from radgen.provenance import read_manifest
+from radgen.stages import gan
 from tests.gan import toys
 
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
@@ -179,3 +183,26 @@ def test_samples_are_made_and_made_again(
     assert "was made with" in capsys.readouterr().err
     assert main(["regenerate", "main_small_000099", "--index", str(out / "index.parquet")]) == 2
     assert "no image 'main_small_000099' among 23" in capsys.readouterr().err
+
+
+def test_a_collapsed_sampler_is_called_out_at_ticks(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images = toys.images_of(study)
+    rows = images.rows_where(split="train")
+    lesson = Lesson(images, rows, images.column("class_id")[rows].astype(int), toys.CLASS_NAMES, "main")
+    encoder = study / "encoder" / "encoder.safetensors"
+    evaluate = gan._scorer(lesson, images.rows_where(split="val"), encoder, 48)
+    assert evaluate is not None
+    collapsed = toys.generator()
+    for layer in collapsed.mapping.layers:
+        layer.weight.zero_()  # type: ignore[operator, union-attr]
+    for block in collapsed.blocks:
+        block.noise_strength.zero_()  # type: ignore[operator, union-attr]
+    scores = evaluate(Sampler(collapsed, toys.CLASS_NAMES, source="main", seed=1, truncation=1.0))
+    assert scores["duplicates"] == 1.0
+    assert scores["recall"] < 0.1
+    assert "gan main: samples vary too little: recall 0.0" in capsys.readouterr().out
+
+
+def test_variety_is_in_the_history_beside_the_distance(straight: Path) -> None:
+    names = set(pq.read_table(straight / "history.parquet").column("metric").to_pylist())
+    assert {"domain_fid", "recall", "duplicates"} <= names

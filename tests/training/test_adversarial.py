@@ -57,7 +57,7 @@ class Fit:
         loss.backward()
         return {name: value.detach() for name, value in losses.items()}
 
-    def follow(self, seen_images: int) -> None:
+    def follow(self, seen_images: int, losses: Mapping[str, float]) -> None:
         self.followed.append(seen_images)
         with torch.no_grad():
             self.average.weight.lerp_(self.one.weight, 0.5)

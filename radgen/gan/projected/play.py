@@ -5,8 +5,11 @@ Source: Sauer et al. 2021, "Projected GANs converge faster"; Sauer et al. 2022, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from radgen.gan.augment import augment
 from radgen.gan.kinds import ImageGenerator
@@ -37,6 +40,14 @@ class ProjectedGame:
         self.discriminator = discriminator
         self._settings = settings
         self._guide = guide
+
+    @property
+    def followers(self) -> Mapping[str, nn.Module]:
+        """Nothing is remembered."""
+        return {}
+
+    def follow(self, losses: Mapping[str, float]) -> None:
+        """Nothing follows a step."""
 
     def backward(self, generator: ImageGenerator, part: Part, share: float) -> Losses:
         """Add the gradients of one part, times `share`; return losses by phase."""
