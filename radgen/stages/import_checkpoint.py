@@ -28,7 +28,9 @@ def run(*, checkpoint: Path, out: Path, classes: Path | None = None) -> None:
     CheckpointError
         The file is damaged, asks for code, holds another kind of network, or tensors that do not fit it.
     InputError
-        The class names cannot be read, or two are the same.
+        The class names cannot be read.
+    ConfigError
+        They are not as many as classes, or two are the same.
     """
     import torch
 
@@ -68,6 +70,7 @@ def _names(classes: Path | None, count: int) -> tuple[str, ...]:
         msg = f"{classes}: no readable list of class names ({error}); give one name a line"
         raise InputError(msg) from error
     if len(names) != count or len(set(names)) != count:
-        msg = f"{classes}: {len(set(names))} different class names in {len(names)} lines; the checkpoint has {count} classes"
+        found = f"{len(set(names))} different class names in {len(names)} lines"
+        msg = f"{classes}: {found}; the checkpoint has {count} classes, give each a name of its own"
         raise ConfigError(msg)
     return names

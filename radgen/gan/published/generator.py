@@ -1,7 +1,7 @@
 """StyleGAN-XL and StyleGAN3 generators out of their published checkpoints: shape and tensors.
 
-A grown network does not say where its stages begin; its layers' bands do. What is read is compared, layer by layer, with
-what the shape found would have, so a network of another design is refused and never half understood.
+A grown network does not say where its stages begin; its layers' bands do. What is read is compared, layer by layer,
+with what the shape found would have, so a network of another design is refused and never half understood.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _shape(generator: Module, layers: list[Module]) -> AliasFreeShape:
     synthesis = generator.inner("synthesis")
     classes = generator.whole("c_dim")
     last_resolution = generator.whole("img_resolution")
-    stages = []
+    stages: list[Stage] = []
     for number, (start, stop) in enumerate(itertools.pairwise([*starts, len(layers)])):
         is_last = stop == len(layers)
         count = stop - start - 1 if is_last else stop - start + CRITICAL_LAYERS

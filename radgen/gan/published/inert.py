@@ -37,7 +37,10 @@ NOTED = frozenset(
         "numpy.dtype",
         "numpy.ndarray",
         *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("scalar", "_reconstruct")),
-        *(f"torch.{kind}Storage" for kind in "Float Double Half BFloat16 Long Int Short Char Byte Bool".split()),
+        *(
+            f"torch.{kind}Storage"
+            for kind in ["Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool"]
+        ),
         # A discriminator's frozen feature networks hold bound methods and bound arguments.
         "builtins.getattr",
         "__builtin__.getattr",
@@ -105,8 +108,8 @@ class InertUnpickler(pickle.Unpickler):
         if dotted not in self._known:
             if dotted not in NOTED and not dotted.startswith(NOTED_PACKAGES):
                 msg = (
-                    f"{self._where}: asks for {dotted}, which weights of a generator do not need; nothing of it was run. "
-                    f"Get the checkpoint from its authors again"
+                    f"{self._where}: asks for {dotted}, which weights of a generator do not need; nothing of it was "
+                    f"run. Get the checkpoint from its authors again"
                 )
                 raise CheckpointError(msg)
             self._known[dotted] = type("Noted", (Record,), {"name": dotted})

@@ -93,7 +93,7 @@ class Module:
         return group if isinstance(group, Mapping) else {}
 
 
-def _scalar(value: Any) -> Any:
+def _scalar(value: Any) -> Any:  # noqa: ANN401 - whatever stands in a file
     """Return the number that a record of a NumPy scalar describes; other values as they are."""
     if isinstance(value, Record) and value.name.endswith(".multiarray.scalar") and len(value.arguments) == 2:
         kind, data = value.arguments

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickletools
 from collections.abc import Iterator
 from typing import IO, Any
@@ -12,13 +13,42 @@ MAX_OPERATIONS = 5_000_000
 MAX_DEPTH = 500  # hashing a nested tuple recurses in C
 # Left out: old classes (INST, OBJ), extension codes, buffers out of band, and DUP, which no pickler writes.
 ALLOWED = frozenset(
-    "PROTO STOP FRAME MARK POP POP_MARK NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 LONG4 BINFLOAT SHORT_BINSTRING "
-    "BINSTRING SHORT_BINBYTES BINBYTES BINBYTES8 SHORT_BINUNICODE BINUNICODE BINUNICODE8 EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 "
-    "TUPLE3 EMPTY_LIST APPEND APPENDS EMPTY_DICT DICT SETITEM SETITEMS EMPTY_SET ADDITEMS FROZENSET BINGET LONG_BINGET "
-    "BINPUT LONG_BINPUT MEMOIZE GLOBAL STACK_GLOBAL REDUCE BUILD NEWOBJ NEWOBJ_EX BINPERSID".split()
+    """
+    PROTO STOP FRAME MARK POP POP_MARK NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 LONG4 BINFLOAT
+    SHORT_BINSTRING BINSTRING SHORT_BINBYTES BINBYTES BINBYTES8 SHORT_BINUNICODE BINUNICODE BINUNICODE8
+    EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_LIST APPEND APPENDS EMPTY_DICT DICT SETITEM SETITEMS
+    EMPTY_SET ADDITEMS FROZENSET BINGET LONG_BINGET BINPUT LONG_BINPUT MEMOIZE GLOBAL STACK_GLOBAL
+    REDUCE BUILD NEWOBJ NEWOBJ_EX BINPERSID
+    """.split()  # noqa: SIM905
 )
 FILLING = frozenset({"APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS", "BUILD"})
 PUTTING = frozenset({"BINPUT", "LONG_BINPUT", "MEMOIZE"})
+
+
+class _Bounded:
+    """The rest of a file, which refuses to read more than is there: a declared length reserves no memory."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        start = file.tell()
+        self._end = file.seek(0, io.SEEK_END)
+        file.seek(start)
+        self.tell = file.tell
+        self.readline = file.readline
+
+    def read(self, length: int) -> bytes:
+        """Read so many bytes.
+
+        Raises
+        ------
+        ValueError
+            There are fewer.
+        """
+        left = self._end - self._file.tell()
+        if length > left:
+            msg = f"{length} bytes declared, {left} there"
+            raise ValueError(msg)
+        return self._file.read(length)
 
 
 class _Mark:
@@ -66,14 +96,16 @@ def scan(file: IO[bytes], name: str) -> None:
 
 def _operations(file: IO[bytes], name: str) -> Iterator[tuple[pickletools.OpcodeInfo, Any]]:
     try:
-        for operation, argument, _ in pickletools.genops(file):
+        for operation, argument, _ in pickletools.genops(_Bounded(file)):  # type: ignore[arg-type]
             yield operation, argument
     except (ValueError, OverflowError) as error:
         msg = f"{name}: no whole pickle ({error}); fetch the file again"
         raise CheckpointError(msg) from error
 
 
-def _follow(operation: pickletools.OpcodeInfo, argument: Any, stack: list[int | _Mark], memory: dict[int, int]) -> None:
+def _follow(
+    operation: pickletools.OpcodeInfo, argument: object, stack: list[int | _Mark], memory: dict[int, int]
+) -> None:
     """Do to the depths what the operation does to values.
 
     Raises
@@ -82,7 +114,7 @@ def _follow(operation: pickletools.OpcodeInfo, argument: Any, stack: list[int | 
         There is no such value, or a place in memory that is not the next one.
     """
     if operation.name in PUTTING:
-        place = len(memory) if argument is None else argument
+        place = argument if isinstance(argument, int) else len(memory)
         # Picklers count: a place far ahead would only make the reader reserve memory for all before it.
         if place > len(memory):
             raise KeyError(place)
@@ -90,7 +122,7 @@ def _follow(operation: pickletools.OpcodeInfo, argument: Any, stack: list[int | 
         return
     taken = _take(stack, operation)
     if operation.name in {"BINGET", "LONG_BINGET"}:
-        stack.append(memory[argument])
+        stack.append(memory[argument] if isinstance(argument, int) else 0)
     elif operation.name == "MARK":
         stack.append(MARK)
     elif operation.name in FILLING:

@@ -61,7 +61,7 @@ def tensor_of(value: Any, where: str) -> Tensor:  # noqa: ANN401 - whatever stan
     return numbers.as_strided(size, stride, offset).float().contiguous()
 
 
-def _storage(record: Any, where: str) -> Tensor:
+def _storage(record: object, where: str) -> Tensor:
     """Return a storage's numbers, flat; layout of the bytes as `torch.save` wrote it before version 1.6."""
     if not isinstance(record, Record) or record.name != LOAD_BYTES or not _is_bytes(record.arguments):
         msg = f"{where}: a storage of numbers is expected, not {_words(record)}; this is no checkpoint of a generator"
@@ -86,5 +86,5 @@ def _is_bytes(arguments: tuple[Any, ...]) -> bool:
     return len(arguments) == 1 and isinstance(arguments[0], bytes)
 
 
-def _words(value: Any) -> str:
+def _words(value: object) -> str:
     return value.name if isinstance(value, Record) else type(value).__name__
