@@ -11,11 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from radgen.gan.aliasfree.inference import convolve, filtered_rectifier
 from radgen.gan.aliasfree.resampling import Span, resampling
 from radgen.gan.aliasfree.schedule import Layer
 from radgen.gan.layers import ACTIVATION_GAIN, EPSILON, LEAK, EqualLinear
 
 CLAMP = 256.0
+TILED_CHANNELS = 32  # below, the tiles' own sums cost more than they save
 
 
 class ModulatedLayer(nn.Module):
@@ -87,6 +89,7 @@ class FilteredLayer(ModulatedLayer):
         reach = layer.kernel - 1
         conv = matrices.conv
         self.needed = Span(max(0, conv.start - reach), min(layer.in_size, conv.stop))
+        self._by_tiles = layer.kernel == 3 and min(layer.inputs, layer.outputs) >= TILED_CHANNELS
         self._padding = (max(0, reach - conv.start), max(0, conv.stop - layer.in_size))
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
@@ -99,9 +102,18 @@ class FilteredLayer(ModulatedLayer):
             restore = restore * self.magnitude.rsqrt()
         x = x * style[:, :, None, None].to(x.dtype)
         before, after = self._padding
-        x = F.conv2d(F.pad(x, (before, after, before, after)), weight)
+        x = F.pad(x, (before, after, before, after))
+        is_fast = not torch.is_grad_enabled() and x.device.type == "cpu"
+        if is_fast and self._by_tiles and not torch.is_autocast_enabled("cpu") and x.dtype == torch.float32:
+            x = convolve(x.permute(0, 2, 3, 1), weight).permute(0, 3, 1, 2)
+        else:
+            x = F.conv2d(x, weight)
         x = torch.addcmul(self.bias.to(x.dtype)[:, None, None], x, restore[:, :, None, None].to(x.dtype))
-        return self._activate(x)
+        if not is_fast:
+            return self._activate(x)
+        up, vertical, horizontal = (each.to(x.dtype) for each in (self._up, self._vertical, self._horizontal))
+        with torch.autocast(x.device.type, enabled=False):
+            return filtered_rectifier(x.permute(0, 2, 3, 1), up, vertical, horizontal, CLAMP).permute(0, 3, 1, 2)
 
     def _activate(self, x: Tensor) -> Tensor:
         up = self._up.to(x.dtype)
