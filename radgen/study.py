@@ -20,7 +20,7 @@ from radgen.cohort.merge_tables import read_merge_table
 from radgen.cohort.settings import PatientKeySettings
 from radgen.config import DEMO_ARCHIVE, StudyConfig
 from radgen.errors import ConfigError
-from radgen.gan.settings import at_stage, growth_px
+from radgen.gan.settings import STEM_PX, at_stage, growth_px
 from radgen.paths import StudyPaths
 from radgen.report.settings import StudyFacts
 from radgen.settings import as_plain
@@ -255,6 +255,31 @@ def with_merged_structures(config: StudyConfig) -> StudyConfig:
     merged = read_merge_table(Path(str(tables.pop())))
     structures = dataclasses.replace(config.structures, names=merged.names, map=merged.map)
     return dataclasses.replace(config, structures=structures)
+
+
+def check_sections(config: StudyConfig) -> None:
+    """Refuse sections that do not fit each other, before hours are spent.
+
+    Raises
+    ------
+    ConfigError
+        With both values.
+    """
+    classes, names, px = config.classes, config.structures.names, config.slices.size_px
+    if classes.by == "mask" and classes.structure not in names:
+        msg = (
+            f"classes.structure is {classes.structure!r}, but structures.names are {', '.join(names) or 'none'}; "
+            "name the structure there, or the classes by something else"
+        )
+        raise ConfigError(msg)
+    if config.gan.generator == "alias-free" and (px < STEM_PX or px & (px - 1)):
+        msg = f"slices.size_px is {px}, but an alias-free generator makes a power of two of at least {STEM_PX} pixels"
+        raise ConfigError(msg)
+    unknown = sorted(set(config.gan.stages) - {*growth_px(config.gan, px), px})
+    if unknown:
+        known = ", ".join(map(str, (*growth_px(config.gan, px), px)))
+        msg = f"gan.stages: {unknown[0]} pixels is no stage of this study; stages are {known}"
+        raise ConfigError(msg)
 
 
 def arm_in_words(arm: ArmSettings) -> str:

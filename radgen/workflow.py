@@ -18,7 +18,7 @@ from radgen.config import StudyConfig, load_config
 from radgen.errors import ConfigError
 from radgen.paths import WILDCARDS, StudyPaths
 from radgen.provenance import code_digest
-from radgen.study import Study
+from radgen.study import Study, check_sections
 
 
 class RulePaths(StudyPaths):
@@ -73,7 +73,7 @@ class Plan:
         return plan
 
     def check_inputs(self) -> None:
-        """Refuse a missing archive, table or key, or an archive that a phantom study would not read.
+        """Refuse sections that do not fit, a missing archive, table or key, or an archive a phantom would not read.
 
         Raises
         ------
@@ -81,6 +81,7 @@ class Plan:
             One of them is missing; the message names it.
         """
         config = self.study.config
+        check_sections(config)
         if config.phantom is not None and not self._own_archive(Path(config.archive)):
             msg = (
                 f"archive {config.archive}: study {config.study} makes its own phantom and reads {self.archive}; "
@@ -95,6 +96,10 @@ class Plan:
             value = getattr(config, name)
             if value and self.optional(name) and not Path(self._located(value)).is_file():
                 msg = f"{name} {value}: no such file, neither here nor in the archive; correct the path or leave it out"
+                raise ConfigError(msg)
+        for name, path in self.given_weights().items():
+            if not Path(path).is_file():
+                msg = f"{name} {path}: no such file of weights; correct the path, or leave it out to start from a seed"
                 raise ConfigError(msg)
         self.study.settings("inventory")  # reads the key
 
@@ -209,10 +214,18 @@ class Plan:
 
     def start_files(self, _wildcards: Any) -> list[str]:  # noqa: ANN401 - Snakemake's own type
         """Return the files that generator training starts from, and the manifest beside them, where there are any."""
+        files = list(self.given_weights().values())
+        init_from = self.study.config.gan.init_from
+        beside = Path(init_from or "").parent / "manifest.json"
+        return files + ([str(beside)] if init_from and beside.is_file() else [])
+
+    def given_weights(self) -> dict[str, str]:
+        """Return the files of weights that the study names, by key of the configuration."""
         gan = self.study.config.gan
-        given = [path for path in (gan.init_from, gan.projected.weights) if path]
-        beside = Path(gan.init_from or "").parent / "manifest.json"
-        return given + ([str(beside)] if gan.init_from and beside.is_file() else [])
+        named = {"gan.init_from": gan.init_from}
+        if gan.discriminator == "projected":
+            named["gan.projected.weights"] = gan.projected.weights
+        return {name: path for name, path in named.items() if path}
 
     def arm_files(self, output: str, *, curve: bool = False) -> list[str]:
         """Return one file of every (task, arm) job, or of the real-only curve alone."""

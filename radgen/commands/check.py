@@ -43,7 +43,7 @@ def main(words: list[str]) -> int:
 def _checks(plan: Plan, workers: int) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "paths", lambda: _paths(plan)
     yield "device", lambda: _device(plan)
-    yield "weights", lambda: "none asked for: every network of this study starts from its seed"
+    yield "weights", lambda: _weights(plan)
     counts: list[dict[str, Any]] = []  # filled by the cohort's check, read by the disk's
     phantom = plan.study.config.phantom
     if phantom is not None:
@@ -60,6 +60,13 @@ def _checks(plan: Plan, workers: int) -> Iterator[tuple[str, Callable[[], str]]]
 def _paths(plan: Plan) -> str:
     plan.check_inputs()
     return f"archive {plan.archive}, results {plan.path.root}, work {plan.work}"
+
+
+def _weights(plan: Plan) -> str:
+    given = plan.given_weights()
+    if not given:
+        return "none asked for: every network of this study starts from its seed"
+    return "; ".join(f"{name} {path}" for name, path in given.items())
 
 
 def _device(plan: Plan) -> str:

@@ -108,6 +108,50 @@ def test_two_sources_are_two_generators(tmp_path: Path) -> None:
     assert done.stdout.count("rule gan_train:") == 2
 
 
+GROWING = {"generator": "alias-free", "discriminator": "projected", "alias_free": {"preset": "tiny"}}
+
+
+def test_a_growing_generator_has_a_job_for_each_stage(tmp_path: Path) -> None:
+    folder = variant(tmp_path, slices={"size_px": 64}, gan={**GROWING, "images": 99, "stages": {16: {"images": 7}}})
+    done = folder.snakemake("-n", "-p", "gan")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("rule gan_stage:") == 2
+    assert done.stdout.count("rule gan_train:") == 1
+    commands = [line for line in done.stdout.splitlines() if "exec radgen gan " in line]
+    by_stage = {re.search(r"--resolution (\d+)|$", line)[1]: line for line in commands}  # type: ignore[index]
+    assert by_stage.keys() == {"16", "32", None}
+    assert "--previous results/tiny/gan/main/stage-32/generator.safetensors" in by_stage[None]
+    assert "--previous results/tiny/gan/main/stage-16/generator.safetensors" in by_stage["32"]
+    assert '"images": 7' in by_stage["16"]
+    assert '"images": 99' in by_stage["32"]
+    assert "gan_stage" not in Folder(tmp_path / "other").listed("gan")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"classes": {"by": "mask", "names": ["a", "b"], "structure": "node"}},
+            "classes.structure is 'node', but struc",
+        ),
+        (
+            {"slices": {"size_px": 48}, "gan": GROWING},
+            "size_px is 48, but an alias-free generator makes a power of two",
+        ),
+        ({"gan": {"stages": {16: {"images": 5}}}}, "gan.stages: 16 pixels is no stage of this study; stages are 32"),
+    ],
+)
+def test_sections_that_do_not_fit_are_refused_before_anything_runs(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Plan.of(yaml.safe_load(TINY.read_text()) | changes)
+
+
+def test_missing_weights_are_named_before_anything_runs() -> None:
+    data = yaml.safe_load(TINY.read_text()) | {"gan": {"init_from": "nowhere/generator.safetensors"}}
+    with pytest.raises(ConfigError, match=r"gan.init_from nowhere/generator.safetensors: no such file of weights"):
+        Plan.of(data)
+
+
 @pytest.mark.slow
 def test_a_new_file_in_a_folder_of_the_archive_takes_the_inventory_again(tmp_path: Path) -> None:
     archive = tmp_path / "images"

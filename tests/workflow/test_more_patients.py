@@ -39,7 +39,9 @@ def _manifests(folder: Folder) -> dict[str, dict[str, Any]]:
 
 def _dealt(folder: Folder) -> dict[str, str]:
     """Return the digest of every shard's table of series, as the cohort's manifest has it."""
-    outputs: Mapping[str, str] = json.loads((_study(folder) / "cohort" / "manifest.json").read_text())["what"]["outputs"]
+    outputs: Mapping[str, str] = json.loads((_study(folder) / "cohort" / "manifest.json").read_text())["what"][
+        "outputs"
+    ]
     return {Path(name).stem: digest for name, digest in outputs.items() if name.startswith("shard-")}
 
 
