@@ -96,6 +96,28 @@ BENCHES = {
             _trainer("the same, penalties every 8 steps", r"penalties every 8 step\(s\)", 3 * 0.51),
         ),
     ),
+    "aliasfree": Bench(
+        "aliasfree.py",
+        (),
+        ("--runs", "1"),
+        (
+            Figure("alias-free images at 32 px, 20 M, fp32", rf"(?m)^fp32 {NUMBER} images", "images/CPU-s", 5.5),
+            Figure("the same in bf16", rf"(?m)^bf16 {NUMBER} images", "images/CPU-s", 5.5),
+        ),
+    ),
+    "projected": Bench(
+        "projected.py",
+        (),
+        ("--steps", "1"),
+        (
+            Figure(
+                "projected step, 20 M, at 32 px, encoder's maps",
+                rf"(?m)^encoder .*?: {NUMBER} images/s",
+                "images/CPU-s",
+                5 * 0.114,
+            ),
+        ),
+    ),
     "startup": Bench(
         "startup.py",
         (),

@@ -14,6 +14,8 @@ from radgen.annotation.result import write_annotation
 from radgen.annotation.schema import label_schema
 from radgen.annotation.settings import AnnotationSettings
 from radgen.features.network import ConvEncoder, NetworkShape, save_network
+from radgen.gan.aliasfree.generator import AliasFreeGenerator
+from radgen.gan.aliasfree.schedule import AliasFreeShape, Stage
 from radgen.gan.checkpoint import GeneratorCard, save_generator
 from radgen.gan.generator import Generator, GeneratorShape
 from radgen.gan.sampling import image_id, load_sampler
@@ -42,6 +44,16 @@ def save_generator_file(path: Path, seed: int = 0) -> Path:
     )
     card = GeneratorCard(shape=shape, class_names=CLASSES, source=SOURCE, seen_images=0, settings={})
     save_generator(path, Generator(shape).state_dict(), card)
+    return path
+
+
+def save_alias_free_file(path: Path, seed: int = 0) -> Path:
+    """Write a tiny alias-free generator with random weights."""
+    torch.manual_seed(seed)
+    stage = Stage(resolution=SIDE, layers=4, channel_base=48, channel_max=12)
+    shape = AliasFreeShape(image_channels=1, classes=2, stem=stage, z_dim=6, w_dim=8, embedding_dim=4)
+    card = GeneratorCard(shape=shape, class_names=CLASSES, source=SOURCE, seen_images=0, settings={})
+    save_generator(path, AliasFreeGenerator(shape).state_dict(), card)
     return path
 
 
