@@ -22,6 +22,7 @@ from radgen.gan.kinds import ImageGenerator
 from radgen.gan.losses import LOSSES, gradient_penalty, rebuilding
 from radgen.gan.part import Part
 from radgen.gan.settings import GanSettings
+from radgen.gan.variety import Variety
 from radgen.training.adversarial import Losses
 from radgen.training.devices import autocast
 
@@ -39,22 +40,28 @@ class ResidualGame:
         Of the training.
     guide
         Class logits [n, classes] of images [n, C, H, W] in [-1, 1], or None.
+    resolution
+        Height and width of the images in pixels.
     """
 
-    def __init__(self, discriminator: Discriminator, settings: GanSettings, guide: Guide | None) -> None:
+    def __init__(
+        self, discriminator: Discriminator, settings: GanSettings, guide: Guide | None, *, resolution: int
+    ) -> None:
         self.discriminator = discriminator
         self._settings = settings
         self._guide = guide
         self._loss = LOSSES[settings.loss]
         self.adaptive = Adaptive(settings.augment)
+        self.variety = Variety(resolution)
 
     @property
     def followers(self) -> Mapping[str, nn.Module]:
-        """What is remembered of the discriminator's verdicts."""
-        return {"adaptive": self.adaptive}
+        """What is remembered of the discriminator's verdicts, and of distances between real images."""
+        return {"adaptive": self.adaptive, "variety": self.variety}
 
     def follow(self, losses: Mapping[str, float]) -> None:
-        """Adapt the changes to the batch just played."""
+        """Adapt the changes to the batch just played, and remember how far apart its real images were."""
+        self.variety.remember(losses, self._settings.batch_size)
         if "sureness" in losses:
             self.adaptive.adapt(losses["sureness"], batch_size=self._settings.batch_size)
 
@@ -101,6 +108,7 @@ class ResidualGame:
         with autocast(device, settings.precision):
             fake_logits = self.discriminator(shown_fake, part.class_ids)
         slope, losses = self._convince(fake, real_logits.detach(), fake_logits, part.class_ids)
+        losses |= self.variety.noted(self.variety.distances(part.real, part.class_ids))
         loss, rebuilt = rebuilding(
             made[:count], part.real, mean, log_variance, settings.rebuild, coarser=settings.rebuild.coarser
         )
@@ -114,6 +122,10 @@ class ResidualGame:
         """Return the gradient of the generator's loss in the generated images, and the loss by part."""
         loss = self._loss.generator(real_logits, fake_logits)
         losses = {"generator": loss.detach()}
+        if self._settings.variety > 0:
+            lacking = self.variety.lacking(self.variety.distances(fake, class_ids))
+            losses["variety"] = lacking.detach()
+            loss = loss + self._settings.variety * lacking
         if self._guide is not None:
             guidance = F.cross_entropy(self._guide(fake), class_ids)
             losses["guidance"] = guidance.detach()

@@ -180,6 +180,11 @@ class GanSettings:
         "projected one plays for the hinge loss.",
     )
     gamma: float = setting(1.0, "Weight of the gradient penalties.")
+    variety: float = setting(
+        2.0,
+        "Weight of what generated images of a class lack of the distances between real ones, so that they do not "
+        "crowd; 0 for none. Without effect where a batch (or part of it) holds no two images of one class.",
+    )
     guidance: float = setting(
         0.5,
         "Weight of the encoder's class loss on generated images, so that each shows its class; 0 for none. Without "

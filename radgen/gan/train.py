@@ -76,7 +76,7 @@ class GanSystem:
         self.batches = batches
         self.reads: Batches = batches  # or something that reads them ahead
         self._device = device
-        for network in (generator, game.discriminator):
+        for network in (generator, game.discriminator, *game.followers.values()):
             place(network, device)
         self.generator: Any = generator
         self.discriminator: Any = game.discriminator
@@ -172,10 +172,11 @@ def gan_trainer(
     guide = guide if settings.guidance > 0 else None
     game: Game
     if settings.discriminator == "projected":
-        opponent = build_projected(shape, settings.projected, encoder=encoder, class_means=class_means)
-        game = ProjectedGame(opponent, settings, guide)
+        projected = build_projected(shape, settings.projected, encoder=encoder, class_means=class_means)
+        game = ProjectedGame(projected, settings, guide, resolution=shape.resolution)
     else:
-        game = ResidualGame(Discriminator(shape, settings.discriminator_channels), settings, guide)
+        opponent = Discriminator(shape, settings.discriminator_channels)
+        game = ResidualGame(opponent, settings, guide, resolution=shape.resolution)
     return AdversarialTrainer(
         GanSystem(generator, game, settings, batches, device),
         batch_size=settings.batch_size,

@@ -43,7 +43,15 @@ def test_a_step_moves_both_networks_the_average_and_the_class_averages(study: Pa
     trainer = _trainer(study, rebuild={"alone_images": 8})
     before = {name: value.clone() for name, value in trainer.state()["generator"].items()}
     assert trainer.step(0).keys() == {"rebuilding", "latent"}
-    assert trainer.step(8).keys() == {"rebuilding", "latent", "discriminator", "generator", "sureness"}
+    assert trainer.step(8).keys() == {
+        "rebuilding",
+        "latent",
+        "discriminator",
+        "generator",
+        "sureness",
+        "variety",
+        "apart_004px",
+    }
     after = trainer.state()
     assert any(not torch.equal(before[name], value) for name, value in after["generator"].items())
     assert not torch.equal(after["average"]["start"], after["generator"]["start"])

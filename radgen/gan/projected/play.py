@@ -19,6 +19,7 @@ from radgen.gan.projected.discriminator import ProjectedDiscriminator
 from radgen.gan.projected.game import meet
 from radgen.gan.residual_game import Guide
 from radgen.gan.settings import GanSettings
+from radgen.gan.variety import Variety
 from radgen.training.adversarial import Losses
 from radgen.training.devices import autocast
 
@@ -34,20 +35,26 @@ class ProjectedGame:
         Of the training.
     guide
         Class logits [n, classes] of images [n, C, H, W] in [-1, 1], or None.
+    resolution
+        Height and width of the images in pixels.
     """
 
-    def __init__(self, discriminator: ProjectedDiscriminator, settings: GanSettings, guide: Guide | None) -> None:
+    def __init__(
+        self, discriminator: ProjectedDiscriminator, settings: GanSettings, guide: Guide | None, *, resolution: int
+    ) -> None:
         self.discriminator = discriminator
         self._settings = settings
         self._guide = guide
+        self.variety = Variety(resolution)
 
     @property
     def followers(self) -> Mapping[str, nn.Module]:
-        """Nothing is remembered."""
-        return {}
+        """What is remembered of distances between real images."""
+        return {"variety": self.variety}
 
     def follow(self, losses: Mapping[str, float]) -> None:
-        """Nothing follows a step."""
+        """Remember how far apart the real images of a step were."""
+        self.variety.remember(losses, self._settings.batch_size)
 
     def backward(self, generator: ImageGenerator, part: Part, share: float) -> Losses:
         """Add the gradients of one part, times `share`; return losses by phase."""
@@ -62,7 +69,12 @@ class ProjectedGame:
         with autocast(device, settings.precision):
             meeting = meet(self.discriminator, shown_real, shown_fake, part.class_ids, fake)
         losses = {"discriminator": meeting.discriminator.detach(), "generator": meeting.generator}
+        losses |= self.variety.noted(self.variety.distances(part.real, part.class_ids))
         slope = meeting.slope
+        if settings.variety > 0:
+            lacking = self.variety.lacking(self.variety.distances(fake, part.class_ids))
+            losses["variety"] = lacking.detach()
+            slope = slope + settings.variety * torch.autograd.grad(lacking, fake)[0]
         if self._guide is not None:
             guidance = F.cross_entropy(self._guide(fake), part.class_ids)
             losses["guidance"] = guidance.detach()
