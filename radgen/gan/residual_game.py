@@ -108,7 +108,8 @@ class ResidualGame:
         with autocast(device, settings.precision):
             fake_logits = self.discriminator(shown_fake, part.class_ids)
         slope, losses = self._convince(fake, real_logits.detach(), fake_logits, part.class_ids)
-        losses |= self.variety.noted(self.variety.distances(part.real, part.class_ids))
+        if settings.variety > 0:
+            losses |= self.variety.noted(self.variety.distances(part.real, part.class_ids))
         loss, rebuilt = rebuilding(
             made[:count], part.real, mean, log_variance, settings.rebuild, coarser=settings.rebuild.coarser
         )

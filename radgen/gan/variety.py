@@ -45,10 +45,9 @@ class Variety(nn.Module):
         self.register_buffer("real", torch.full((len(self._sizes_px),), NEVER))
 
     def distances(self, images: Tensor, class_ids: Tensor) -> Tensor:
-        """Return the mean distance between images [n, C, H, W] of one class at each scale, [scales]; 0 without pairs."""
-        same = (class_ids[:, None] == class_ids[None]) & ~torch.eye(
-            len(class_ids), dtype=torch.bool, device=images.device
-        )
+        """Return the mean distance of images [n, C, H, W] to others of their class, [scales]; 0 where there are none."""
+        same = class_ids[:, None] == class_ids[None]
+        same = same & ~torch.eye(len(same), dtype=torch.bool, device=same.device)
         if not same.any():
             return images.new_zeros(len(self._sizes_px))
         found = []

@@ -69,9 +69,9 @@ class ProjectedGame:
         with autocast(device, settings.precision):
             meeting = meet(self.discriminator, shown_real, shown_fake, part.class_ids, fake)
         losses = {"discriminator": meeting.discriminator.detach(), "generator": meeting.generator}
-        losses |= self.variety.noted(self.variety.distances(part.real, part.class_ids))
         slope = meeting.slope
         if settings.variety > 0:
+            losses |= self.variety.noted(self.variety.distances(part.real, part.class_ids))
             lacking = self.variety.lacking(self.variety.distances(fake, part.class_ids))
             losses["variety"] = lacking.detach()
             slope = slope + settings.variety * torch.autograd.grad(lacking, fake)[0]
