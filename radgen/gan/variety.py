@@ -45,7 +45,7 @@ class Variety(nn.Module):
         self.register_buffer("real", torch.full((len(self._sizes_px),), NEVER))
 
     def distances(self, images: Tensor, class_ids: Tensor) -> Tensor:
-        """Return the mean distance of images [n, C, H, W] to others of their class, [scales]; 0 where there are none."""
+        """Return the mean distance of images [n, C, H, W] to others of their class, [scales]; 0 without any."""
         same = class_ids[:, None] == class_ids[None]
         same = same & ~torch.eye(len(same), dtype=torch.bool, device=same.device)
         if not same.any():
