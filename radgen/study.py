@@ -215,13 +215,15 @@ class Study:
     def _facts(self) -> StudyFacts:
         config = self.config
         awaiting = ", ".join(str(folder) for folder in self.awaiting)
+        told = (archive.patient_from or config.inventory.patient_from for archive in self.archives.values())
+        patients_from = sorted(set(told))
         return StudyFacts(
             study=config.study,
             title=config.title,
             is_phantom=config.phantom is not None,
             trial=config.limit.patients,
-            patient_claim=config.inventory.patient_from != "none",
-            patients_from=config.inventory.patient_from,
+            patient_claim="none" not in patients_from,
+            patients_from=", ".join(patients_from),
             simulated_annotator=self.simulated_annotator,
             sources={name: source.setting for name, source in config.sources.items()},
             arms={name: arm_in_words(arm) for name, arm in self._all_arms().items()},

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from radgen.cohort.layouts import LAYOUTS
+from radgen.cohort.settings import PATIENT_SOURCES
 from radgen.errors import ConfigError
 from radgen.imaging.settings import WindowSettings
 from radgen.settings import section, setting
@@ -40,6 +41,7 @@ class ArchiveSettings:
         "several, the only modality that is used.",
     )
     anatomy: str = setting("", "Anatomy of all its series; left empty, the same.")
+    patient_from: str = setting("", "Who is one patient in it; left empty, as inventory says, whose options it shares.")
     channels: str = setting("", "How its images become channels: grey | rgb | windows; left empty, as slices says.")
     window: WindowSettings | None = setting(None, "Its display window; null takes the study's.")
     labels: LabelSourceSettings | None = setting(None, "Where its label maps are, if not beside its images.")
@@ -48,6 +50,9 @@ class ArchiveSettings:
         """Refuse an unknown layout, odd names and channels."""
         if self.layout not in LAYOUTS:
             msg = f"layout: {self.layout!r} is not one of {', '.join(LAYOUTS)}"
+            raise ValueError(msg)
+        if self.patient_from not in {"", *PATIENT_SOURCES}:
+            msg = f"patient_from: {self.patient_from!r} is not one of {', '.join(PATIENT_SOURCES)}"
             raise ValueError(msg)
         if self.channels not in CHANNELS:
             msg = f"channels: {self.channels!r} is not one of {', '.join(CHANNELS[1:])}"

@@ -69,15 +69,17 @@ def take_inventory(
     CohortError
         The archives hold no readable series, or no patient is found.
     """
-    files, candidates, refused = look_through(roots, settings, archives or {"": ArchiveSettings()}, workers)
+    archives = archives or {"": ArchiveSettings()}
+    files, candidates, refused = look_through(roots, settings, archives, workers)
     if not candidates:
         msg = (
             f"{', '.join(roots.words())}: no readable series among {len(files)} files "
             f"({reasons(refused) or 'it is empty'}); check the archive's path and format"
         )
         raise CohortError(msg)
-    candidates, notes = name_patients(candidates, settings, roots, patient_table, workers)
-    text = f"patient_from: {settings.patient_from} finds no patient for the file"
+    sources = {name: archive.patient_from for name, archive in archives.items()}
+    candidates, notes = name_patients(candidates, settings, roots, patient_table, workers, sources=sources)
+    text = f"patient_from: {notes['patient_from']} finds no patient for the file"
     nobody = [candidate for candidate in candidates if not candidate.patient]
     for candidate in nobody:
         paths = (*candidate.paths, *candidate.masks)

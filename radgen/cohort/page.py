@@ -76,7 +76,7 @@ def _notices(notes: Mapping[str, Any]) -> list[str]:
         notices.append(f"TRIAL: limited to {limit['patients']} patients, {limit['patients_left_out']} left out.")
     if "claim" in notes:
         notices.append(f"{str(notes['claim']).capitalize()}.")
-    if notes.get("patient_from") == "rows":
+    if "rows" in notes.get("patient_from", ""):
         notices.append("Patients are approximated by ranges of row numbers.")
     return notices
 

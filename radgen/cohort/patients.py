@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,20 @@ from radgen.errors import CohortError
 
 
 def name_patients(
-    candidates: Sequence[Candidate], settings: InventorySettings, roots: Roots, table: Path | None, workers: int
+    candidates: Sequence[Candidate],
+    settings: InventorySettings,
+    roots: Roots,
+    table: Path | None,
+    workers: int,
+    *,
+    sources: Mapping[str, str] | None = None,
 ) -> tuple[list[Candidate], dict[str, Any]]:
     """Fill in each candidate's patient as `patient_from` says.
 
     Parameters
     ----------
     candidates
-        Series of the archive.
+        Series of the archives.
     settings
         How patients are told apart.
     roots
@@ -33,6 +39,8 @@ def name_patients(
         For `table`: CSV with columns file (path, file name, or a folder of the path) and patient.
     workers
         Processes that make thumbnails.
+    sources
+        Archives in which patients are told apart otherwise: name to `patient_from`.
 
     Returns
     -------
@@ -42,24 +50,40 @@ def name_patients(
     Raises
     ------
     CohortError
-        No candidate has a patient, or the table contradicts itself.
+        No candidate of an archive has a patient, or the table contradicts itself.
     """
-    notes: dict[str, Any] = {"patient_from": settings.patient_from}
+    sources = sources or {}
+    told = {name: sources.get(name) or settings.patient_from for name in {item.archive for item in candidates}}
+    notes: dict[str, Any] = {"patient_from": ", ".join(sorted(set(told.values()))) or settings.patient_from}
+    patients: dict[int, str | None] = {}
+    for source in sorted(set(told.values())):
+        places = [place for place, item in enumerate(candidates) if told[item.archive] == source]
+        own = replace(settings, patient_from=source)
+        names, more = _names([candidates[place] for place in places], own, roots, table, workers)
+        notes |= more
+        patients |= dict(zip(places, names, strict=True))
+    return [replace(item, patient=patients[place]) for place, item in enumerate(candidates)], notes
+
+
+def _names(
+    candidates: Sequence[Candidate], settings: InventorySettings, roots: Roots, table: Path | None, workers: int
+) -> tuple[list[str | None], dict[str, Any]]:
+    """Return the patient of each candidate by one way of telling, and what the manifest should say."""
+    notes: dict[str, Any] = {}
     if settings.patient_from == "none":
         notes["claim"] = "no patient-level claim: series were grouped by near-duplicates alone"
         names: list[str | None] = list(cluster(candidates, roots, settings.duplicate_correlation, workers))
     elif settings.patient_from == "table":
-        names, counts = _from_table(candidates, table)
-        notes["patient_table"] = counts
+        names, notes["patient_table"] = _from_table(candidates, table)
     else:
         names = [_from_path(candidate, settings) for candidate in candidates]
-    if candidates and not any(names):
+    if not any(names):
         msg = (
             f"patient_from: {settings.patient_from} finds no patient for any of {len(candidates)} series; "
             "use another of tag, regex, table, rows, or none"
         )
         raise CohortError(msg)
-    return [replace(candidate, patient=name) for candidate, name in zip(candidates, names, strict=True)], notes
+    return names, notes
 
 
 def row_number(path: str, settings: InventorySettings) -> int | None:

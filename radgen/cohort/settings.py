@@ -247,7 +247,8 @@ class CohortSettings:
     )
     ranges: dict[str, tuple[int, int]] = setting(
         {},
-        "Splits as row ranges [from, to) of row-numbered files; rows between the ranges are guards and are left out.",
+        "Splits as row ranges [from, to) of row-numbered files; rows between the ranges are guards and are left out. "
+        "Archives beside them whose files have no numbers are dealt by shares.",
     )
     given_splits: bool = setting(
         False,

@@ -148,7 +148,7 @@ def split_series(
     elif settings.given_splits:
         answers = [_from_layout(row["given_split"], groups[row["patient_key"]], settings) for row in rows]
     elif settings.ranges:
-        answers = [_from_ranges(row["row_number"], settings) for row in rows]
+        answers = _by_ranges(rows, groups, settings)
     else:
         patients = [row["patient_key"] for row in rows]
         ranks = _ranked(patients, classes, groups, settings, ranking) if settings.exact else {}
@@ -197,6 +197,17 @@ def _from_layout(split: str, group: str, settings: CohortSettings) -> Answer:
     if split == "train" and stable_unit("split", settings.seed, group) < settings.annotator:
         return "annotator"
     return split or (Reason.NO_SPLIT, "the archive's layout names no split for the series")
+
+
+def _by_ranges(rows: Sequence[Row], groups: Mapping[str, str], settings: CohortSettings) -> list[Answer]:
+    """Deal numbered archives by ranges of rows, and archives beside them in which nothing has a number by shares."""
+    numbered = {row["archive"] for row in rows if row["row_number"] is not None}
+    return [
+        _from_ranges(row["row_number"], settings)
+        if not numbered or row["archive"] in numbered
+        else coin_split(groups[row["patient_key"]], settings)
+        for row in rows
+    ]
 
 
 def _from_ranges(row: int | None, settings: CohortSettings) -> Answer:

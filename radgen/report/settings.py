@@ -43,7 +43,7 @@ class StudyFacts:
     is_phantom: bool = setting(False, "Whether the archive is the embedded phantom: simulated patients.")
     trial: int | None = setting(None, "Number of patients a trial was limited to; null for a whole study.")
     patient_claim: bool = setting(True, "Whether patients are known; false heads the page 'no patient-level claim'.")
-    patients_from: str = setting("", "Who counts as one patient: tag, regex, table, rows or none.")
+    patients_from: str = setting("", "Who counts as one patient: tag, regex, table, rows or none, with commas.")
     simulated_annotator: bool = setting(False, "Whether a trained segmenter stands in for the person who annotates.")
     sources: dict[str, str] = setting({}, "Each generator and its ancestry setting, such as main: scarce-labels.")
     arms: dict[str, str] = setting({}, "Each benchmark arm in the order to show it, and what it trains on, in words.")

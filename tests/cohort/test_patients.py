@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from radgen.cohort.inventory import Inventory
+from radgen.cohort.archives import ArchiveSettings, Roots
+from radgen.cohort.inventory import Inventory, take_inventory
 from radgen.cohort.keys import patient_key
+from radgen.cohort.settings import InventorySettings
 from radgen.errors import CohortError, InputError
 from tests.cohort.toys import KEY, inventory_of, picture, stored_volume, write_msd, write_picture, write_series
 
@@ -125,3 +127,28 @@ def test_a_cluster_keeps_its_name_when_others_join_the_archive(tmp_path: Path) -
     for seed in range(4, 8):
         write_picture(tmp_path / f"image_{seed}.png", smooth(seed))
     assert before.items() <= keys_of(inventory_of(tmp_path, patient_from="none")).items()
+
+
+def test_each_archive_may_tell_its_patients_in_its_own_way(tmp_path: Path) -> None:
+    write_series(tmp_path / "scans" / "a", stored_volume(), series="a", PatientID="one")
+    write_msd(tmp_path / "volumes")
+    for number in (1, 619, 620):
+        write_picture(tmp_path / "patches" / f"image_{number}.png", picture(number))
+    table = tmp_path / "patients.csv"
+    table.write_text("file,patient\n" + "".join(f"case-{case}.nii.gz,person-{case // 2}\n" for case in range(4)))
+    archives = {
+        "scans": ArchiveSettings(name="scans"),
+        "volumes": ArchiveSettings(name="volumes", patient_from="table"),
+        "patches": ArchiveSettings(name="patches", patient_from="rows"),
+    }
+    roots = Roots({name: tmp_path / name for name in archives})
+    found = take_inventory(roots, InventorySettings(), KEY, archives=archives, patient_table=table)
+    keys = keys_of(found)
+    assert {keys[path] for path in keys if path.startswith("scans/")} == {patient_key(KEY, "one")}
+    assert keys["volumes/imagesTr/case-1.nii.gz"] == patient_key(KEY, "person-0")
+    assert keys["patches/image_1.png"] == keys["patches/image_619.png"] == patient_key(KEY, "rows 0")
+    assert keys["patches/image_620.png"] == patient_key(KEY, "rows 1")
+    assert found.notes["patient_from"] == "rows, table, tag"
+    assert found.notes["patient_table"]["series_without_row"] == 0
+    with pytest.raises(ValueError, match="patient_from: 'row' is not one of tag, regex"):
+        ArchiveSettings(name="x", patient_from="row")

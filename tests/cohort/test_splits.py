@@ -26,13 +26,14 @@ def made(shares: tuple[float, float, float], **more: Any) -> CohortSettings:
     return CohortSettings(val=shares[0], test=shares[1], annotator=shares[2], **more)
 
 
-def rows(*patients: str, row_number: int | None = None) -> list[dict[str, Any]]:
+def rows(*patients: str, row_number: int | None = None, archive: str = "") -> list[dict[str, Any]]:
     return [
         {
             "patient_key": name,
             "study_key": f"t{n}",
             "series_key": f"s{n}",
             "row_number": row_number,
+            "archive": archive,
             "file_ids": [f"f{n}"],
         }
         for n, name in enumerate(patients)
@@ -281,6 +282,18 @@ def test_row_ranges_have_guards_between_them(tmp_path: Path) -> None:
     for row in (100, 119, 200, 300):
         assert split(rows("p", row_number=row), cohort, tmp_path)[0][0] == Reason.GUARD
     assert split(rows("p"), cohort, tmp_path)[0][0] == Reason.NO_SPLIT
+
+
+def test_archives_without_row_numbers_are_dealt_by_shares_beside_ranges(tmp_path: Path) -> None:
+    cohort = CohortSettings(ranges={"train": (0, 100), "test": (120, 200)})
+    numbered = rows("rows 0", row_number=5, archive="patches") + rows("rows 1", row_number=130, archive="patches")
+    others = rows(*(f"p{n}" for n in range(200)), archive="volumes")
+    answers = split([*numbered, *others], cohort, tmp_path)
+    assert answers[:2] == ["train", "test"]
+    assert answers[2:] == split(others, CohortSettings(), tmp_path)
+    assert {"train", "val", "test"} == set(answers[2:])
+    stray = rows("rows 2", archive="patches")
+    assert split([*numbered, *stray], cohort, tmp_path)[-1][0] == Reason.NO_SPLIT
 
 
 def test_a_patient_across_two_ranges_is_an_error(tmp_path: Path) -> None:

@@ -34,7 +34,9 @@ def cohort_block(study: StudyResults, pictures: Pictures) -> Block:
     ]
     header = ("Split", "Class", "Patients", "Series", "Slices", "Series with mask")
     facts = study.facts
-    known_by = PATIENTS_FROM.get(facts.patients_from, facts.patients_from or "the archive")
+    known_by = "; in others by ".join(
+        PATIENTS_FROM.get(source, source or "the archive") for source in facts.patients_from.split(", ")
+    )
     words = [paragraph(f"One patient is known by {known_by}.")]
     if not facts.patient_claim:
         words.append(

@@ -42,7 +42,7 @@ def limits_block(study: StudyResults, pictures: Pictures) -> Block:
             "No person drew masks on synthetic images. A segmenter trained on patients set apart for it stands in, "
             "and its errors are in every result that rests on these masks."
         )
-    if not facts.patient_claim or facts.patients_from in {"rows", "none"}:
+    if not facts.patient_claim or "rows" in facts.patients_from:
         lines.append(
             "Patients are approximated, so the intervals may be too narrow where one person counts as several."
         )
