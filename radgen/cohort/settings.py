@@ -49,6 +49,9 @@ class ClassSettings:
         if not self.names or len(set(self.names)) != len(self.names) or not all(self.names):
             msg = f"names: {list(self.names)} must name each class once"
             raise ValueError(msg)
+        if len({name.replace("/", "-") for name in self.names}) != len(self.names):
+            msg = "names: two differ in / and - alone; image ids write a hyphen for a slash, so call one otherwise"
+            raise ValueError(msg)
         if self.by == "mask" and len(self.names) != 2:
             msg = f"names: by mask needs two classes (without and with the structure), got {len(self.names)}"
             raise ValueError(msg)

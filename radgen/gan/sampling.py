@@ -26,12 +26,16 @@ GREY_HALF_RANGE = 127.5
 
 
 def image_id(source: str, class_name: str, index: int) -> str:
-    """Return the name of a synthetic image.
+    """Return the name of a synthetic image, which may be the name of a file: chains of classes are joined by hyphens.
 
-    >>> image_id("main", "liver_lesion", 7)
-    'main_liver_lesion_000007'
+    >>> image_id("main", "liver_lesion", 7), image_id("main", "CT/lung", 7)
+    ('main_liver_lesion_000007', 'main_CT-lung_000007')
     """
-    return f"{source}_{class_name}_{index:06d}"
+    return f"{_head(source, class_name)}{index:06d}"
+
+
+def _head(source: str, class_name: str) -> str:
+    return f"{source}_{class_name.replace('/', '-')}_"
 
 
 def parse_image_id(name: str, sources: Sequence[str], class_names: Sequence[str]) -> tuple[str, str, int]:
@@ -49,7 +53,7 @@ def parse_image_id(name: str, sources: Sequence[str], class_names: Sequence[str]
     """
     for source in sources:
         for class_name in class_names:
-            head = f"{source}_{class_name}_"
+            head = _head(source, class_name)
             if name.startswith(head) and name[len(head) :].isdecimal():
                 return source, class_name, int(name[len(head) :])
     known = " or ".join(image_id(source, class_name, 0) for source in sources for class_name in class_names)

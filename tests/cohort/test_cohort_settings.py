@@ -63,3 +63,8 @@ def test_a_structure_is_its_own_number_and_name_unless_mapped() -> None:
     assert structures.sources_of("liver") == (5, "Liver")
     assert structures.sources_of("lesion") == (2, "lesion")
     assert (structures.id_of("liver"), structures.id_of("lesion")) == (1, 2)
+
+
+def test_classes_whose_image_ids_would_be_one_are_refused() -> None:
+    with pytest.raises(ValueError, match="two differ in / and - alone"):
+        ClassSettings(by="folder", names=("CT/lung", "CT-lung"))

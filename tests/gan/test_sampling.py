@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -86,6 +88,7 @@ def test_fewer_samples_leave_no_old_shard(tmp_path: Path) -> None:
 def test_image_ids_are_read_though_names_hold_underscores() -> None:
     known = (["a", "a_b"], ["c", "b_c"])
     assert parse_image_id("a_b_c_000001", *known) == ("a", "b_c", 1)
+    assert parse_image_id("a_CT-lung_000001", ["a"], ["CT/lung"]) == ("a", "CT/lung", 1)
     with pytest.raises(InputError, match=r"'x_c_000001' is not an image id of this source; ids look like a_c_000000"):
         parse_image_id("x_c_000001", *known)
 
@@ -133,6 +136,19 @@ def test_grid_is_a_png_of_sixteen_images_per_class(tmp_path: Path) -> None:
     write_png(tmp_path / "grid.png", grid)
     assert np.array_equal(np.asarray(image.open(tmp_path / "grid.png")), grid)
     assert tile(np.zeros((4, 2, 3), dtype=np.uint8), 2).shape == (4, 6)
+
+
+def test_a_grid_of_many_classes_shows_32_of_them() -> None:
+    class Many:
+        class_names = tuple(map(str, range(165)))
+
+        def block(self, class_id: int, _block: int) -> Any:
+            return SimpleNamespace(images=np.full((16, 1, 1, 1), class_id, dtype=np.uint8))
+
+    grid = sample_grid(cast(Sampler, Many()))
+    assert grid.shape == (2 * 32, 8)
+    assert len(np.unique(grid)) == 32
+    assert (grid.min(), grid.max()) == (0, 159)
 
 
 def test_card_is_plain_json(tmp_path: Path) -> None:
