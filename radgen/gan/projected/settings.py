@@ -24,7 +24,7 @@ class ProjectedSettings:
     mean: tuple[float, ...] = setting(
         (), "Mean of red, green and blue the network was trained with, grey levels in [0, 1]; empty for its usual one."
     )
-    std: tuple[float, ...] = setting((), "Standard deviations likewise; RadImageNet's networks take 0.5 for both.")
+    std: tuple[float, ...] = setting((), "Standard deviations likewise.")
     input_px: int = setting(
         0, "Side to which images are resized for the network; 0 keeps them, or takes the one side it accepts."
     )
