@@ -8,7 +8,7 @@ those of the class whose images look most like it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,8 @@ class Start:
     class_names
         Names by class id of what is trained now.
     class_means
-        Mean feature vector of each class's training images, float64 [classes, D], by the encoder.
+        Returns the mean feature vector of each class's training images, float64 [classes, D], by the encoder: a pass
+        over all of them, made only where it is needed.
     encoder
         The domain encoder.
     """
@@ -55,7 +56,7 @@ class Start:
     previous: Path | None
     init_from: Path | None
     class_names: tuple[str, ...]
-    class_means: NDArray[np.float64]
+    class_means: Callable[[], NDArray[np.float64]]
     encoder: FeatureNetwork
 
 
@@ -72,7 +73,7 @@ def begin(generator: ImageGenerator, start: Start) -> str:
     if start.init_from is not None:
         return _go_on(generator, start)
     if isinstance(generator, AliasFreeGenerator) and generator.mapping.embedding is not None:
-        table = first_embeddings(len(start.class_names), start.encoder.dimension, start.class_means, seed=0)
+        table = first_embeddings(len(start.class_names), start.encoder.dimension, start.class_means(), seed=0)
         with torch.no_grad():
             generator.mapping.embedding.copy_(table)
         return "class embeddings start as the encoder's class means"
@@ -144,7 +145,7 @@ def _nearest(known: ImageGenerator, names: Sequence[str], new: Sequence[str], st
         means.append(start.encoder.features(images).astype(np.float64).mean(axis=0))
     chosen = []
     for name in new:
-        wanted = start.class_means[start.class_names.index(name)]
+        wanted = start.class_means()[start.class_names.index(name)]
         chosen.append(names[int(np.square(np.stack(means) - wanted).sum(axis=1).argmin())])
     return chosen
 

@@ -200,7 +200,7 @@ def build_trainer(lesson: Lesson, settings: GanSettings, means: Means) -> Advers
         means.device,
         guide=means.guide,
         encoder=means.start.encoder,
-        class_means=means.start.class_means,
+        class_means=means.start.class_means() if settings.discriminator == "projected" else None,
         ranks=means.ranks,
     )
     if settings.compile:

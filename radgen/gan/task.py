@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from radgen.features.network import FeatureNetwork, load_features
 from radgen.gan.begin import Start
@@ -103,7 +107,11 @@ class Task:
     def _means(self, evaluate: Evaluate | None) -> Means:
         lesson, gan = self.lesson, self.settings
         network = load_features(self.encoder, self.ranks.device)
-        means = class_means(network.features, lesson.images, lesson.rows, lesson.class_ids, len(lesson.class_names))
+
+        @functools.cache
+        def means() -> NDArray[np.float64]:
+            return class_means(network.features, lesson.images, lesson.rows, lesson.class_ids, len(lesson.class_names))
+
         init_from = Path(gan.init_from) if gan.init_from else None
         start = Start(self.previous, init_from, lesson.class_names, means, network)
         guide = guide_of(network) if gan.guidance > 0 else None

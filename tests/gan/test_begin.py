@@ -44,7 +44,8 @@ def _saved(folder: Path, names: tuple[str, ...] = toys.CLASS_NAMES) -> Path:
 
 def _start(path: Path | None, names: tuple[str, ...], means: np.ndarray[Any, Any] | None = None) -> Start:
     encoder = toys.encoder_of(16, 16)
-    return Start(None, path, names, np.zeros((len(names), encoder.dimension)) if means is None else means, encoder)
+    found = np.zeros((len(names), encoder.dimension)) if means is None else means
+    return Start(None, path, names, lambda: found, encoder)
 
 
 def _settings(command: list[str]) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def fresh(settings: GanSettings) -> Generator:
 
 def means(encoder: FeatureNetwork, class_names: tuple[str, ...] = CLASS_NAMES) -> Means:
     """Return with what a run is carried out: this process, no scores, no guide, fresh weights."""
-    start = Start(None, None, class_names, np.zeros((len(class_names), encoder.dimension)), encoder)
+    start = Start(None, None, class_names, lambda: np.zeros((len(class_names), encoder.dimension)), encoder)
     return Means(torch.device("cpu"), None, None, start, Ranks(), lambda _: None)
 
 
