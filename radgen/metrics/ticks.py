@@ -38,7 +38,7 @@ def tick_scorer(
     network
         The domain encoder. Samples of a smaller stage are enlarged for it, and real images coarsened and enlarged.
     count
-        Samples of all classes together.
+        Samples of all classes together; of each class at least one.
     warn
         Called with one sentence when samples vary too little.
     """
@@ -50,7 +50,9 @@ def tick_scorer(
         px = int(sampler.generator.shape.resolution)
         if px not in real:
             real[px] = Reference(network.features(as_seen_at(images.images(reference), px)), patients)
-        parts = [sampler.images(class_id, range(round(share * count))) for class_id, share in enumerate(shares)]
+        # Of many classes each shows at least one sample, however few are asked for.
+        counts = [max(1, round(share * count)) for share in shares]
+        parts = [sampler.images(class_id, range(wanted)) for class_id, wanted in enumerate(counts)]
         features = network.features(enlarged_grey(np.concatenate(parts), size))
         scores = {"domain_fid": frechet_distance(*moments(real[px].features), *moments(features))}
         if real[px].says_enough and len(features) > NEIGHBOURS:

@@ -203,6 +203,15 @@ def test_a_collapsed_sampler_is_called_out_at_ticks(study: Path, capsys: pytest.
     assert "gan main: samples vary too little: recall 0.0" in capsys.readouterr().out
 
 
+def test_every_class_is_scored_however_few_samples_are_asked_for(study: Path) -> None:
+    images = toys.images_of(study)
+    rows = images.rows_where(split="train")
+    lesson = Lesson(images, rows, images.column("class_id")[rows].astype(int), toys.CLASS_NAMES, "main")
+    evaluate = gan._scorer(lesson, images.rows_where(split="val"), study / "encoder" / "encoder.safetensors", 1)
+    assert evaluate is not None
+    assert "domain_fid" in evaluate(Sampler(toys.generator(), toys.CLASS_NAMES, source="m", seed=1, truncation=1.0))
+
+
 def test_variety_is_in_the_history_beside_the_distance(straight: Path) -> None:
     names = set(pq.read_table(straight / "history.parquet").column("metric").to_pylist())
     assert {"domain_fid", "recall", "duplicates"} <= names
