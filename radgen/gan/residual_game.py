@@ -109,7 +109,7 @@ class ResidualGame:
             fake_logits = self.discriminator(shown_fake, part.class_ids)
         slope, losses = self._convince(fake, real_logits.detach(), fake_logits, part.class_ids)
         if settings.variety > 0:
-            losses |= self.variety.noted(self.variety.distances(part.real, part.class_ids))
+            losses |= self.variety.noted(part.real, part.class_ids)
         loss, rebuilt = rebuilding(
             made[:count], part.real, mean, log_variance, settings.rebuild, coarser=settings.rebuild.coarser
         )
@@ -124,7 +124,7 @@ class ResidualGame:
         loss = self._loss.generator(real_logits, fake_logits)
         losses = {"generator": loss.detach()}
         if self._settings.variety > 0:
-            lacking = self.variety.lacking(self.variety.distances(fake, class_ids))
+            lacking = self.variety.lacking(fake, class_ids)
             losses["variety"] = lacking.detach()
             loss = loss + self._settings.variety * lacking
         if self._guide is not None:

@@ -181,9 +181,9 @@ class GanSettings:
     )
     gamma: float = setting(1.0, "Weight of the gradient penalties.")
     variety: float = setting(
-        2.0,
-        "Weight of what generated images of a class lack of the distances between real ones, so that they do not "
-        "crowd; 0 for none. Without effect where a batch (or part of it) holds no two images of one class.",
+        1.0,
+        "Weight of what log distances between generated images of a class lack of those between real ones, so that "
+        "they do not crowd; 0 for none. Without effect where a batch (or part of it) holds no two images of one class.",
     )
     guidance: float = setting(
         0.5,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from radgen.gan.run import Evaluate, Lesson
     from radgen.imageset.core import ImageSet
 
-VERSION = 3
+VERSION = 4
 # Fewer real images than this say too little about which weights are better.
 LEAST_REFERENCE_IMAGES = 50
 LEAST_CLASS_IMAGES = 2

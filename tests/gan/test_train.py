@@ -50,7 +50,8 @@ def test_a_step_moves_both_networks_the_average_and_the_class_averages(study: Pa
         "generator",
         "sureness",
         "variety",
-        "apart_004px",
+        "log_apart_004px",
+        "log_apart_pairs",
     }
     after = trainer.state()
     assert any(not torch.equal(before[name], value) for name, value in after["generator"].items())

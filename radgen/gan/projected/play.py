@@ -71,8 +71,8 @@ class ProjectedGame:
         losses = {"discriminator": meeting.discriminator.detach(), "generator": meeting.generator}
         slope = meeting.slope
         if settings.variety > 0:
-            losses |= self.variety.noted(self.variety.distances(part.real, part.class_ids))
-            lacking = self.variety.lacking(self.variety.distances(fake, part.class_ids))
+            losses |= self.variety.noted(part.real, part.class_ids)
+            lacking = self.variety.lacking(fake, part.class_ids)
             losses["variety"] = lacking.detach()
             slope = slope + settings.variety * torch.autograd.grad(lacking, fake)[0]
         if self._guide is not None:
