@@ -41,21 +41,6 @@ class Shape(Protocol):
         """Length of the style vector w."""
 
 
-class MappingNetwork(Protocol):
-    """From latent and class to style, and the average style of each class."""
-
-    w_avg: Tensor
-
-    def __call__(self, z: Tensor, class_ids: Tensor) -> Tensor:
-        """Map z [n, z_dim] and class ids int64 [n] to w [n, w_dim]."""
-
-    def truncate(self, w: Tensor, class_ids: Tensor, truncation: float) -> Tensor:
-        """Draw styles towards their class's average."""
-
-    def track(self, w: Tensor, class_ids: Tensor) -> None:
-        """Move each class's running average towards the styles of this batch that belong to it."""
-
-
 class ImageGenerator(Protocol):
     """A class-conditional generator.
 
@@ -65,7 +50,7 @@ class ImageGenerator(Protocol):
         From z and class to w.
     """
 
-    mapping: Any  # a MappingNetwork that is also a torch module
+    mapping: Any  # `ClassAverages` that maps z [n, z_dim] and class ids [n] to w [n, w_dim]
 
     @property
     def shape(self) -> Any:  # noqa: ANN401 - a Shape of this kind

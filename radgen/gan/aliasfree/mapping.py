@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from radgen.gan.aliasfree.schedule import AliasFreeShape
 from radgen.gan.layers import ACTIVATION_GAIN, EqualLinear, activate, normalise
-from radgen.gan.mapping import AVERAGE_DECAY
+from radgen.gan.mapping import ClassAverages
 
 RATE = 0.01  # share of the learning rate
 LAYERS = 2
 
 
-class EmbeddedMapping(nn.Module):
+class EmbeddedMapping(ClassAverages):
     """Map a latent and a class to a style by way of the class's embedding.
 
     Parameters
@@ -28,17 +28,10 @@ class EmbeddedMapping(nn.Module):
     embeddings
         One row [classes, embedding_dim] for each class, such as its mean feature in a domain encoder; they learn on.
         Standard normal numbers without.
-
-    Attributes
-    ----------
-    w_avg
-        Buffer [classes, w_dim]: running average style of each class, towards which truncation draws.
     """
 
-    w_avg: Tensor
-
     def __init__(self, shape: AliasFreeShape, embeddings: Tensor | None = None) -> None:
-        super().__init__()
+        super().__init__(shape.classes, shape.w_dim)
         inputs = shape.z_dim
         self.embedding: nn.Parameter | None = None
         if shape.embedding_dim:
@@ -51,7 +44,6 @@ class EmbeddedMapping(nn.Module):
         self.layers = nn.ModuleList(
             EqualLinear(one, two, gain=ACTIVATION_GAIN, rate=RATE) for one, two in itertools.pairwise(lengths)
         )
-        self.register_buffer("w_avg", torch.zeros(shape.classes, shape.w_dim))
 
     def forward(self, z: Tensor, class_ids: Tensor) -> Tensor:
         """Map z [n, z_dim] and class ids [n] to w [n, w_dim]."""
@@ -62,16 +54,3 @@ class EmbeddedMapping(nn.Module):
             for layer in self.layers:
                 w = activate(layer(w))
         return w
-
-    def truncate(self, w: Tensor, class_ids: Tensor, truncation: float) -> Tensor:
-        """Draw styles towards their class's average: 0 gives the average, 1 changes nothing."""
-        average = self.w_avg[class_ids]
-        return average + truncation * (w - average)
-
-    @torch.no_grad()
-    def track(self, w: Tensor, class_ids: Tensor) -> None:
-        """Move each class's running average towards the styles of this batch that belong to it."""
-        for class_id in torch.unique(class_ids).tolist():
-            styles = w[class_ids == class_id].float()
-            decay = AVERAGE_DECAY ** len(styles)
-            self.w_avg[class_id].lerp_(styles.mean(dim=0), 1 - decay)

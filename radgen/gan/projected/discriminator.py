@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,6 +9,7 @@ from torch import Tensor, nn
 
 from radgen.errors import ConfigError
 from radgen.features.network import FeatureNetwork
+from radgen.gan.kinds import Shape
 from radgen.gan.projected.backbones import load_backbone
 from radgen.gan.projected.embedding import first_embeddings
 from radgen.gan.projected.features import FeatureMaps
@@ -20,22 +19,6 @@ from radgen.gan.projected.settings import ProjectedSettings
 from radgen.seeds import derive_seed
 
 EMBEDDING = 64  # length of a class's embedding where no class means are given
-
-
-class ImageFacts(Protocol):
-    """What a discriminator must know of its generator."""
-
-    @property
-    def resolution(self) -> int:
-        """Height and width of the image in pixels."""
-
-    @property
-    def image_channels(self) -> int:
-        """Channels of the image."""
-
-    @property
-    def classes(self) -> int:
-        """Number of classes."""
 
 
 class ProjectedDiscriminator(nn.Module):
@@ -102,7 +85,7 @@ class ProjectedDiscriminator(nn.Module):
 
 
 def build_projected(
-    shape: ImageFacts,
+    shape: Shape,
     settings: ProjectedSettings,
     *,
     encoder: FeatureNetwork | None = None,
