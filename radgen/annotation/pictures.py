@@ -56,8 +56,13 @@ def slice_affine(spacing_mm: tuple[float, float]) -> NDArray[np.float64]:
     return np.diag([-column_mm, -row_mm, 1.0, 1.0])
 
 
-def write_nifti(path: Path, image: NDArray[np.uint8], spacing_mm: tuple[float, float]) -> None:
-    """Write a picture or mask (uint8 [H, W]) as one-slice NIfTI, qform = sform with code 1."""
+def slice_lps(spacing_mm: tuple[float, float]) -> NDArray[np.float64]:
+    """Return `slice_affine` in the axes of DICOM and NRRD, whose first two point the other way (LPS)."""
+    return np.diag([-1.0, -1.0, 1.0, 1.0]) @ slice_affine(spacing_mm)
+
+
+def nifti_bytes(image: NDArray[np.uint8], spacing_mm: tuple[float, float]) -> bytes:
+    """Return a picture or mask (uint8 [H, W]) as one-slice NIfTI, gzip-compressed; qform = sform with code 1."""
     affine = slice_affine(spacing_mm)
     picture = nibabel.Nifti1Image(np.ascontiguousarray(image.T[:, :, None]), affine)
     picture.set_qform(affine, code=1)
@@ -65,6 +70,10 @@ def write_nifti(path: Path, image: NDArray[np.uint8], spacing_mm: tuple[float, f
     picture.header.set_xyzt_units("mm")
     picture.header["descrip"] = b"radgen: synthetic"
     # A fixed time in the gzip header: the same picture gives the same bytes.
-    data = gzip.compress(picture.to_bytes(), mtime=0)
+    return gzip.compress(picture.to_bytes(), mtime=0)
+
+
+def write_nifti(path: Path, image: NDArray[np.uint8], spacing_mm: tuple[float, float]) -> None:
+    """Write `nifti_bytes` of a picture or mask (uint8 [H, W])."""
     with atomic_path(path) as temporary:
-        temporary.write_bytes(data)
+        temporary.write_bytes(nifti_bytes(image, spacing_mm))
