@@ -1,0 +1,45 @@
+"""CVAT: the labels as its project constructor takes them, and how to upload the pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from radgen.annotation.packers.material import Material, Packer, hex_colour
+from radgen.annotation.pictures import SYNTHETIC_NOTICE
+
+UPLOAD = """\
+{notice}
+
+The same upload from a command line, in the folder that holds images:
+
+    cvat-cli --server-host HOST --auth USER task create "radgen synthetic images" \\
+        --labels cvat/labels.json --image_quality 100 local images/*.png
+
+image_quality 100 matters: below it CVAT shows pictures that were blurred by JPEG.
+Background is no label in CVAT: what nobody painted is background.
+"""
+
+
+def _files(material: Material) -> Iterator[tuple[str, bytes]]:
+    # A bare list on purpose: the constructor refuses anything else around it.
+    labels = [
+        {"name": label.name, "color": hex_colour(label), "type": "any", "attributes": []}
+        for label in material.structures
+    ]
+    yield "labels.json", (json.dumps(labels, indent=1) + "\n").encode()
+    yield "upload.txt", UPLOAD.format(notice=SYNTHETIC_NOTICE).encode()
+
+
+PACKER = Packer(
+    folder="cvat",
+    tool="CVAT",
+    files=_files,
+    steps=(
+        "Create a project. Under `Labels > Raw` replace all text by that of `cvat/labels.json` and press `Done`.",
+        "Create a task in it and select all files of `images`. Under `Advanced configuration` set `Image quality` to "
+        "100. (`cvat/upload.txt` does both from a command line.)",
+        "Paint with brush (mask), polygon, ellipse or rectangle.",
+        "`Export task dataset > CVAT for images 1.1`, without images. Save the archive, as it is, into `masks`.",
+    ),
+)
