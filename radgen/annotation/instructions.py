@@ -12,6 +12,9 @@ TEXT = """\
 
 These pictures were made by a generator. They show no patient.
 
+instructions.html says the same with pictures, and how to use Label Studio, CVAT, LabelMe, 3D Slicer, ITK-SNAP or a
+DICOM workstation.
+
 What to do
 1. Open images/NAME.png in a painting program, or nifti/NAME.nii.gz in ITK-SNAP or 3D Slicer.
 2. Paint every structure you see with its number:

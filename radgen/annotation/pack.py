@@ -3,8 +3,11 @@
 pack/
 ├── images/<image_id>.png         8-bit grey
 ├── nifti/<image_id>.nii.gz       the same picture as one slice, for ITK-SNAP or 3D Slicer
+├── label_studio/, cvat/, labelme/, slicer/, itksnap/, dicom/
+│                                 what each tool opens (`radgen.annotation.packers`); contents.json lists these files
 ├── labels.json                   id, name and colour of each label
-├── README.txt                    what to do
+├── instructions.html             what to do, tool by tool, with pictures
+├── README.txt                    what to do, in short
 ├── masks/                        painted masks come here; generator.json in it names the pack they belong to
 └── pack.parquet                  one row per image: how to draw it again (columns of PACK_SCHEMA)
 """
@@ -21,7 +24,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from radgen.annotation.instruction_page import instruction_page
 from radgen.annotation.instructions import readme
+from radgen.annotation.packers import tool_files, write_tool_files
+from radgen.annotation.packers.material import Material
 from radgen.annotation.pictures import read_grey, write_nifti, write_png
 from radgen.annotation.schema import Label, read_labels, write_labels
 from radgen.annotation.waiting import MASKS_FOLDER, mask_files
@@ -93,7 +99,7 @@ def write_pack(
     sampler_seed: int,
     spacing_mm: tuple[float, float] = (1.0, 1.0),
 ) -> None:
-    """Write a pack, taking away pictures of an earlier one; painted masks are never touched.
+    """Write a pack, taking away files of an earlier one; what was painted is never touched.
 
     Parameters
     ----------
@@ -106,10 +112,17 @@ def write_pack(
     generator, truncation, sampler_seed
         Digest of the weights, and how the images were drawn.
     spacing_mm
-        Distance of rows and of columns in the one-slice NIfTI; 1 mm where nothing is known.
+        Distance of rows and of columns in every file that has a physical grid; 1 mm where nothing is known.
+
+    Raises
+    ------
+    AnnotationError
+        A tool's file of an earlier pack was painted over.
     """
     folder = path.parent
     ordered = sorted(images, key=lambda item: item.image_id)
+    material = Material({item.image_id: item.image for item in ordered}, tuple(labels), generator, spacing_mm)
+    write_tool_files(folder, material)
     _remove_others(folder, {item.image_id for item in ordered})
     for item in ordered:
         facts = {"image_id": item.image_id, "class": item.class_name, "generator": generator, "seed": str(item.seed)}
@@ -117,6 +130,7 @@ def write_pack(
         write_nifti(folder / "nifti" / f"{item.image_id}.nii.gz", item.image, spacing_mm)
     write_labels(folder / "labels.json", labels)
     write_text(folder / "README.txt", readme(ordered[0].image_id, len(ordered), labels))
+    write_text(folder / "instructions.html", instruction_page(material))
     _open_masks_folder(folder, generator)
     shared = {"sampler_seed": sampler_seed, "truncation": truncation, "generator": generator}
     rows = [
@@ -138,7 +152,8 @@ def pack_files(path: Path) -> list[Path]:
     """Return the files that a pack consists of, painted masks left out."""
     folder = path.parent
     pictures = [*folder.glob("images/*.png"), *folder.glob("nifti/*.nii.gz")]
-    return [*sorted(pictures), folder / "labels.json", folder / "README.txt", path]
+    texts = [folder / name for name in ("labels.json", "README.txt", "instructions.html")]
+    return [*sorted(pictures), *tool_files(folder), *texts, path]
 
 
 def _remove_others(folder: Path, keep: set[str]) -> None:
