@@ -11,7 +11,7 @@ from radgen.gan.settings import SampleSettings
 from radgen.provenance import digest_file, input_digest, saw_patients_of, what_part, write_manifest
 from radgen.settings import as_plain
 
-VERSION = 1
+VERSION = 2
 
 
 def run(
@@ -106,7 +106,7 @@ def run(
         device=str(chosen),
         notes={"images": len(images), "settings": as_plain(annotation)},
     )
-    _say(f"annotate-pack {source}: {len(images)} images in {folder}; its README.txt says how to paint them")
+    _say(f"annotate-pack {source}: {len(images)} images in {folder}; its instructions.html says how to paint them")
 
 
 def _say(line: str) -> None:
