@@ -33,7 +33,7 @@ PAINTING_PROGRAM = Packer(
 )
 
 STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #1d2733; background: #fff; max-width: 62rem; margin: 2rem auto;
+body { font: 1rem/1.5 system-ui, sans-serif; color: #1d2733; background: #fff; max-width: 62rem; margin: 2rem auto;
   padding: 0 1.25rem; }
 h1 { font-size: 1.6rem; margin: 0 0 .25rem; }
 h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; }
@@ -45,13 +45,20 @@ figcaption { font-size: .85rem; color: #4a5868; margin-top: .3rem; }
 table { border-collapse: collapse; }
 th, td { text-align: left; padding: .2rem .9rem .2rem 0; }
 .swatch { display: inline-block; width: 2.5rem; height: 1rem; border: 1px solid #5b6877; vertical-align: middle; }
-.tools { display: grid; grid-template-columns: repeat(auto-fit, minmax(25rem, 1fr)); gap: 1rem; }
-.tool { border: 1px solid #c6ced8; border-radius: 6px; padding: .25rem 1rem .5rem; break-inside: avoid; }
+.tools { columns: 25rem; column-gap: 1rem; }
+.tool { border: 1px solid #c6ced8; border-radius: 6px; padding: .25rem 1rem .5rem; margin-bottom: 1rem;
+  break-inside: avoid; }
 .tool h3 { font-size: 1rem; margin: .5rem 0 .25rem; }
 ol, ul { padding-left: 1.25rem; margin: .25rem 0; }
 code { background: #eef1f5; border-radius: 3px; padding: 0 .25em; font-size: .875em; overflow-wrap: anywhere; }
-@media (max-width: 30rem) { .tools { grid-template-columns: 1fr; } }
-@media print { body { font-size: 11px; margin: 0; max-width: none; } }
+@media print { /* one sheet of A4 for a few labels */
+  html { font-size: 9.5px; }
+  body { line-height: 1.35; margin: 0; padding: 0; max-width: none; }
+  h2 { margin: 1rem 0 .25rem; }
+  figure img { height: 13rem; width: auto; }
+  .tools { columns: 2; }
+  .tool { padding: 0 .75rem .25rem; margin-bottom: .75rem; }
+}
 """
 
 
@@ -157,10 +164,13 @@ def _tool(packer: Packer) -> Html:
 def _rules() -> Html:
     rules = (
         "A mask has exactly the size of its picture. Nothing is ever resized.",
-        "A picture that shows nothing to paint gets an empty mask. A picture without a mask is left out.",
+        "A picture that shows nothing to paint gets an empty mask: where the tool saves none, copy the picture's empty "
+        "file from the tool's folder into `masks`. A picture without a mask is left out.",
         "Not every picture must be painted; a few of each class are needed.",
         "Leave `masks/generator.json` where it is: it says for which pictures the masks were painted.",
         "Do not rename pictures: a mask finds its picture by name.",
+        "Two people paint the same pictures: each saves into a folder of their own inside `masks`.",
+        "If you note your time: `masks/seconds.csv` with the columns image_id and seconds.",
     )
     return element("ul", [element("li", _marked(rule)) for rule in rules])
 
