@@ -225,7 +225,7 @@ def test_label_studio_draws_every_label_with_every_control(tmp_path: Path) -> No
     image = view.find("Image")
     assert image is not None
     assert image.attrib["value"] == "$image"
-    wanted = [(label.name, hex_colour(label)) for label in AWKWARD[1:]]
+    wanted = [(label.name, hex_colour(label)) for label in (*AWKWARD[1:], AWKWARD[0])]
     for tag in ("BrushLabels", "PolygonLabels", "EllipseLabels", "RectangleLabels"):
         control = view.find(tag)
         assert control is not None
@@ -237,16 +237,17 @@ def test_cvat_labels_are_what_its_constructor_takes(tmp_path: Path) -> None:
     write(tmp_path, AWKWARD)
     labels = json.loads((tmp_path / "cvat" / "labels.json").read_text())
     assert labels == [
-        {"name": label.name, "color": hex_colour(label), "type": "any", "attributes": []} for label in AWKWARD[1:]
+        {"name": label.name, "color": hex_colour(label), "type": "any", "attributes": []}
+        for label in (*AWKWARD[1:], AWKWARD[0])
     ]
 
 
 def test_labelme_files_find_their_pictures(tmp_path: Path) -> None:
     write(tmp_path, AWKWARD)
     folder = tmp_path / "labelme"
-    assert (folder / "labels.txt").read_text().splitlines() == [label.name for label in AWKWARD[1:]]
+    assert (folder / "labels.txt").read_text().splitlines() == [*(label.name for label in AWKWARD[1:]), "background"]
     colours = yaml.safe_load((folder / "colours.yaml").read_text())
-    assert colours["label_colors"] == {label.name: list(label.colour) for label in AWKWARD[1:]}
+    assert colours["label_colors"] == {label.name: list(label.colour) for label in AWKWARD}
     found = sorted(folder.glob("*.json"))
     assert len(found) == 3
     for path in found:

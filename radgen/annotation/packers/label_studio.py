@@ -46,7 +46,7 @@ def _interface(material: Material) -> bytes:
     ElementTree.SubElement(view, "Image", name="image", value="$image", zoom="true", smoothing="false")
     for tag, name in CONTROLS.items():
         control = ElementTree.SubElement(view, tag, name=name, toName="image")
-        for label in material.structures:
+        for label in material.shape_labels:
             ElementTree.SubElement(control, "Label", value=label.name, background=hex_colour(label))
     ElementTree.indent(view)
     return (ElementTree.tostring(view, encoding="unicode") + "\n").encode()
@@ -57,13 +57,14 @@ PACKER = Packer(
     tool="Label Studio",
     files=_files,
     steps=(
-        "Start it with this folder as document root (write its full path for PACK): "
+        "Start it with this folder as document root (write its full path for `PACK`): "
         "`LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true "
         "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT=PACK label-studio start`",
         "Create a project. Under `Settings > Labeling Interface > Code` paste `label_studio/config.xml`.",
         "Under `Settings > Cloud Storage > Add Source Storage` choose `Local files` with the path `PACK/images`. "
         "Do not press Sync: the tasks come with the next step.",
-        "Import `label_studio/tasks.json`. Brush, polygon, ellipse and rectangle may be mixed in one image.",
+        "Import `label_studio/tasks.json`. Brush, polygon, ellipse and rectangle may be mixed in one image; "
+        "a hole in a shape is a shape `background` drawn later. Submit a picture that shows nothing as it is.",
         "Export as `JSON` and save the file as `masks/label_studio.json`.",
     ),
 )

@@ -16,7 +16,7 @@ FORMAT_VERSION = "5.5.0"
 
 
 def _files(material: Material) -> Iterator[tuple[str, bytes]]:
-    yield "labels.txt", "".join(f"{label.name}\n" for label in material.structures).encode()
+    yield "labels.txt", "".join(f"{label.name}\n" for label in material.shape_labels).encode()
     yield "colours.yaml", _colours(material)
     for image_id, image in material.pictures.items():
         annotation = {
@@ -34,7 +34,7 @@ def _files(material: Material) -> Iterator[tuple[str, bytes]]:
 
 def _colours(material: Material) -> bytes:
     """Return a configuration: JSON's strings and lists are YAML's too, so no name can break it."""
-    colours = {label.name: list(label.colour) for label in material.structures}
+    colours = {label.name: list(label.colour) for label in material.shape_labels}
     lines = (
         f"# {SYNTHETIC_NOTICE}",
         "validate_label: exact",
@@ -51,7 +51,8 @@ PACKER = Packer(
     steps=(
         "Start it in this folder: "
         "`labelme images --output masks --labels labelme/labels.txt --config labelme/colours.yaml`",
-        "Draw polygons, rectangles, circles or masks. Each picture is saved as `masks/NAME.json`.",
+        "Draw polygons, rectangles, circles or masks; a hole is a shape `background` drawn later. "
+        "Each picture is saved as `masks/NAME.json`.",
         "For a picture that shows nothing to paint, copy `labelme/NAME.json` into `masks`.",
     ),
 )

@@ -37,6 +37,11 @@ class Material:
         """The labels that are painted: all but background."""
         return tuple(label for label in self.labels if label.id != 0)
 
+    @property
+    def shape_labels(self) -> tuple[Label, ...]:
+        """The labels of tools that draw shapes: background comes last, and makes holes in what lies below it."""
+        return (*self.structures, *(label for label in self.labels if label.id == 0))
+
 
 @dataclass(frozen=True)
 class Packer:
