@@ -30,7 +30,7 @@ from tests.annotation.toys import LABELS, SHAPE, make_pack, pack_images
 
 NAME = "main_normal_000001"
 SPACING = (2.0, 3.0)  # rows, columns: unequal, so that a swap is seen
-AWKWARD = label_schema(('tumour "core" <1> & edge', "Läsion", r"left\right"))
+AWKWARD = label_schema(('tumour "core" <1> & edge', "Läsion 肝", r"left\right"))
 BARE_LISTS = {"cvat/labels.json", "labelme/labels.txt", "labels.json", CONTENTS_FILE, "pack.parquet"}
 
 
@@ -122,7 +122,7 @@ def test_itksnap_labels_have_ids_colours_and_names(tmp_path: Path) -> None:
     lines = (tmp_path / "itksnap" / "labels.txt").read_text().splitlines()
     rows = [line.split(maxsplit=7) for line in lines if not line.startswith("#")]
     assert [[int(value) for value in row[:4]] for row in rows] == [[label.id, *label.colour] for label in AWKWARD]
-    assert [row[7] for row in rows] == ['"Clear Label"', "\"tumour 'core' <1> & edge\"", '"Läsion"', r'"left\right"']
+    assert [row[7] for row in rows] == ['"Clear Label"', "\"tumour 'core' <1> & edge\"", '"Läsion 肝"', r'"left\right"']
 
 
 def test_slicer_segments_have_names_colours_and_values(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_dicom_segmentation_refers_to_its_picture(tmp_path: Path) -> None:
     seg = highdicom.seg.segread(tmp_path / "dicom" / f"{NAME}.seg.dcm")
     assert seg.segmentation_type == highdicom.seg.SegmentationTypeValues.BINARY
     described = [seg.get_segment_description(number) for number in seg.segment_numbers]
-    assert [found.segment_label for found in described] == ['tumour "core" <1> & edge', "Läsion", "left/right"]
+    assert [found.segment_label for found in described] == ['tumour "core" <1> & edge', "Läsion 肝", "left/right"]
     assert {found.segmented_property_type for found in described} == {codes.SCT.AnatomicalStructure}
     for found, label in zip(described, AWKWARD[1:], strict=True):
         colour = highdicom.color.CIELabColor.from_dicom_value(found.RecommendedDisplayCIELabValue).to_rgb()
@@ -324,3 +324,11 @@ def test_a_damaged_list_of_contents_is_named(tmp_path: Path) -> None:
     (tmp_path / CONTENTS_FILE).write_text("[1")
     with pytest.raises(AnnotationError, match=r"contents.json: not a readable list of files"):
         write(tmp_path)
+
+
+def test_names_longer_than_dicom_allows_are_cut_there_and_nowhere_else(tmp_path: Path) -> None:
+    name = "anatomy-" * 12
+    write(tmp_path, label_schema((name,)), count=1)
+    seg = highdicom.seg.segread(next(tmp_path.glob("dicom/*.seg.dcm")))
+    assert seg.get_segment_description(1).segment_label == name[:64]
+    assert json.loads((tmp_path / "cvat" / "labels.json").read_text())[0]["name"] == name
