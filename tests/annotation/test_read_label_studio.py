@@ -98,6 +98,7 @@ def test_labels_may_stand_apart_from_shapes_or_be_two(tmp_path: Path) -> None:
     "address",
     [
         "/data/local-files/?d=images/main_normal_000000.png",
+        "/data/local-files/?d=images%2Fmain_normal_000000.png",
         "https://example.org/a%20b/main_normal_000000.png?token=x=y&z=1",
         "s3://bucket/main_normal_000000.png",
         "C:\\pack\\images\\main_normal_000000.png",
