@@ -125,6 +125,16 @@ def test_each_file_is_recognised_by_its_own_reader_alone(tmp_path: Path) -> None
             assert [reader for reader, module in READERS.items() if module.recognise(path)] == [name]
 
 
+def test_exports_that_lose_masks_are_recognised_to_be_refused(tmp_path: Path) -> None:
+    path = tmp_path / "minimal.json"
+    path.write_text('[{"image": "main_normal_000000.png", "id": 1, "brush": [], "annotator": 1, "annotation_id": 1}]')
+    assert [name for name, module in READERS.items() if module.recognise(path)] == ["label_studio"]
+    with pytest.raises(
+        AnnotationError, match=r"minimal.json: \[0\] has no annotations; export as JSON, not as JSON-MIN"
+    ):
+        list(label_studio.read(path, SIZES, LABELS))
+
+
 def test_recognising_reads_the_start_alone(tmp_path: Path) -> None:
     path = tmp_path / "large.json"
     path.write_bytes(b"\xef\xbb\xbf \n[" + b" " * HEAD_BYTES + b'{"annotations": []}]')

@@ -26,15 +26,16 @@ from radgen.annotation.returned import Returned, Sizes, check_size, label_named
 from radgen.annotation.schema import Label
 from radgen.errors import AnnotationError
 
+ITS_OWN = (b'"annotations"', b'"completions"', b'"annotation_id"')  # of now, of old versions, of JSON-MIN
 OPAQUE = 128  # of 255: half
 # Said of the whole image or of other regions; they paint nothing.
 PAINTS_NOTHING = ("", "choices", "textarea", "rating", "number", "taxonomy", "datetime", "relation", "pairwise")
 
 
 def recognise(path: Path) -> bool:
-    """Tell whether a file is a list of tasks with annotations."""
+    """Tell whether a file is a list of tasks, in whichever of the tool's exports to JSON."""
     start = head(path)
-    return start.startswith(b"[") and (b'"annotations"' in start or b'"completions"' in start)
+    return start.startswith(b"[") and any(key in start for key in ITS_OWN)
 
 
 def read(path: Path, sizes: Sizes, labels: Sequence[Label]) -> Iterator[Returned]:
