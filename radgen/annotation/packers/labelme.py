@@ -1,7 +1,7 @@
 """LabelMe: the list of labels, their colours, and an annotation file without shapes for each picture.
 
-LabelMe finds pictures by folder, so the empty files are only needed for pictures that show nothing to paint: it cannot
-save a picture without shapes. They point to `../images`, and hold no pixels.
+LabelMe finds pictures by folder, so the empty files are only needed for pictures that show nothing to paint: it saves
+nothing for a picture that nobody drew on. They point to `../images`, and hold no pixels.
 """
 
 from __future__ import annotations
