@@ -3,22 +3,92 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from radgen.annotation.importers import read_mask
+from radgen.annotation.agreement import agreement_table
+from radgen.annotation.doubts import Doubt, find_doubts
+from radgen.annotation.importers import Format, files_of, format_of, formats
+from radgen.annotation.merge import Painted, agree_on, paint
 from radgen.annotation.pack import GENERATOR_FILE, Pack
-from radgen.annotation.waiting import MASKS_FOLDER, mask_files, mask_stem
+from radgen.annotation.returned import Returned, Sizes
+from radgen.annotation.schema import Label
+from radgen.annotation.seconds import read_seconds, seconds_of
+from radgen.annotation.waiting import MASKS_FOLDER, annotator_of, mask_files
 from radgen.errors import AnnotationError
 
 SHOWN_PROBLEMS = 8  # a longer list is not read
 
 
-def collect_masks(folder: Path, pack: Pack) -> dict[str, NDArray[np.uint8]]:
-    """Read all masks of a pack's folder.
+@dataclass
+class Gathered:
+    """All that came back to a pack's folder: masks that can be read, and what is wrong with the others."""
+
+    painted: list[Painted] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def by_image(self) -> dict[str, list[Painted]]:
+        """Masks by image id, sorted by it, those of one image by annotator."""
+        found: dict[str, list[Painted]] = {}
+        for item in sorted(self.painted, key=lambda item: (item.image_id, item.who)):
+            found.setdefault(item.image_id, []).append(item)
+        return found
+
+    def add(self, item: Painted) -> None:
+        """Take a mask in, unless the same annotator's mask of the same image is there already."""
+        for other in self.painted:
+            if (other.image_id, other.annotator) == (item.image_id, item.annotator):
+                by = f" by {item.annotator}" if item.annotator else ""
+                found = f"{item.file}: a second mask for {item.image_id}{by}; keep one of them"
+                self.problems.append(f"{found} (the first is in {other.file})")
+                return
+        self.painted.append(item)
+
+
+@dataclass(frozen=True, eq=False)
+class Collected:
+    """One mask for each image, and what is to be known of them.
+
+    Attributes
+    ----------
+    masks
+        Image id to uint8 [H, W] of label ids, sorted by id; images without a mask are left out.
+    by_image
+        What each of them was made of.
+    seconds
+        Spent on an image, where known.
+    agreement
+        Of annotators (columns of AGREEMENT_SCHEMA).
+    doubts
+        That were accepted.
+    """
+
+    masks: dict[str, NDArray[np.uint8]]
+    by_image: Mapping[str, Sequence[Painted]]
+    seconds: dict[str, float]
+    agreement: pa.Table
+    doubts: Sequence[Doubt]
+
+    @property
+    def overlaps(self) -> dict[str, int]:
+        """Image id to pixels on which labels overlapped, of the annotator with most; images without any left out."""
+        most = {image_id: max(item.overlap_px for item in painted) for image_id, painted in self.by_image.items()}
+        return {image_id: pixels for image_id, pixels in most.items() if pixels}
+
+    @property
+    def annotators(self) -> dict[str, str]:
+        """Image id to the names of those who painted it."""
+        return {image_id: "; ".join(item.who for item in painted) for image_id, painted in self.by_image.items()}
+
+
+def gather(folder: Path, pack: Pack, overlap: str) -> Gathered:
+    """Read all masks of a pack's folder, those of each annotator apart.
 
     Parameters
     ----------
@@ -26,36 +96,85 @@ def collect_masks(folder: Path, pack: Pack) -> dict[str, NDArray[np.uint8]]:
         The pack's folder, in which `masks` lies.
     pack
         What went out.
-
-    Returns
-    -------
-    Image id to mask (uint8 [H, W] of label ids), sorted by id; images without a mask are left out.
+    overlap
+        What becomes of overlapping regions (see `radgen.annotation.merge`).
 
     Raises
     ------
     AnnotationError
-        The folder is empty, belongs to another generator, or a mask cannot be used. All unusable files are named.
+        The folder is empty, or belongs to another generator. Faults of single files are listed in the result.
     """
     files = mask_files(folder)
     if not files:
         msg = f"{folder / MASKS_FOLDER}: no masks yet; paint the images of {folder / 'images'} as its README.txt says"
         raise AnnotationError(msg)
     _check_generator(folder, pack)
-    masks: dict[str, NDArray[np.uint8]] = {}
-    problems: list[str] = []
+    sizes = {image_id: pack.image(image_id).shape for image_id in pack.rows}
+    known = formats(folder)
+    found = Gathered()
     for path in files:
+        for returned in _read(path, known, sizes, pack.labels, found.problems):
+            try:
+                found.add(paint(returned, overlap, annotator_of(path, folder)))
+            except AnnotationError as error:
+                found.problems.append(str(error))
+    return found
+
+
+def collect(
+    folder: Path, pack: Pack, *, overlap: str = "label", consensus: str = "refuse", doubt: str = "refuse"
+) -> Collected:
+    """Read all masks of a pack's folder, one for each image.
+
+    Parameters
+    ----------
+    folder, pack, overlap
+        As for `gather`.
+    consensus
+        What becomes of images that several people painted (see `radgen.annotation.merge`).
+    doubt
+        Whether doubtful masks (see `radgen.annotation.doubts`) are an error: refuse, or note.
+
+    Raises
+    ------
+    AnnotationError
+        The folder is empty, belongs to another generator, or a mask cannot be used. All unusable files are named.
+    """
+    gathered = gather(folder, pack, overlap)
+    refuse(gathered, folder)
+    by_image = gathered.by_image
+    masks: dict[str, NDArray[np.uint8]] = {}
+    for image_id, painted in by_image.items():
         try:
-            image_id, mask = _read_one(path, pack, masks)
+            masks[image_id] = agree_on(painted, consensus)
         except AnnotationError as error:
-            problems.append(str(error))
-        else:
-            masks[image_id] = mask
-    if problems:
-        rest = f"; and {len(problems) - SHOWN_PROBLEMS} more" if len(problems) > SHOWN_PROBLEMS else ""
-        listed = "; ".join(problems[:SHOWN_PROBLEMS])
-        msg = f"{folder / MASKS_FOLDER}: {len(problems)} of {len(files)} masks cannot be used: {listed}{rest}"
+            gathered.problems.append(str(error))
+    refuse(gathered, folder)
+    doubts = doubts_of(gathered, pack)
+    if doubts and doubt == "refuse":
+        listed = _listed([item.sentence for item in doubts])
+        msg = (
+            f"{folder / MASKS_FOLDER}: doubtful masks: {listed}. `radgen annotate-check {folder}` shows them; if they "
+            "are right, set annotation.doubt to note"
+        )
         raise AnnotationError(msg)
-    return dict(sorted(masks.items()))
+    seconds = seconds_of(by_image, read_seconds(folder, list(pack.rows)))
+    return Collected(masks, by_image, seconds, agreement_table(by_image, pack.labels), doubts)
+
+
+def doubts_of(gathered: Gathered, pack: Pack) -> list[Doubt]:
+    """Return what is doubtful about the masks that could be read."""
+    images = {image_id: pack.image(image_id) for image_id in gathered.by_image}
+    return find_doubts(gathered.painted, images, pack.labels)
+
+
+def refuse(gathered: Gathered, folder: Path) -> None:
+    """Raise an AnnotationError that names all problems, if there are any."""
+    if gathered.problems:
+        count = len(gathered.problems)
+        of = f"{count} of {count + len(gathered.painted)} masks"
+        msg = f"{folder / MASKS_FOLDER}: {of} cannot be used: {_listed(gathered.problems)}"
+        raise AnnotationError(msg)
 
 
 def check_labels(pack: Pack, structures: Sequence[str]) -> None:
@@ -75,6 +194,26 @@ def check_labels(pack: Pack, structures: Sequence[str]) -> None:
         raise AnnotationError(msg)
 
 
+def _listed(sentences: Sequence[str]) -> str:
+    rest = f"; and {len(sentences) - SHOWN_PROBLEMS} more" if len(sentences) > SHOWN_PROBLEMS else ""
+    return "; ".join(sentences[:SHOWN_PROBLEMS]) + rest
+
+
+def _read(
+    path: Path, known: Sequence[Format], sizes: Sizes, labels: Sequence[Label], problems: list[str]
+) -> Iterator[Returned]:
+    """Read a file of masks, or all that an archive holds; what is wrong with one becomes a problem, others go on."""
+    try:
+        with files_of(path, known) as inside:
+            for file in inside:
+                try:
+                    yield from format_of(file, known).read(file, sizes, labels)
+                except AnnotationError as error:
+                    problems.append(str(error) if file is path else f"{path.name}: {error}")
+    except AnnotationError as error:
+        problems.append(str(error))
+
+
 def _check_generator(folder: Path, pack: Pack) -> None:
     path = folder / MASKS_FOLDER / GENERATOR_FILE
     try:
@@ -91,22 +230,3 @@ def _check_generator(folder: Path, pack: Pack) -> None:
             f"generator {pack.generator}; move them away and paint this pack, or bring that generator back"
         )
         raise AnnotationError(msg)
-
-
-def _read_one(path: Path, pack: Pack, seen: dict[str, NDArray[np.uint8]]) -> tuple[str, NDArray[np.uint8]]:
-    image_id = mask_stem(path)
-    if image_id not in pack.rows:
-        msg = f"{path.name}: no image of this pack is called {image_id}; name a mask after its image"
-        raise AnnotationError(msg)
-    if image_id in seen:
-        msg = f"{path.name}: a second mask for {image_id}; keep one of them"
-        raise AnnotationError(msg)
-    height, width = pack.image(image_id).shape
-    mask = read_mask(path, (height, width), pack.labels)
-    known = {label.id for label in pack.labels}
-    unknown = sorted(set(np.unique(mask).tolist()) - known)
-    if unknown:
-        listed = ", ".join(str(number) for number in unknown[:SHOWN_PROBLEMS]) + (", ..." if len(unknown) > 8 else "")
-        msg = f"{path.name}: unknown label ids {listed}; labels.json knows {', '.join(map(str, sorted(known)))}"
-        raise AnnotationError(msg)
-    return image_id, mask.astype(np.uint8)

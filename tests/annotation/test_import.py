@@ -10,17 +10,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from radgen.annotation.check import check_labels, collect_masks
-from radgen.annotation.pack import read_pack
+from radgen.annotation.check import check_labels, collect
+from radgen.annotation.pack import Pack, read_pack
 from radgen.annotation.pictures import write_nifti
 from radgen.annotation.result import write_annotation
 from radgen.annotation.schema import palette
-from radgen.annotation.waiting import mask_files, masks_present
+from radgen.annotation.waiting import annotator_of, mask_files, masks_present
 from radgen.errors import AnnotationError
 from radgen.imageset.core import ImageSet
 from tests.annotation.toys import LABELS, SHAPE, make_pack, pack_images, save_indexed, toy_mask
 
 NAME = "main_normal_000001"
+
+
+def collect_masks(folder: Path, pack: Pack) -> dict[str, np.ndarray]:
+    return collect(folder, pack).masks
 
 
 def _nifti_as(path: Path, mask: np.ndarray, turn: Callable[[nibabel.Nifti1Image], nibabel.Nifti1Image]) -> None:
@@ -52,6 +56,7 @@ def _flat(picture: nibabel.Nifti1Image) -> nibabel.Nifti1Image:
     [
         lambda folder, mask: save_indexed(folder / f"{NAME}.png", mask),
         lambda folder, mask: Image.fromarray(mask).save(folder / f"{NAME}.PNG"),
+        lambda folder, mask: Image.fromarray(mask.astype(np.uint16)).save(folder / f"{NAME}.png"),
         lambda folder, mask: write_nifti(folder / f"{NAME}.nii.gz", mask, (1.0, 1.0)),
         lambda folder, mask: _nifti_as(folder / f"{NAME}.nii", mask, lambda picture: picture),
         lambda folder, mask: _nifti_as(folder / f"{NAME}.nii.gz", mask, _canonical),
@@ -59,7 +64,7 @@ def _flat(picture: nibabel.Nifti1Image) -> nibabel.Nifti1Image:
         lambda folder, mask: _nifti_as(folder / f"{NAME}.nii.gz", mask, _as_float),
         lambda folder, mask: _nifti_as(folder / f"{NAME}.nii.gz", mask, _flat),
     ],
-    ids=["indexed", "grey", "nifti", "unzipped", "flipped axes", "swapped axes", "float", "two dimensions"],
+    ids=["indexed", "grey", "16 bits", "nifti", "unzipped", "flipped axes", "swapped axes", "float", "two dimensions"],
 )
 def test_masks_come_back_exactly(tmp_path: Path, save: Callable[[Path, np.ndarray], None]) -> None:
     pack = read_pack(make_pack(tmp_path))
@@ -71,8 +76,8 @@ def test_masks_come_back_exactly(tmp_path: Path, save: Callable[[Path, np.ndarra
     assert np.array_equal(found[NAME], mask)
 
 
-def _rgb(folder: Path) -> None:
-    Image.new("RGB", (SHAPE[1], SHAPE[0])).save(folder / f"{NAME}.png")
+def _grey_with_alpha(folder: Path) -> None:
+    Image.new("LA", (SHAPE[1], SHAPE[0])).save(folder / f"{NAME}.png")
 
 
 def _unknown_ids(folder: Path) -> None:
@@ -126,9 +131,12 @@ def _twice(folder: Path) -> None:
     ("spoil", "message"),
     [
         (lambda folder: save_indexed(folder / "somebody.png", toy_mask()), "no image of this pack is called somebody"),
-        (_rgb, "is a RGB picture, but a mask holds label ids, not colours; save it as indexed PNG"),
+        (
+            _grey_with_alpha,
+            "is a LA picture, but a mask holds label ids or the colours of labels.json; save it as inde",
+        ),
         (_unknown_ids, r"unknown label ids 7, 255; labels.json knows 0, 1, 2"),
-        (_wrong_size, "is 24 rows x 20 columns, but its image is 12 x 10; masks are never resized"),
+        (_wrong_size, "is 24 rows x 20 columns there, but 12 x 10 in the pack; masks are never resized"),
         (_wrong_size_nifti, "is 20 x 24 x 1 voxels, but its image is 10 x 12 x 1; masks are never resized"),
         (_moved_nifti, r"its header places it elsewhere than its image \(origin off by \[-3.0, 0.0, 0.0\] voxels"),
         (
@@ -156,7 +164,7 @@ def test_each_fault_is_named(tmp_path: Path, spoil: Callable[[Path], None], mess
 
 def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
     pack = read_pack(make_pack(tmp_path))
-    _rgb(tmp_path / "masks")
+    _grey_with_alpha(tmp_path / "masks")
     save_indexed(tmp_path / "masks" / "other.png", toy_mask())
     save_indexed(tmp_path / "masks" / "main_normal_000000.png", toy_mask())
     with pytest.raises(AnnotationError, match=r"2 of 3 masks cannot be used: main_normal_000001.*; other.png"):
@@ -185,6 +193,35 @@ def test_masks_are_awaited_until_one_is_there(tmp_path: Path) -> None:
     save_indexed(tmp_path / "masks" / f"{NAME}.png", toy_mask())
     assert masks_present(tmp_path)
     assert [path.name for path in mask_files(tmp_path)] == [f"{NAME}.png"]
+
+
+def test_exports_and_folders_of_annotators_count_and_what_tools_leave_beside_does_not(tmp_path: Path) -> None:
+    make_pack(tmp_path)
+    masks = tmp_path / "masks"
+    names = ("a.zip", "b.json", "anna/c.dcm", "anna/SegmentationClass/d.png", "e.seg.nrrd", "f.XML")
+    others = ("generator.json", "labels.json", "anna/generator.json", "anna/.d.png", "__MACOSX/e.png", "seconds.csv")
+    for name in (*names, *others, "anna/SegmentationObject/d.png"):
+        (masks / name).parent.mkdir(parents=True, exist_ok=True)
+        (masks / name).touch()
+    found = mask_files(tmp_path)
+    assert {path.relative_to(masks).as_posix() for path in found} == set(names)
+    assert {path.name: annotator_of(path, tmp_path) for path in found} == {
+        "a.zip": "",
+        "b.json": "",
+        "c.dcm": "anna",
+        "d.png": "anna",
+        "e.seg.nrrd": "",
+        "f.XML": "",
+    }
+
+
+def test_files_of_no_format_are_named_with_those_that_are_read(tmp_path: Path) -> None:
+    pack = read_pack(make_pack(tmp_path))
+    (tmp_path / "masks" / "export.json").write_text('{"half": ')
+    with pytest.raises(
+        AnnotationError, match=r"export.json: is in none of the formats that are read \(.*DICOM SEG\), or"
+    ):
+        collect_masks(tmp_path, pack)
 
 
 def test_labels_of_pack_and_study_must_agree(tmp_path: Path) -> None:

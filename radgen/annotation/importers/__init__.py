@@ -1,43 +1,83 @@
-"""Readers of painted masks, one module per file format."""
+"""Readers of masks, one module per file format, and the registry that finds the reader of a file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from radgen.annotation.importers.nifti import read_nifti_mask
-from radgen.annotation.importers.png import read_png_mask
-from radgen.annotation.schema import Label
-
-Reader = Callable[[Path, tuple[int, int], Sequence[Label]], NDArray[np.int64]]
-
-READERS: dict[str, Reader] = {".png": read_png_mask, ".nii.gz": read_nifti_mask, ".nii": read_nifti_mask}
+from radgen.annotation.archive import unpacked
+from radgen.annotation.importers import colour_png, dicom_seg, nifti, png, seg_nrrd
+from radgen.annotation.returned import Reader
+from radgen.annotation.waiting import EXPORT_SUFFIXES, mask_like
+from radgen.errors import AnnotationError
 
 
-def read_mask(path: Path, shape: tuple[int, int], labels: Sequence[Label]) -> NDArray[np.int64]:
-    """Read a mask by its file's suffix.
+@dataclass(frozen=True)
+class Format:
+    """A file format: its name for messages, whether a file is of it, and its reader."""
+
+    name: str
+    recognise: Callable[[Path], bool]
+    read: Reader
+
+
+def formats(pack: Path) -> tuple[Format, ...]:
+    """Return all formats, those of exports first; the first that recognises a file reads it.
 
     Parameters
     ----------
-    path
-        A file that `radgen.annotation.waiting.mask_files` lists.
-    shape
-        (rows, columns) of the image it belongs to.
-    labels
-        The pack's labels.
+    pack
+        The pack's folder, where readers of masks with a geometry find the grids of its images.
+    """
+    grids = pack / "nifti"
+    return (
+        Format("indexed or grey PNG", png.recognise, png.read),
+        Format("colour PNG", colour_png.recognise, colour_png.read),
+        Format("NIfTI", nifti.recognise, partial(nifti.read, grids=grids)),
+        Format("3D Slicer .seg.nrrd", seg_nrrd.recognise, partial(seg_nrrd.read, grids=grids)),
+        Format("DICOM SEG", dicom_seg.recognise, partial(dicom_seg.read, pack=pack)),
+    )
 
-    Returns
-    -------
-    int64 [H, W] of label ids as found, in the image's rows and columns; whether the ids are known is checked elsewhere.
+
+def format_of(path: Path, known: Sequence[Format]) -> Format:
+    """Return the format of a file.
 
     Raises
     ------
     AnnotationError
-        The file cannot be read as a mask of this size.
+        No reader knows the file.
     """
-    name = path.name.lower()
-    reader = next(reader for suffix, reader in READERS.items() if name.endswith(suffix))
-    return reader(path, shape, labels)
+    for candidate in known:
+        if candidate.recognise(path):
+            return candidate
+    names = ", ".join(candidate.name for candidate in known)
+    msg = f"{path.name}: is in none of the formats that are read ({names}), or only half of it is there"
+    raise AnnotationError(msg)
+
+
+@contextmanager
+def files_of(path: Path, known: Sequence[Format]) -> Iterator[tuple[Path, ...]]:
+    """Give the files of masks that a file is or, as a zip archive, holds.
+
+    Of an archive that holds an export of many images (.json, .xml), the pictures packed with it are passed over.
+
+    Raises
+    ------
+    AnnotationError
+        The archive cannot be unpacked safely (see `radgen.annotation.archive`) or holds no masks.
+    """
+    if not path.name.lower().endswith(".zip"):
+        yield (path,)
+        return
+    with unpacked(path) as folder:
+        inside = sorted(item for item in folder.rglob("*") if item.is_file() and mask_like(item.relative_to(folder)))
+        exports = [item for item in inside if item.name.lower().endswith(EXPORT_SUFFIXES)]
+        exports = [item for item in exports if any(candidate.recognise(item) for candidate in known)]
+        chosen = exports or [item for item in inside if not item.name.lower().endswith(EXPORT_SUFFIXES)]
+        if not chosen:
+            msg = f"{path.name}: holds no masks in a format that is read; export it again, or unpack it to see"
+            raise AnnotationError(msg)
+        yield tuple(chosen)

@@ -2,47 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
 
+from radgen.annotation.importers.grids import affine_of
+from radgen.annotation.importers.label_ids import layers_of_ids
+from radgen.annotation.returned import Returned, Sizes, image_named
 from radgen.annotation.schema import Label
+from radgen.cohort.refusal import RefusalError, distrusting
 from radgen.errors import AnnotationError
 
+SUFFIXES = (".nii.gz", ".nii")
 GRID_TOLERANCE = 1e-3  # voxels: rounding of headers, far below half a pixel
 
 
-def read_nifti_mask(path: Path, shape: tuple[int, int], labels: Sequence[Label]) -> NDArray[np.int64]:
-    """Read a NIfTI mask; see `radgen.annotation.importers.read_mask`.
+def recognise(path: Path) -> bool:
+    """Tell whether a file is called a NIfTI."""
+    return path.name.lower().endswith(SUFFIXES)
 
-    Its header must describe the grid of `nifti/<image_id>.nii.gz` beside the folder of masks. Axes that were flipped
-    or swapped on that same grid are put back by the header; anything else is refused, because nothing is resized.
+
+def read(path: Path, sizes: Sizes, labels: Sequence[Label], *, grids: Path) -> Iterator[Returned]:
+    """Read one mask, named after its image; see `radgen.annotation.returned`.
+
+    Its header must describe the grid of the image in `grids`, the pack's folder `nifti`. Axes that were flipped or
+    swapped on that same grid are put back by the header; anything else is refused, because nothing is resized.
     """
-    del labels  # a NIfTI has no colours to check
-    original = path.parent.parent / "nifti" / f"{path.name.removesuffix('.gz').removesuffix('.nii')}.nii.gz"
+    image_id = image_named(path.name, sizes, path.name)
+    rows, columns = sizes[image_id]
+    values, affine = _read_whole(path, (columns, rows, 1))
+    values = _on_grid(path, values, affine, affine_of(grids, image_id), (columns, rows, 1))
+    yield Returned(image_id, layers_of_ids(values[:, :, 0].T, labels, path.name), (rows, columns), path.name)
+
+
+def _read_whole(path: Path, wanted: tuple[int, int, int]) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Return voxels (three axes) and affine; a file of another number of voxels is refused before it is inflated."""
     try:
-        picture = nibabel.Nifti1Image.from_filename(path)
-        values = np.asanyarray(picture.dataobj)
-        reference = nibabel.Nifti1Image.from_filename(original).affine
-    except (OSError, ValueError, EOFError, ImageFileError) as error:
+        with distrusting(what="the file"):
+            picture = nibabel.Nifti1Image.from_filename(path)
+            if math.prod(picture.shape) != math.prod(wanted):
+                raise AnnotationError(_other_size(path, picture.shape, wanted))
+            values = np.asanyarray(picture.dataobj)
+    except (OSError, RefusalError) as error:
         msg = f"{path.name}: not a readable NIfTI file ({error}); save it again"
         raise AnnotationError(msg) from error
     while values.ndim > 3 and values.shape[-1] == 1:
         values = values[..., 0]
-    if values.ndim == 2:
-        values = values[:, :, None]
-    values = _on_grid(path, values, picture.affine, reference, (shape[1], shape[0], 1))
-    mask = values[:, :, 0].T
-    if not np.array_equal(mask, np.rint(mask)):
-        odd = mask[mask != np.rint(mask)][0]
-        msg = f"{path.name}: holds values that are not whole numbers, such as {odd}; save label ids"
-        raise AnnotationError(msg)
-    whole: NDArray[np.int64] = np.rint(mask).astype(np.int64)
-    return whole
+    return (values[:, :, None] if values.ndim == 2 else values), picture.affine
+
+
+def _other_size(path: Path, found: Sequence[int], wanted: Sequence[int]) -> str:
+    return (
+        f"{path.name}: is {' x '.join(map(str, found))} voxels, but its image is "
+        f"{' x '.join(map(str, wanted))}; masks are never resized, so paint on the image's own grid"
+    )
 
 
 def _on_grid(
@@ -58,11 +76,7 @@ def _on_grid(
     is_turn = np.allclose(step[:3, :3], turn, atol=GRID_TOLERANCE) and np.array_equal(np.abs(turn).sum(0), np.ones(3))
     found = tuple(int(size) for size in np.abs(turn) @ values.shape) if is_turn and values.ndim == 3 else values.shape
     if found != shape:
-        msg = (
-            f"{path.name}: is {' x '.join(map(str, values.shape))} voxels, but its image is "
-            f"{shape[0]} x {shape[1]} x 1; masks are never resized, so paint on the image's own grid"
-        )
-        raise AnnotationError(msg)
+        raise AnnotationError(_other_size(path, values.shape, shape))
     first = np.where(turn.sum(axis=1) < 0, np.array(shape) - 1, 0)  # where the mask's voxel (0, 0, 0) must lie
     if not is_turn or not np.allclose(step[:3, 3], first, atol=GRID_TOLERANCE):
         msg = (
