@@ -54,7 +54,18 @@ STAGES = (
 )
 # Read as `radgen regenerate IMAGE_ID`; every other parameter is an option.
 POSITIONAL = frozenset({"image_id", "checkpoint"})
-COMMANDS = ("init", "check", "workflow", "config", "clean", "failed_logs", "latent", "leaks", "restore")
+COMMANDS = (
+    "init",
+    "check",
+    "workflow",
+    "config",
+    "clean",
+    "failed_logs",
+    "latent",
+    "leaks",
+    "restore",
+    "annotate_check",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
