@@ -181,9 +181,9 @@ class Plan:
         return [self.path("slices.part_volumes", shard=shard) for shard in self.shards] if self.study.has_masks else []
 
     def returned_masks(self, wildcards: Any) -> list[str]:  # noqa: ANN401 - Snakemake's own type
-        """Return the mask files that came back from a person."""
+        """Return the files that came back from a person, with those in the folders of single annotators."""
         folder = Path(self.path("annotate.folder", source=wildcards.source)) / "masks"
-        return sorted(str(path) for path in folder.glob("*") if path.is_file())
+        return sorted(str(path) for path in folder.rglob("*") if path.is_file())
 
     def synthetic_part(self, task: str) -> str:
         """Return the stage whose image sets a task's synthetic arms read."""
