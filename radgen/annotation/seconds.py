@@ -71,3 +71,15 @@ def note_people(index: Path, seconds: Mapping[str, float], annotators: Mapping[s
     table = table.append_column("seconds", pa.array([seconds.get(image_id) for image_id in ids], pa.float64()))
     table = table.append_column("annotator", pa.array([annotators.get(image_id) for image_id in ids], pa.string()))
     write_table(index, table)
+
+
+def carry_people(parts: Sequence[Path], index: Path) -> None:
+    """Give an index that joins several rounds the columns of `note_people`; a round without them leaves nulls."""
+    seconds: dict[str, float] = {}
+    annotators: dict[str, str] = {}
+    for part in parts:
+        table = read_index(part)
+        for name, found in (("seconds", seconds), ("annotator", annotators)):
+            if name in table.column_names:
+                found.update(zip(table.column("image_id").to_pylist(), table.column(name).to_pylist(), strict=True))
+    note_people(index, seconds, annotators)

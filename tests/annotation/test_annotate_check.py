@@ -14,13 +14,15 @@ import pytest
 from PIL import Image
 
 from radgen.annotation.check_page import overlay
-from radgen.annotation.pack import pack_files, write_pack
+from radgen.annotation.pack import pack_files, read_pack, write_pack
+from radgen.annotation.result import write_annotation
 from radgen.annotation.schema import label_schema
+from radgen.annotation.seconds import carry_people, note_people
 from radgen.annotation.settings import AnnotationSettings
 from radgen.cli import main
 from radgen.cohort.settings import ClassSettings, StructureSettings
 from radgen.errors import AnnotationError
-from radgen.imageset.core import ImageSet
+from radgen.imageset.core import ImageSet, gather_index
 from radgen.provenance import SawPatients, read_manifest, what_part, write_manifest
 from radgen.stages import annotate_import
 from tests.annotation.toys import LABELS, make_pack, pack_images, save_indexed, toy_mask
@@ -178,3 +180,17 @@ def test_doubtful_masks_stop_the_stage_until_they_are_accepted(
     notes = imported(tmp_path, doubt="note")["run"]["notes"]
     assert notes["doubts"][0].startswith("main_normal_000001 and main_normal_000000 have the same mask")
     assert "doubtful, but accepted" in capsys.readouterr().out
+
+
+def test_joined_rounds_keep_seconds_and_people(tmp_path: Path) -> None:
+    pack = read_pack(make_pack(tmp_path / "pack"))
+    names = sorted(pack.rows)
+    for number, name in enumerate(names[:2]):
+        write_annotation(tmp_path / str(number) / "index.parquet", pack, {name: toy_mask()}, source="main")
+    note_people(tmp_path / "1" / "index.parquet", {names[1]: 8.0}, {names[1]: "anna"})
+    parts = [tmp_path / str(number) / "index.parquet" for number in range(2)]
+    gather_index(parts, tmp_path / "index.parquet")
+    carry_people(parts, tmp_path / "index.parquet")
+    table = ImageSet(tmp_path / "index.parquet").table
+    assert table.column("seconds").to_pylist() == [None, 8.0]
+    assert table.column("annotator").to_pylist() == [None, "anna"]
