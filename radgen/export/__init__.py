@@ -1,0 +1,1 @@
+"""Export: an image set as folders that other people's tools read, each saying whether its images are synthetic."""

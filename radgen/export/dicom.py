@@ -1,0 +1,162 @@
+"""DICOM: `images/<id>.dcm`, Secondary Capture marked as derived and synthetic, and `segmentations/<id>.dcm`, DICOM SEG.
+
+Each image is a series with its own frame of reference, because between slices no distance is known; it has a place in
+it (origin 0, axis-aligned), so that a viewer lays the segmentation over it. Stored values are the picture's greys, not
+HU. Identifiers are digests of what is stored: the same image has the same, another image never.
+
+Source: DICOM PS3.3, C.8.6.1 (conversion type SYN, synthetic image), C.12.1 (synthetic data, contributing equipment).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
+
+from radgen import __version__
+from radgen.export.dicom_seg import segmentation_bytes
+from radgen.export.examples import Example, ExportSet
+from radgen.export.folder import write_bytes
+from radgen.export.notice import Origin
+from radgen.export.pictures import picture_array
+from radgen.export.placed import Options, Placed
+
+MAKER = "radgen"
+IMPLEMENTATION_UID = "2.25.253918464216870137104129786152283617281"
+# What a row may call a modality, where it is a term that DICOM defines for pictures.
+MODALITIES = frozenset({"CT", "MR", "PT", "NM", "US", "MG", "DX", "CR", "XA", "RF", "ES", "GM", "SM", "OP", "OPT"})
+UID_BITS = 120
+
+
+def write(images: ExportSet, out: Path, options: Options) -> Iterator[Placed]:
+    """Write images and segmentations; yield where each went."""
+    for example in images:
+        image = image_dataset(example, options.name)
+        name = f"images/{example.image_id}.dcm"
+        write_bytes(out / name, dataset_bytes(image))
+        found = segmentation_bytes(example, image, images.labels, make_uid)
+        mask = f"segmentations/{example.image_id}.dcm" if found is not None else ""
+        if found is not None:
+            write_bytes(out / mask, found)
+        yield Placed(example.image_id, name, mask)
+
+
+def make_uid(*parts: str | bytes) -> str:
+    """Return a UID below 2.25 that is a digest of the parts: never that of a source, always the same.
+
+    >>> make_uid("study", b"1") == make_uid("study", b"1"), len(make_uid("series", b"1")) <= 64
+    (True, True)
+    """
+    state = hashlib.sha256(b"radgen export")
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        state.update(len(data).to_bytes(8, "big") + data)
+    return f"2.25.{int.from_bytes(state.digest(), 'big') >> (256 - UID_BITS)}"
+
+
+def image_dataset(example: Example, set_name: str) -> FileDataset:
+    """Return one image as a Secondary Capture dataset.
+
+    Raises
+    ------
+    InputError
+        The image has neither 1 nor 3 channels.
+    """
+    pixels = picture_array(example)
+    spacing = np.array(example.spacing_mm).tobytes()
+    content = (example.image_id, str(pixels.shape), pixels.tobytes(), spacing, str(sorted(example.facts().items())))
+    uid = make_uid("image", *content)
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
+    meta.MediaStorageSOPInstanceUID = uid
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.ImplementationClassUID = IMPLEMENTATION_UID
+    meta.ImplementationVersionName = MAKER
+    image = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    image.SpecificCharacterSet = "ISO_IR 192"
+    image.SOPClassUID, image.SOPInstanceUID = SecondaryCaptureImageStorage, uid
+    _say_who(image, example, set_name)
+    # A real patient's images share a study, whichever set they are exported from; a synthetic image has its own.
+    image.StudyInstanceUID = make_uid("study", *([example.group] if example.origin is Origin.REAL else content))
+    image.SeriesInstanceUID, image.FrameOfReferenceUID = make_uid("series", *content), make_uid("frame", *content)
+    _say_what(image, example)
+    _say_where(image, example)
+    _store(image, pixels)
+    return image
+
+
+def _say_who(image: Dataset, example: Example, set_name: str) -> None:
+    synthetic = example.origin.is_synthetic
+    image.PatientID = example.group[:64]
+    image.PatientName = f"{example.origin.word}^{example.group}"[:64]
+    image.PatientBirthDate, image.PatientSex = "", ""
+    image.PatientIdentityRemoved, image.DeidentificationMethod = "YES", "no patient" if synthetic else "pseudonym"
+    image.StudyID, image.AccessionNumber, image.ReferringPhysicianName = "", "", ""
+    image.StudyDate = image.StudyTime = ""
+    image.StudyDescription = f"{example.origin.word} {set_name}"[:64]
+
+
+def _say_what(image: Dataset, example: Example) -> None:
+    word, class_name = example.origin.word, example.row["class_name"]
+    image.ImageType = ["DERIVED", "SECONDARY", word]
+    image.ConversionType = "SYN" if example.origin.is_synthetic else "WSD"
+    image.SyntheticData = "YES" if example.origin.is_synthetic else "NO"
+    modality = example.row["modality"]
+    image.Modality = modality if modality in MODALITIES else "OT"
+    image.BurnedInAnnotation = "NO"
+    image.SeriesNumber, image.InstanceNumber = 1, 1
+    image.SeriesDescription = " ".join(filter(None, [word, class_name]))[:64]
+    image.ImageComments = example.origin.notice
+    image.DerivationDescription = "; ".join(f"{name} {value}" for name, value in example.facts().items())[:1024]
+    image.Manufacturer = image.ManufacturerModelName = image.DeviceSerialNumber = MAKER
+    image.SoftwareVersions = __version__
+    image.ContributingEquipmentSequence = [_contribution(example)]
+
+
+def _contribution(example: Example) -> Dataset:
+    purpose = Dataset()
+    purpose.CodeValue, purpose.CodingSchemeDesignator = "109102", "DCM"
+    purpose.CodeMeaning = "Processing Equipment"
+    item = Dataset()
+    item.Manufacturer = item.ManufacturerModelName = MAKER
+    item.SoftwareVersions = __version__
+    item.ContributionDescription = example.origin.notice
+    item.PurposeOfReferenceCodeSequence = [purpose]
+    return item
+
+
+def _say_where(image: Dataset, example: Example) -> None:
+    row_mm, column_mm = example.spacing_mm
+    image.PositionReferenceIndicator = ""
+    image.ImagePositionPatient = [0, 0, 0]
+    image.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    image.PixelSpacing = [round(row_mm, 6), round(column_mm, 6)]
+    image.SliceThickness = 1
+    if not example.spacing_known:
+        image.ImageComments += " Its millimetres are not known; 1 mm stands for them."
+
+
+def _store(image: Dataset, pixels: np.ndarray) -> None:
+    colour = pixels.ndim == 3
+    image.SamplesPerPixel = 3 if colour else 1
+    image.PhotometricInterpretation = "RGB" if colour else "MONOCHROME2"
+    if colour:
+        image.PlanarConfiguration = 0
+    else:
+        image.WindowCenter, image.WindowWidth = 128, 256
+    image.Rows, image.Columns = pixels.shape[:2]
+    image.BitsAllocated, image.BitsStored, image.HighBit, image.PixelRepresentation = 8, 8, 7, 0
+    data = pixels.tobytes()
+    image.PixelData = data + b"\0" * (len(data) % 2)
+
+
+def dataset_bytes(dataset: Dataset) -> bytes:
+    """Return a dataset as the bytes of a DICOM file."""
+    out = io.BytesIO()
+    dataset.save_as(out, enforce_file_format=True)
+    return out.getvalue()
