@@ -30,6 +30,19 @@ def new_folder(out: Path, *, replace: bool) -> Iterator[Path]:
         The disk is full, read-only or out of quota.
     """
     _check_place(out, replace=replace)
+    with swapped_folder(out) as draft:
+        yield draft
+
+
+@contextlib.contextmanager
+def swapped_folder(out: Path) -> Iterator[Path]:
+    """Give an empty folder that takes the place of `out`, whatever lies there, when the block ends well.
+
+    Raises
+    ------
+    StorageError
+        The disk is full, read-only or out of quota.
+    """
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
