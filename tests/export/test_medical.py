@@ -198,6 +198,7 @@ def test_simpleitk_sees_image_and_segmentation_in_one_place(tmp_path: Path) -> N
     export(ExportSet(write_pairs(tmp_path / "set")), "dicom", tmp_path / "out", Options("toy"))
     image = sitk.ReadImage(str(tmp_path / "out" / "images" / f"{NAMES[2]}.dcm"))
     assert image.GetSize() == (WIDTH, HEIGHT, 1)
+    assert image.GetSpacing()[:2] == (0.75, 1.5)
     assert np.array_equal(sitk.GetArrayFromImage(image)[0], picture(2)[0])
     volume = highdicom.seg.segread(tmp_path / "out" / "segmentations" / f"{NAMES[2]}.dcm").get_volume(
         combine_segments=True
