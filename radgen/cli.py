@@ -51,9 +51,10 @@ STAGES = (
     "figures",
     "report",
     "import_checkpoint",
+    "import_images",
 )
 # Read as `radgen regenerate IMAGE_ID`; every other parameter is an option.
-POSITIONAL = frozenset({"image_id", "checkpoint"})
+POSITIONAL = frozenset({"image_id", "checkpoint", "pictures"})
 COMMANDS = (
     "init",
     "check",
@@ -65,6 +66,7 @@ COMMANDS = (
     "leaks",
     "restore",
     "annotate_check",
+    "export",
 )
 
 
