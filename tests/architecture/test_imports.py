@@ -12,7 +12,7 @@ import pytest
 from radgen.provenance import PACKAGE_ROOT, code_closure
 
 TORCH_ROOMS = ("gan", "labels", "features", "training")
-MEDICAL_ROOMS = ("inventory", "cohort", "imaging", "annotation")
+MEDICAL_ROOMS = ("inventory", "cohort", "imaging", "annotation", "export", "imports")
 BARE = {"torch", "numpy", "pyarrow", "safetensors", "tensorboard", "rich"}
 
 
