@@ -28,7 +28,7 @@ def write(images: ExportSet, out: Path, options: Options) -> Iterator[Placed]:
     pictures: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for number, example in enumerate(images, start=1):
-        file = f"images/{example.image_id}.png"
+        file = f"images/{example.stem}.png"
         write_bytes(out / file, image_png(example))
         height, width = example.image.shape[1:]
         size = {"id": number, "file_name": file, "height": height, "width": width}

@@ -19,7 +19,7 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
 from radgen import __version__
-from radgen.export.dicom_seg import segmentation_bytes
+from radgen.export.dicom_seg import segmentation_bytes, short_text
 from radgen.export.examples import Example, ExportSet
 from radgen.export.folder import write_bytes
 from radgen.export.notice import Origin
@@ -37,10 +37,10 @@ def write(images: ExportSet, out: Path, options: Options) -> Iterator[Placed]:
     """Write images and segmentations; yield where each went."""
     for example in images:
         image = image_dataset(example, options.name)
-        name = f"images/{example.image_id}.dcm"
+        name = f"images/{example.stem}.dcm"
         write_bytes(out / name, dataset_bytes(image))
         found = segmentation_bytes(example, image, images.labels, make_uid)
-        mask = f"segmentations/{example.image_id}.dcm" if found is not None else ""
+        mask = f"segmentations/{example.stem}.dcm" if found is not None else ""
         if found is not None:
             write_bytes(out / mask, found)
         yield Placed(example.image_id, name, mask)
@@ -92,8 +92,8 @@ def image_dataset(example: Example, set_name: str) -> FileDataset:
 
 def _say_who(image: Dataset, example: Example, set_name: str) -> None:
     synthetic = example.origin.is_synthetic
-    image.PatientID = example.group[:64]
-    image.PatientName = f"{example.origin.word}^{example.group}"[:64]
+    image.PatientID = short_text(example.group)
+    image.PatientName = f"{example.origin.word}^{short_text(example.group)}"[:64]
     image.PatientBirthDate, image.PatientSex = "", ""
     image.PatientIdentityRemoved, image.DeidentificationMethod = "YES", "no patient" if synthetic else "pseudonym"
     image.StudyID, image.AccessionNumber, image.ReferringPhysicianName = "", "", ""
@@ -110,7 +110,7 @@ def _say_what(image: Dataset, example: Example) -> None:
     image.Modality = modality if modality in MODALITIES else "OT"
     image.BurnedInAnnotation = "NO"
     image.SeriesNumber, image.InstanceNumber = 1, 1
-    image.SeriesDescription = " ".join(filter(None, [word, class_name]))[:64]
+    image.SeriesDescription = short_text(" ".join(filter(None, [word, class_name])))
     image.ImageComments = example.origin.notice
     image.DerivationDescription = "; ".join(f"{name} {value}" for name, value in example.facts().items())[:1024]
     image.Manufacturer = image.ManufacturerModelName = image.DeviceSerialNumber = MAKER

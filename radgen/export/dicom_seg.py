@@ -6,6 +6,7 @@ A structure whose name DICOM's dictionary of SNOMED CT terms knows gets that cod
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Sequence
 
 import highdicom as hd
@@ -71,6 +72,15 @@ def segmentation_bytes(
     return out.getvalue()
 
 
+def short_text(text: str) -> str:
+    """Return what fits a short text of DICOM: 64 characters, and none that parts values or names.
+
+    >>> short_text("left^right=both")
+    'left right both'
+    """
+    return re.sub(r"[\\^=\x00-\x1f]", " ", text)[:64]
+
+
 def _segment(number: int, label: Label, *, by_machine: bool) -> hd.seg.SegmentDescription:
     term = label.name.replace("_", " ").title().replace(" ", "")
     code = getattr(codes.SCT, term, None) or _plural(term)
@@ -84,9 +94,9 @@ def _segment(number: int, label: Label, *, by_machine: bool) -> hd.seg.SegmentDe
         )
     return hd.seg.SegmentDescription(
         segment_number=number,
-        segment_label=label.name[:64],
+        segment_label=short_text(label.name),
         segmented_property_category=kind,
-        segmented_property_type=code or Code(f"L{label.id}", OWN_SCHEME, label.name[:64]),
+        segmented_property_type=code or Code(f"L{label.id}", OWN_SCHEME, short_text(label.name)),
         algorithm_type=(
             hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC if by_machine else hd.seg.SegmentAlgorithmTypeValues.MANUAL
         ),

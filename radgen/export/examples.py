@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -51,8 +52,13 @@ class Example:
 
     @property
     def image_id(self) -> str:
-        """Name of the image, and of its files."""
+        """Name of the image in its set."""
         return str(self.row["image_id"])
+
+    @property
+    def stem(self) -> str:
+        """Name of its files."""
+        return file_stem(self.image_id)
 
     @property
     def spacing_known(self) -> bool:
@@ -97,7 +103,7 @@ class ExportSet:
     Raises
     ------
     InputError
-        The set is empty, an id is unfit to name a file or occurs twice, or a mask holds a label without a name.
+        The set is empty, two ids would name one file, or a mask holds a label without a name.
     """
 
     def __init__(
@@ -227,18 +233,28 @@ class ExportSet:
             raise InputError(msg)
 
 
+def file_stem(image_id: str) -> str:
+    """Return an image's id as the name of files on any disk; ids hold names of classes, which may hold anything.
+
+    >>> file_stem("main_liver_000001"), file_stem("main_say 'a'_000001"), file_stem("../-x")
+    ('main_liver_000001', 'main_say--a-_000001', 'x')
+    """
+    return re.sub(r"[^\w.-]", "-", image_id).lstrip(".-")
+
+
 def _order(images: ImageSet, index: Path) -> NDArray[np.int64]:
     ids = images.column("image_id").tolist()
-    for name in ids:
-        if not name or name[0] in ".-" or not all(letter.isalnum() or letter in "._-" for letter in name):
-            msg = f"{index}: image id {name!r} is unfit to name a file; ids hold letters, digits, dots, _ and - only"
-            raise InputError(msg)
-    lowered = Counter(name.lower() for name in ids)
-    double = next((name for name in reversed(ids) if lowered[name.lower()] > 1), None)
+    stems = [file_stem(name) for name in ids]
+    lowered = Counter(stem.lower() for stem in stems)
+    double = next((name for name, stem in zip(ids, stems, strict=True) if lowered[stem.lower()] > 1), None)
     if double is not None:
         msg = (
-            f"{index}: image id {double!r} occurs twice (capitals apart), so its files would meet; gather each set once"
+            f"{index}: image id {double!r} names the same file as another, {file_stem(double).lower()!r}; "
+            "ids must differ in letters and digits, capitals apart"
         )
+        raise InputError(msg)
+    if "" in stems:
+        msg = f"{index}: image id {ids[stems.index('')]!r} holds nothing to name a file by; give it letters or digits"
         raise InputError(msg)
     return np.array(sorted(range(len(ids)), key=lambda place: ids[place]), dtype=np.int64)
 

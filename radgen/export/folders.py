@@ -24,7 +24,7 @@ def write(images: ExportSet, out: Path, _options: Options) -> Iterator[Placed]:
             (out / split / kind).mkdir(parents=True)
     classes: dict[str, list[tuple[str, str]]] = {split: [("image", "class_name")] for split in SPLITS}
     for example in images:
-        file = f"{example.image_id}.png"
+        file = f"{example.stem}.png"
         image = f"{example.split}/images/{file}"
         write_bytes(out / image, image_png(example))
         painted = mask_png(example, images.labels)

@@ -64,7 +64,7 @@ def schema_of(images: ExportSet) -> pa.Schema:
 
 
 def _row(example: Example, images: ExportSet) -> dict[str, Any]:
-    name = f"{example.image_id}.png"
+    name = f"{example.stem}.png"
     class_name = example.row["class_name"]
     row: dict[str, Any] = {
         "image": {"bytes": image_png(example), "path": name},

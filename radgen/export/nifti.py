@@ -28,12 +28,12 @@ DESCRIPTION_BYTES = 79  # the header's field, less its closing zero
 def write(images: ExportSet, out: Path, _options: Options) -> Iterator[Placed]:
     """Write the slices; yield where each went."""
     for example in images:
-        names = channel_names(f"images/{example.image_id}", len(example.image))
+        names = channel_names(f"images/{example.stem}", len(example.image))
         for name, plane in zip(names, example.image, strict=True):
             write_bytes(out / name, slice_bytes(example, plane))
         mask = ""
         if example.mask is not None:
-            mask = f"masks/{example.image_id}.nii.gz"
+            mask = f"masks/{example.stem}.nii.gz"
             write_bytes(out / mask, slice_bytes(example, example.mask))
         yield Placed(example.image_id, names[0], mask)
 

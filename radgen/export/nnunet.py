@@ -47,14 +47,14 @@ def write(images: ExportSet, out: Path, options: Options) -> Iterator[Placed]:
     cases: list[tuple[str, str, str]] = []
     for example in images:
         part = "Ts" if example.split == "test" else "Tr"
-        files = [f"images{part}/{example.image_id}_{channel:04d}{ENDING}" for channel in range(images.channels)]
+        files = [f"images{part}/{example.stem}_{channel:04d}{ENDING}" for channel in range(images.channels)]
         for name, plane in zip(files, example.image, strict=True):
             write_bytes(folder / name, slice_bytes(example, plane, axes=2))
-        mask = f"labels{part}/{example.image_id}{ENDING}"
+        mask = f"labels{part}/{example.stem}{ENDING}"
         if example.mask is not None:
             write_bytes(folder / mask, slice_bytes(example, example.mask, axes=2))
         if part == "Tr":
-            cases.append((example.image_id, example.group, example.split))
+            cases.append((example.stem, example.group, example.split))
         yield Placed(example.image_id, f"{folder.name}/{files[0]}", f"{folder.name}/{mask}")
     if not cases:
         msg = f"{images.index.parent}: all images are of split test, so none is left to train on; change --shares"

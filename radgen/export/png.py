@@ -14,10 +14,10 @@ from radgen.export.placed import Options, Placed
 def write(images: ExportSet, out: Path, _options: Options) -> Iterator[Placed]:
     """Write the pictures; yield where each went."""
     for example in images:
-        image = f"images/{example.image_id}.png"
+        image = f"images/{example.stem}.png"
         write_bytes(out / image, image_png(example))
         painted = mask_png(example, images.labels)
-        mask = f"masks/{example.image_id}.png" if painted is not None else ""
+        mask = f"masks/{example.stem}.png" if painted is not None else ""
         if painted is not None:
             write_bytes(out / mask, painted)
         yield Placed(example.image_id, image, mask)

@@ -20,7 +20,8 @@ from radgen.export.placed import Options
 from radgen.export.run import export
 from radgen.export.splits import assign_splits, cross_validation
 from radgen.imageset.core import ShardWriter, gather_index
-from tests.export.toys import CLASSES, GENERATOR, painted, picture, write_pairs, write_slices
+from radgen.stages import gather
+from tests.export.toys import CLASSES, GENERATOR, STRUCTURES, painted, picture, write_pairs, write_slices
 
 
 def files(folder: Path) -> list[str]:
@@ -129,15 +130,31 @@ def _one(folder: Path, image_ids: list[str], masks: bool = False) -> Path:
     return folder / "index.parquet"
 
 
-@pytest.mark.parametrize("name", ["../up", "a/b", "-rf", ".hidden", "", 'quo"te', "new\nline", "a b"])
-def test_ids_that_cannot_name_a_file_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InputError, match="is unfit to name a file"):
-        ExportSet(_one(tmp_path, ["good", name]))
+@pytest.mark.parametrize("to", FORMATS)
+def test_ids_of_any_letters_become_safe_names(tmp_path: Path, to: str) -> None:
+    names = ["../up", "a/b", "-rf", 'quo"te', "new\nline", "main_a class_000001", "=1+2"]
+    export(ExportSet(_one(tmp_path / "set", names, masks=True)), to, tmp_path / "out", Options("toy"))
+    with (tmp_path / "out" / "provenance.csv").open(newline="") as file:
+        rows = {row["image_id"]: row["image_file"] for row in csv.DictReader(file)}
+    assert set(rows) == set(names)
+    assert all((tmp_path / "out" / path).is_file() for path in rows.values())
+    assert all(letter.isalnum() or letter in "._-/" for name in files(tmp_path / "out") for letter in name)
+    assert files(tmp_path) == [*(f"out/{name}" for name in files(tmp_path / "out")), *files_of_set(tmp_path)]
 
 
-def test_ids_that_meet_on_a_disk_without_capitals_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"image id 'Good' occurs twice \(capitals apart\)"):
-        ExportSet(_one(tmp_path, ["good", "Good"]))
+def files_of_set(folder: Path) -> list[str]:
+    return [f"set/{name}" for name in files(folder / "set")]
+
+
+@pytest.mark.parametrize(("one", "two"), [("good", "Good"), ("a b", "a-b")])
+def test_ids_that_would_name_one_file_are_refused(tmp_path: Path, one: str, two: str) -> None:
+    with pytest.raises(InputError, match=f"image id '{one}' names the same file as another"):
+        ExportSet(_one(tmp_path, [one, two]))
+
+
+def test_an_id_of_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"image id '..' holds nothing to name a file by"):
+        ExportSet(_one(tmp_path, ["good", ".."]))
 
 
 def test_an_empty_set_is_refused(tmp_path: Path) -> None:
@@ -196,3 +213,18 @@ def test_folds_without_validation_images_share_training_groups_out() -> None:
     assert len(folds) == 5
     assert sorted(case for fold in folds for case in fold["val"]) == sorted(cases)
     assert cross_validation(["a"], ["a"], ["train"]) == []
+
+
+def test_a_gathered_set_knows_the_manifests_of_its_parts(tmp_path: Path) -> None:
+    part = write_pairs(tmp_path / "set" / "main", 4)
+    index = tmp_path / "set" / "index.parquet"
+    gather.run(
+        parts=(part,),
+        part_manifests=(part.parent / "manifest.json",),
+        index=index,
+        manifest=tmp_path / "set" / "manifest.json",
+    )
+    images = ExportSet(index)
+    assert [label.name for label in images.labels] == ["background", *STRUCTURES]
+    assert {example.truncation for example in images} == {0.7}
+    assert images.ancestry.patients("pixels") == {"p1", "p2"}

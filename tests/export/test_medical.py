@@ -19,6 +19,7 @@ from radgen.export.examples import ExportSet
 from radgen.export.nnunet_check import check_dataset
 from radgen.export.placed import Options
 from radgen.export.run import export
+from radgen.imageset.core import ShardWriter, gather_index
 from tests.export.toys import HEIGHT, STRUCTURES, WIDTH, painted, picture, write_pairs, write_slices
 
 NAMES = [f"main_image_{number:06d}" for number in range(20)]
@@ -233,3 +234,16 @@ def test_colour_dicom(tmp_path: Path) -> None:
     image = pydicom.dcmread(tmp_path / "out" / "images" / f"{NAMES[0]}.dcm")
     assert image.PhotometricInterpretation == "RGB"
     assert np.array_equal(image.pixel_array, picture(0, 3).transpose(1, 2, 0))
+
+
+def test_letters_that_part_values_in_dicom_do_not_enter(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    row = {"image_id": "a^b=c\\d", "source": "main", "class_name": "one\\two\nthree"}
+    with ShardWriter(folder, "shard-000", (1, HEIGHT, WIDTH), with_masks=False) as writer:
+        writer.append(row, picture(0))
+    gather_index([folder / "shard-000.index.parquet"], folder / "index.parquet")
+    export(ExportSet(folder / "index.parquet"), "dicom", tmp_path / "out", Options("toy"))
+    image = pydicom.dcmread(tmp_path / "out" / "images" / "a-b-c-d.dcm")
+    assert image.PatientID == "a b c d"
+    assert image.SeriesDescription == "SYNTHETIC one two three"
+    assert image.PatientName.given_name == "a b c d"
