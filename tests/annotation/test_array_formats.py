@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import struct
 import zlib
 from collections.abc import Sequence
@@ -239,6 +240,12 @@ def test_a_pack_without_its_nifti_cannot_place_masks(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- DICOM SEG
 
 
+def make_pack_without_dicom(folder: Path) -> None:
+    """Make a pack whose own DICOM pictures, if any, are gone: names alone then say whose a segmentation is."""
+    make_pack(folder)
+    shutil.rmtree(folder / "dicom", ignore_errors=True)
+
+
 def dicom_image(image_id: str = NAME, spacing_mm: tuple[float, float] = (1.0, 1.0)) -> Dataset:
     """The picture as a workstation has it: on the same grid as the pack's NIfTI."""
     pixels = np.zeros(SHAPE, dtype=np.int16)
@@ -282,14 +289,14 @@ def dicom_seg(
 
 @pytest.mark.parametrize("kind", ["BINARY", "LABELMAP"])
 def test_dicom_segmentations_come_back(tmp_path: Path, kind: str) -> None:
-    make_pack(tmp_path)
+    make_pack_without_dicom(tmp_path)
     mask = np.array([0, 2, 1], dtype=np.uint8)[toy_mask()]  # segment 1 is the lesion here
     dicom_seg(tmp_path / "masks" / f"{NAME}.dcm", dicom_image(), mask[None], ["lesion", "Liver"], kind)
     assert np.array_equal(come_back(tmp_path)[NAME], toy_mask())
 
 
 def test_a_fraction_of_half_counts(tmp_path: Path) -> None:
-    make_pack(tmp_path)
+    make_pack_without_dicom(tmp_path)
     fractions = np.random.default_rng(3).random((1, *SHAPE))
     fractions[0, 0, :2] = (0.5, 0.49)
     options = {"fractional_type": "PROBABILITY", "max_fractional_value": 200}
@@ -301,7 +308,7 @@ def test_a_fraction_of_half_counts(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("overlap", "winner"), [("label", 2), ("later", 2), ("first", 1)])
 def test_overlapping_segments_come_in_the_order_of_the_labels(tmp_path: Path, overlap: str, winner: int) -> None:
-    make_pack(tmp_path)
+    make_pack_without_dicom(tmp_path)
     liver, lesion = overlapping()
     pixels = np.stack([lesion, liver], axis=-1)[None]
     dicom_seg(tmp_path / "masks" / f"{NAME}.dcm", dicom_image(), pixels, ["lesion", "liver"], "BINARY")
@@ -318,6 +325,7 @@ def test_geometry_is_that_of_the_pack(tmp_path: Path) -> None:
         sampler_seed=1,
         spacing_mm=(0.5, 0.75),
     )
+    shutil.rmtree(tmp_path / "dicom", ignore_errors=True)
     path = tmp_path / "masks" / f"{NAME}.dcm"
     dicom_seg(path, dicom_image(spacing_mm=(0.5, 0.75)), toy_mask()[None], ["liver", "lesion"], "BINARY")
     assert np.array_equal(come_back(tmp_path)[NAME], toy_mask())
@@ -326,7 +334,7 @@ def test_geometry_is_that_of_the_pack(tmp_path: Path) -> None:
 
 
 def test_a_segmentation_goes_to_the_image_it_refers_to(tmp_path: Path) -> None:
-    make_pack(tmp_path)
+    make_pack_without_dicom(tmp_path)
     for image_id in (NAME, OTHER):
         save(tmp_path / "dicom" / f"{image_id}.dcm", dicom_image(image_id))
     dicom_seg(tmp_path / "masks" / "1.2.3.dcm", dicom_image(OTHER), toy_mask()[None], ["liver", "lesion"], "BINARY")
@@ -339,7 +347,7 @@ def test_a_segmentation_goes_to_the_image_it_refers_to(tmp_path: Path) -> None:
 
 
 def test_faults_of_dicom(tmp_path: Path) -> None:
-    make_pack(tmp_path)
+    make_pack_without_dicom(tmp_path)
     path = tmp_path / "masks" / f"{NAME}.dcm"
     save(path, dicom_image())
     assert "is DICOM, but no segmentation (SEG); save the segments, not the image" in problems(tmp_path)[0]
@@ -359,7 +367,7 @@ def test_faults_of_dicom(tmp_path: Path) -> None:
 
 
 def test_a_segmentation_cut_short_is_refused(tmp_path: Path) -> None:
-    make_pack(tmp_path)
+    make_pack_without_dicom(tmp_path)
     path = tmp_path / "masks" / f"{NAME}.dcm"
     dicom_seg(path, dicom_image(), toy_mask()[None], ["liver", "lesion"], "BINARY")
     path.write_bytes(path.read_bytes()[:-20])

@@ -14,8 +14,8 @@ from PIL import Image
 from radgen.annotation.importers import format_of, formats
 from radgen.annotation.pictures import write_nifti
 from radgen.errors import AnnotationError
-from tests.annotation.test_array_formats import coloured, dicom_image, dicom_seg, slicer_file
-from tests.annotation.toys import LABELS, SHAPE, make_pack, save_indexed, toy_mask
+from tests.annotation.test_array_formats import coloured, dicom_image, dicom_seg, make_pack_without_dicom, slicer_file
+from tests.annotation.toys import LABELS, SHAPE, save_indexed, toy_mask
 
 MUTANTS = 60
 NAME = "main_normal_000001"
@@ -53,7 +53,7 @@ def mutant(data: bytes, number: int) -> bytes:
 @pytest.mark.parametrize("kind", WRITERS)
 @pytest.mark.filterwarnings("ignore")
 def test_changed_files_end_in_words(tmp_path: Path, kind: str) -> None:
-    make_pack(tmp_path)
+    make_pack_without_dicom(tmp_path)
     path = tmp_path / "masks" / f"{NAME}.{kind}"
     WRITERS[kind](path, toy_mask())
     good = path.read_bytes()
