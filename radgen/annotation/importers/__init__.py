@@ -9,7 +9,18 @@ from functools import partial
 from pathlib import Path
 
 from radgen.annotation.archive import unpacked
-from radgen.annotation.importers import colour_png, dicom_seg, nifti, png, seg_nrrd
+from radgen.annotation.importers import (
+    coco,
+    colour_png,
+    cvat,
+    dicom_seg,
+    label_studio,
+    labelme,
+    nifti,
+    png,
+    seg_nrrd,
+    tdid,
+)
 from radgen.annotation.returned import Reader
 from radgen.annotation.waiting import EXPORT_SUFFIXES, mask_like
 from radgen.errors import AnnotationError
@@ -34,6 +45,11 @@ def formats(pack: Path) -> tuple[Format, ...]:
     """
     grids = pack / "nifti"
     return (
+        Format("Label Studio JSON", label_studio.recognise, label_studio.read),
+        Format("COCO JSON", coco.recognise, coco.read),
+        Format("LabelMe JSON", labelme.recognise, labelme.read),
+        Format("CVAT XML", cvat.recognise, cvat.read),
+        Format("TDID XML", tdid.recognise, tdid.read),
         Format("indexed or grey PNG", png.recognise, png.read),
         Format("colour PNG", colour_png.recognise, colour_png.read),
         Format("NIfTI", nifti.recognise, partial(nifti.read, grids=grids)),
