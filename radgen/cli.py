@@ -42,6 +42,7 @@ STAGES = (
     "annotate_pack",
     "annotate_import",
     "annotate_simulated",
+    "annotate_gather",
     "labels",
     "pairs",
     "benchmark",

@@ -1,6 +1,7 @@
 """The one table of result paths: where each output of each stage lies below `results/<study>/`.
 
-Names are `<stage>.<output>`; `{shard}`, `{source}`, `{px}`, `{task}` and `{arm}` are the wildcards, each constrained.
+Names are `<stage>.<output>`; `{shard}`, `{source}`, `{px}`, `{round}`, `{task}` and `{arm}` are the wildcards, each
+constrained.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ WILDCARDS: Mapping[str, str] = {
     "source": r"[a-z][a-z0-9_]*",
     "task": "classification|segmentation",
     "px": r"\d+",
+    "round": r"round-\d\d",
     "arm": r"[a-z][a-z0-9_]*",
 }
 
@@ -64,11 +66,20 @@ TABLE: Mapping[str, str] = {
     "annotator.weights": "annotator/annotator.safetensors",
     "annotator.scores": "annotator/scores.parquet",
     "annotator.manifest": "annotator/manifest.json",
-    "annotate.folder": "annotation/{source}/pack",
-    "annotate.pack": "annotation/{source}/pack/pack.parquet",
-    "annotate.pack_manifest": "annotation/{source}/pack/manifest.json",
+    "annotate.folder": "annotation/{source}/{round}/pack",
+    "annotate.pack": "annotation/{source}/{round}/pack/pack.parquet",
+    "annotate.pack_manifest": "annotation/{source}/{round}/pack/manifest.json",
+    "annotate.part_index": "annotation/{source}/{round}/index.parquet",
+    "annotate.part_manifest": "annotation/{source}/{round}/manifest.json",
+    "annotate.until_index": "annotation/{source}/until-{round}.index.parquet",
+    "annotate.until_rows": "annotation/{source}/until-{round}.pack.parquet",
+    "annotate.until_manifest": "annotation/{source}/until-{round}.manifest.json",
     "annotate.index": "annotation/{source}/index.parquet",
+    "annotate.rows": "annotation/{source}/pack.parquet",
     "annotate.manifest": "annotation/{source}/manifest.json",
+    "labels.until_head": "labels/{source}/until-{round}/head.safetensors",
+    "labels.until_validation": "labels/{source}/until-{round}/validation.parquet",
+    "labels.until_manifest": "labels/{source}/until-{round}/manifest.json",
     "labels.head": "labels/{source}/head.safetensors",
     "labels.validation": "labels/{source}/validation.parquet",
     "labels.manifest": "labels/{source}/manifest.json",

@@ -6,13 +6,15 @@ All of it is decided from the configuration before anything runs, and nothing he
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from radgen.annotation.waiting import masks_present
+from radgen.annotation.settings import FIRST_ROUND, at_round
+from radgen.annotation.waiting import masks_present, pack_present
 from radgen.benchmark.settings import LOW_ARM, ArmSettings, arm_table
 from radgen.cohort.archives import ArchiveSettings, archive_table
 from radgen.cohort.keys import fingerprint, load_key
@@ -39,9 +41,10 @@ STAGE_SECTIONS: Mapping[str, tuple[str, ...]] = {
     "gan": ("gan", "source_settings", "low", "classes"),
     "sample": ("sample", "source_settings", "low", "classes"),
     "annotator": ("annotator", "structures", "classes"),
-    "annotate_pack": ("annotation", "structures", "classes", "sample"),
+    "annotate_pack": ("annotation", "structures", "classes", "sample", "source_settings", "low"),
     "annotate_import": ("annotation", "structures", "classes"),
     "annotate_simulated": ("annotation", "structures", "classes"),
+    "annotate_gather": (),
     "labels": ("labels", "structures", "classes"),
     "pairs": ("pairs", "sample", "source_settings", "low", "structures", "classes"),
     "benchmark": ("benchmark", "arm_settings", "low", "classes", "structures"),
@@ -113,20 +116,45 @@ class Study:
         return [task for task in self.config.benchmark.tasks if possible[task]]
 
     @property
+    def rounds(self) -> tuple[str, ...]:
+        """Names of the rounds of annotation."""
+        return self.config.annotation.rounds
+
+    @property
     def simulated_annotator(self) -> bool:
         """Whether a trained segmenter stands in for the person who annotates."""
         return self.has_masks and bool(self.sources) and self.config.annotation.source == "simulated"
 
+    def pack_folder(self, source: str, round_name: str) -> Path:
+        """Return the folder that goes out in one round, and to which masks come back."""
+        return Path(self.path("annotate.folder", source=source, round=round_name))
+
+    def returned_rounds(self, source: str) -> list[str]:
+        """Return the rounds whose masks are there, or are simulated, up to the first whose masks are not."""
+        if not self.has_masks or self.simulated_annotator:
+            return list(self.rounds) if self.has_masks else []
+        return list(itertools.takewhile(lambda name: masks_present(self.pack_folder(source, name)), self.rounds))
+
+    def sent_rounds(self, source: str) -> list[str]:
+        """Return the rounds that go out: those whose masks are there, and the next one."""
+        return list(self.rounds[: len(self.returned_rounds(source)) + 1]) if self.has_masks else []
+
+    def painted_packs(self) -> list[tuple[str, str]]:
+        """Return (source, round) of packs whose masks a person has begun to paint: they are never made again."""
+        if self.simulated_annotator:
+            return []
+        pairs = itertools.product(self.sources, self.rounds if self.has_masks else ())
+        return [pair for pair in pairs if pack_present(folder := self.pack_folder(*pair)) and masks_present(folder)]
+
     def awaited_folder(self, source: str) -> Path | None:
         """Return the folder whose masks are still awaited, or None."""
-        folder = Path(self.path("annotate.folder", source=source))
-        waits = self.has_masks and not self.simulated_annotator and not masks_present(folder)
-        return folder if waits else None
+        waiting = self.sent_rounds(source)[len(self.returned_rounds(source)) :]
+        return self.pack_folder(source, waiting[0]) if waiting else None
 
     @property
     def annotated_sources(self) -> list[str]:
-        """Sources whose masks are there, or are simulated."""
-        return [name for name in self.sources if self.has_masks and self.awaited_folder(name) is None]
+        """Sources with a round whose masks are there, or are simulated."""
+        return [name for name in self.sources if self.returned_rounds(name)]
 
     @property
     def awaiting(self) -> list[Path]:
@@ -173,6 +201,7 @@ class Study:
         task: str | None = None,
         arm: str | None = None,
         px: str | None = None,
+        round: str | None = None,  # noqa: A002 - the wildcard's name
     ) -> dict[str, Any]:
         """Return the sections of one stage as plain data, under the names of its `run` parameters."""
         special: dict[str, Any] = {
@@ -187,6 +216,8 @@ class Study:
                 values[name] = self.config.sources[str(source)]
             elif name == "gan":
                 values[name] = at_stage(self.config.gan, int(px or self.config.slices.size_px))
+            elif name == "annotation":
+                values[name] = at_round(self.config.annotation, str(round or FIRST_ROUND))
             elif name == "arm_settings":
                 values[name] = self._resolved(self.arms(str(task))[str(arm)])
             else:
@@ -225,6 +256,7 @@ class Study:
             patient_claim="none" not in patients_from,
             patients_from=", ".join(patients_from),
             simulated_annotator=self.simulated_annotator,
+            rounds=self.rounds,
             sources={name: source.setting for name, source in config.sources.items()},
             arms={name: arm_in_words(arm) for name, arm in self._all_arms().items()},
             low_arm=LOW_ARM,

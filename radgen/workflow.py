@@ -181,9 +181,56 @@ class Plan:
         return [self.path("slices.part_volumes", shard=shard) for shard in self.shards] if self.study.has_masks else []
 
     def returned_masks(self, wildcards: Any) -> list[str]:  # noqa: ANN401 - Snakemake's own type
-        """Return the files that came back from a person, with those in the folders of single annotators."""
-        folder = Path(self.path("annotate.folder", source=wildcards.source)) / "masks"
+        """Return the files that came back from a person in one round; those in folders of annotators too."""
+        folder = self.study.pack_folder(wildcards.source, wildcards.round) / "masks"
         return sorted(str(path) for path in folder.rglob("*") if path.is_file())
+
+    def joined_rounds(self, output: str) -> Callable[[Any], list[str]]:
+        """Return a function of wildcards that lists a file of each round up to the wildcard's, else of all returned."""
+
+        def files(wildcards: Any) -> list[str]:  # noqa: ANN401 - Snakemake's own type
+            last = wildcards.get("round")
+            rounds = self.study.returned_rounds(wildcards.source) if last is None else self._rounds_until(last)
+            return [self.path(f"annotate.{output}", source=wildcards.source, round=name) for name in rounds]
+
+        return files
+
+    def rounds_before(self, output: str) -> Callable[[Any], list[str]]:
+        """Return a function of wildcards that lists a file of every round before the wildcard's."""
+
+        def files(wildcards: Any) -> list[str]:  # noqa: ANN401
+            rounds = self._rounds_until(wildcards.round)[:-1]
+            return [self.path(f"annotate.{output}", source=wildcards.source, round=name) for name in rounds]
+
+        return files
+
+    def head_before(self, output: str) -> Callable[[Any], list[str]]:
+        """Return a function of wildcards that names a file of the label head taught on the rounds before, if any."""
+
+        def file(wildcards: Any) -> list[str]:  # noqa: ANN401
+            rounds = self._rounds_until(wildcards.round)[:-1]
+            return [self.path(f"labels.until_{output}", source=wildcards.source, round=name) for name in rounds[-1:]]
+
+        return file
+
+    def _rounds_until(self, name: str) -> list[str]:
+        return list(self.study.rounds[: self.study.rounds.index(name) + 1])
+
+    @property
+    def rounds_to_choose(self) -> str:
+        """Return the constraint of wildcard `round` in rule annotate_pack: a round that is being painted is left out.
+
+        No rule makes its pack then: whatever changes, the images a person paints stay, and so do their latents.
+        """
+        painted = (f"(?<=/{source}/){name}" for source, name in self.study.painted_packs())
+        return "".join(f"(?!{pair})" for pair in painted) + WILDCARDS["round"]
+
+    def sent_packs(self) -> list[str]:
+        """Return the packs of all rounds that go out."""
+        path, study = self.path, self.study
+        return [
+            path("annotate.pack", source=name, round=part) for name in study.sources for part in study.sent_rounds(name)
+        ]
 
     def synthetic_part(self, task: str) -> str:
         """Return the stage whose image sets a task's synthetic arms read."""
@@ -240,7 +287,7 @@ class Plan:
         """Return a function of wildcards that gives a stage's settings as JSON."""
 
         def text(wildcards: Any) -> str:  # noqa: ANN401
-            names = {name: wildcards.get(name) for name in ("source", "task", "arm", "px")}
+            names = {name: wildcards.get(name) for name in ("source", "task", "arm", "px", "round")}
             return json.dumps(self.study.settings(stage, **names), sort_keys=True)
 
         return text
@@ -321,8 +368,7 @@ class Plan:
             files += [path(f"encoder.{name}", source=source) for name in ("history", "manifest")]
             files += [path(f"gan.{name}", source=source) for name in ("history", "grid", "manifest")]
             files += [path(f"metrics.{name}", source=source) for name in ("quality", "nearest", "part_manifest")]
-            if study.has_masks:
-                files.append(path("annotate.pack", source=source))
+        files += self.sent_packs()
         files += [path("sample.index")] if study.sources else []
         if study.simulated_annotator:
             files += [path("annotator.scores"), path("annotator.manifest")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from radgen.annotation.importers import Format, files_of, format_of, formats
 from radgen.annotation.merge import Painted, agree_on, paint
 from radgen.annotation.pack import GENERATOR_FILE, Pack
 from radgen.annotation.returned import Returned, Sizes
-from radgen.annotation.schema import Label
+from radgen.annotation.schema import Label, label_schema
 from radgen.annotation.seconds import read_seconds, seconds_of
 from radgen.annotation.waiting import MASKS_FOLDER, annotator_of, mask_files
 from radgen.errors import AnnotationError
@@ -177,21 +178,26 @@ def refuse(gathered: Gathered, folder: Path) -> None:
         raise AnnotationError(msg)
 
 
-def check_labels(pack: Pack, structures: Sequence[str]) -> None:
-    """Refuse a pack whose labels are not the study's structures.
+def check_labels(pack: Pack, structures: Sequence[str], colours: Sequence[str] = ()) -> Pack:
+    """Return a pack with the study's labels: structures may have been added after those it went out with.
+
+    The pack's own labels keep their ids and colours, so masks painted before stay what they are.
 
     Raises
     ------
     AnnotationError
-        With both lists.
+        The pack's labels are not the first of the study's structures; with both lists.
     """
     painted = [label.name for label in pack.labels[1:]]
-    if painted != list(structures):
+    if painted != list(structures[: len(painted)]):
         msg = (
             f"{pack.folder / 'labels.json'}: names {', '.join(painted)}, but the study's structures are "
-            f"{', '.join(structures)}; run annotate-pack again"
+            f"{', '.join(structures)}; keep the first ones as they were and add new ones at the end, or run "
+            "annotate-pack again"
         )
         raise AnnotationError(msg)
+    added = label_schema(structures, colours)[len(pack.labels) :]
+    return dataclasses.replace(pack, labels=(*pack.labels, *added))
 
 
 def _listed(sentences: Sequence[str]) -> str:

@@ -24,12 +24,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from radgen.annotation.choose import COVERAGE
 from radgen.annotation.instruction_page import instruction_page
 from radgen.annotation.instructions import readme
 from radgen.annotation.packers import tool_files, write_tool_files
 from radgen.annotation.packers.material import Material
 from radgen.annotation.pictures import read_grey, write_nifti, write_png
 from radgen.annotation.schema import Label, read_labels, write_labels
+from radgen.annotation.settings import FIRST_ROUND
 from radgen.annotation.waiting import MASKS_FOLDER, mask_files
 from radgen.errors import AnnotationError
 from radgen.imageset.core import write_table
@@ -48,6 +50,8 @@ PACK_SCHEMA = pa.schema(
         pa.field("truncation", pa.float64(), nullable=False),
         pa.field("generator", pa.string(), nullable=False),  # digest of the weights
         pa.field("w", pa.list_(pa.float32()), nullable=False),
+        pa.field("round", pa.string()),  # null in packs of before there were rounds
+        pa.field("reason", pa.string()),  # coverage | uncertainty
     ]
 )
 
@@ -63,6 +67,7 @@ class PackImage:
     seed: int
     w: NDArray[np.float32]
     image: NDArray[np.uint8]
+    reason: str = COVERAGE
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,7 @@ def write_pack(
     truncation: float,
     sampler_seed: int,
     spacing_mm: tuple[float, float] = (1.0, 1.0),
+    round_name: str = FIRST_ROUND,
 ) -> None:
     """Write a pack, taking away files of an earlier one; what was painted is never touched.
 
@@ -113,6 +119,8 @@ def write_pack(
         Digest of the weights, and how the images were drawn.
     spacing_mm
         Distance of rows and of columns in every file that has a physical grid; 1 mm where nothing is known.
+    round_name
+        Of the round of annotation.
 
     Raises
     ------
@@ -132,7 +140,7 @@ def write_pack(
     write_text(folder / "README.txt", readme(ordered[0].image_id, len(ordered), labels))
     write_text(folder / "instructions.html", instruction_page(material))
     _open_masks_folder(folder, generator)
-    shared = {"sampler_seed": sampler_seed, "truncation": truncation, "generator": generator}
+    shared = {"sampler_seed": sampler_seed, "truncation": truncation, "generator": generator, "round": round_name}
     rows = [
         {
             "image_id": item.image_id,
@@ -141,6 +149,7 @@ def write_pack(
             "index": item.index,
             "seed": item.seed,
             "w": [float(value) for value in item.w],
+            "reason": item.reason,
         }
         | shared
         for item in ordered
@@ -169,8 +178,8 @@ def _open_masks_folder(folder: Path, generator: str) -> None:
         write_json(folder / MASKS_FOLDER / GENERATOR_FILE, {"generator": generator})
 
 
-def read_pack(path: Path) -> Pack:
-    """Read a pack by its pack.parquet.
+def read_rows(path: Path) -> pa.Table:
+    """Read a pack's table, at least one row of PACK_SCHEMA.
 
     Raises
     ------
@@ -178,11 +187,23 @@ def read_pack(path: Path) -> Pack:
         The table is missing, damaged or empty.
     """
     try:
-        rows = pq.read_table(path, schema=PACK_SCHEMA).to_pylist()
+        rows = pq.read_table(path, schema=PACK_SCHEMA)
     except (OSError, pa.ArrowInvalid) as error:
         msg = f"{path}: not a readable pack ({error}); run annotate-pack again"
         raise AnnotationError(msg) from error
-    if not rows:
+    if rows.num_rows == 0:
         msg = f"{path}: the pack holds no images; set annotation.count above 0 and run annotate-pack again"
         raise AnnotationError(msg)
+    return rows
+
+
+def read_pack(path: Path) -> Pack:
+    """Read a pack by its pack.parquet.
+
+    Raises
+    ------
+    AnnotationError
+        The table or labels.json is missing, damaged or empty.
+    """
+    rows = read_rows(path).to_pylist()
     return Pack(path.parent, {row["image_id"]: row for row in rows}, read_labels(path.parent / "labels.json"))

@@ -33,6 +33,11 @@ def masks_present(folder: Path) -> bool:
     return bool(mask_files(folder))
 
 
+def pack_present(folder: Path) -> bool:
+    """Tell whether a pack stands whole in its folder."""
+    return all((folder / name).is_file() for name in ("pack.parquet", "manifest.json"))
+
+
 def annotator_of(path: Path, folder: Path) -> str:
     """Return whose folder a file of masks lies in; empty for one that lies in `masks` itself.
 

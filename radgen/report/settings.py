@@ -44,6 +44,7 @@ class StudyFacts:
     trial: int | None = setting(None, "Number of patients a trial was limited to; null for a whole study.")
     patient_claim: bool = setting(True, "Whether patients are known; false heads the page 'no patient-level claim'.")
     patients_from: str = setting("", "Who counts as one patient: tag, regex, table, rows or none, with commas.")
+    rounds: tuple[str, ...] = setting(("round-01",), "Rounds of annotation.")
     simulated_annotator: bool = setting(False, "Whether a trained segmenter stands in for the person who annotates.")
     sources: dict[str, str] = setting({}, "Each generator and its ancestry setting, such as main: scarce-labels.")
     arms: dict[str, str] = setting({}, "Each benchmark arm in the order to show it, and what it trains on, in words.")

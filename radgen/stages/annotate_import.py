@@ -55,8 +55,7 @@ def run(
     from radgen.annotation.waiting import MASKS_FOLDER, mask_files
     from radgen.imageset.core import write_table
 
-    went_out = read_pack(pack)
-    check_labels(went_out, structures.names)
+    went_out = check_labels(read_pack(pack), structures.names, structures.colours)
     rules = {"overlap": annotation.overlap, "consensus": annotation.consensus, "doubt": annotation.doubt}
     came_back = collect(folder, went_out, **rules)
     masks = folder / MASKS_FOLDER

@@ -63,8 +63,7 @@ def run(
     chosen, reason = choose_device(device)
     set_threads(1)  # a few images: a number of threads is not worth a setting
     _say(f"annotate-simulated {source}: device {chosen} ({reason})")
-    went_out = read_pack(pack)
-    check_labels(went_out, structures.names)
+    went_out = check_labels(read_pack(pack), structures.names, structures.colours)
     segmenter = load_segmenter(annotator, chosen)
     check_segmenter(segmenter.shape, ("background", *structures.names))
     ids = sorted(went_out.rows)

@@ -226,9 +226,26 @@ def test_files_of_no_format_are_named_with_those_that_are_read(tmp_path: Path) -
 
 def test_labels_of_pack_and_study_must_agree(tmp_path: Path) -> None:
     pack = read_pack(make_pack(tmp_path))
-    check_labels(pack, ("liver", "lesion"))
+    assert check_labels(pack, ("liver", "lesion")) == pack
     with pytest.raises(AnnotationError, match="names liver, lesion, but the study's structures are liver, spleen"):
         check_labels(pack, ("liver", "spleen"))
+    with pytest.raises(AnnotationError, match="names liver, lesion, but the study's structures are liver; keep the fi"):
+        check_labels(pack, ("liver",))
+    with pytest.raises(AnnotationError, match="keep the first ones as they were and add new ones at the end"):
+        check_labels(pack, ("spleen", "liver", "lesion"))
+
+
+def test_a_structure_added_at_the_end_may_be_painted_on_the_old_pack(tmp_path: Path) -> None:
+    pack = read_pack(make_pack(tmp_path))
+    mask = toy_mask()
+    mask[0, 0] = 3
+    Image.fromarray(mask).save(tmp_path / "masks" / f"{NAME}.png")
+    with pytest.raises(AnnotationError, match="unknown label ids 3"):
+        collect_masks(tmp_path, pack)
+    grown = check_labels(pack, ("liver", "lesion", "spleen"), ("#010203", "#040506", "#070809"))
+    assert grown.labels[:3] == pack.labels  # colours of masks that are painted already stay
+    assert (grown.labels[3].id, grown.labels[3].name, grown.labels[3].colour) == (3, "spleen", (7, 8, 9))
+    assert np.array_equal(collect_masks(tmp_path, grown)[NAME], mask)
 
 
 def test_result_is_an_image_set_of_the_painted_images(tmp_path: Path) -> None:

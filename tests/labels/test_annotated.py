@@ -128,4 +128,6 @@ def test_pack_table_has_the_columns_that_are_read(annotation: tuple[Path, Path, 
         "truncation",
         "generator",
         "w",
+        "round",
+        "reason",
     ]

@@ -38,6 +38,8 @@ SAMPLE = SampleSettings(counts={"plain": 6, "spotted": 5}, match=None, threads=1
 HEAD = LabelHeadSettings(members=2, images=32, width=8, embedding=4, threads=1)
 TEACHER = AnnotatorSettings(images=64, channels=(4, 8), threads=1)
 GAN_SAW = SawPatients(pixels={"train": frozenset({"patient1", "patient3"})})
+# The choice looks at all training images, so that no near-copy of one goes out.
+PACK_SAW = SawPatients(pixels={"train": frozenset({"patient1", "patient3", "patient5"})})
 
 
 @dataclass
@@ -64,6 +66,8 @@ class Study:
             "gan_manifest": self.gan_manifest,
             "encoder": self.encoder,
             "encoder_manifest": self.gan_manifest,
+            "slices": self.slices,
+            "slices_manifest": self.slices_manifest,
             "source": SOURCE,
             "folder": self.pack.parent,
             "pack": self.pack,
@@ -72,6 +76,8 @@ class Study:
             "structures": STRUCTURE_SETTINGS,
             "classes": CLASS_SETTINGS,
             "sample": SAMPLE,
+            "source_settings": SourceSettings(),
+            "low": LowSettings(),
             "device": "cpu",
         }
         annotate_pack.run(**(given | change))
@@ -190,8 +196,8 @@ def test_annotators_patients_count_as_masks_and_nothing_else_does(study: Study) 
         study.root / "labels" / "manifest.json",
         index.parent / "manifest.json",
     ):
-        assert saw_patients_of(path) == alone | GAN_SAW
-    assert saw_patients_of(study.pack_manifest) == GAN_SAW
+        assert saw_patients_of(path) == alone | PACK_SAW
+    assert saw_patients_of(study.pack_manifest) == PACK_SAW
 
 
 def test_pairs_are_counted_and_ranked(study: Study) -> None:
@@ -306,7 +312,7 @@ def _too_few_candidates(study: Study) -> None:
         (_other_structures, AnnotationError, "the study's structures are bright, dark"),
         (_pack_elsewhere, ConfigError, "must lie in --folder"),
         (_other_classes, ConfigError, "the study has one, two, its generator plain, spotted"),
-        (_too_few_candidates, ConfigError, "20 images of class 0 are to be chosen among 16 candidates"),
+        (_too_few_candidates, ConfigError, r"20 images of a class are to be chosen, but only \d+ candidates are left"),
     ],
 )
 def test_what_does_not_fit_is_refused(

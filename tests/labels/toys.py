@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from radgen.annotation.outgoing import outgoing_images
+from radgen.annotation.choose import Judges
+from radgen.annotation.outgoing import choose_images, outgoing_images
 from radgen.annotation.pack import read_pack, write_pack
 from radgen.annotation.result import write_annotation
 from radgen.annotation.schema import label_schema
@@ -85,13 +86,10 @@ class GreyFeatures:
 def make_annotation(folder: Path, weights: Path, count: int = 12) -> tuple[Path, Path]:
     """Make a pack of a generator and paint it; return pack.parquet and the annotated set's index."""
     sampler = load_sampler(weights, seed=3, truncation=0.9, device=CPU)
-    images = outgoing_images(
-        sampler,
-        GreyFeatures(),
-        CLASSES,
-        AnnotationSettings(count=count, candidates_per_class=32),
-        lambda name, index: image_id(SOURCE, name, index),
+    choice = choose_images(
+        sampler, Judges(GreyFeatures()), AnnotationSettings(count=count, candidates_per_class=32), earlier={}
     )
+    images = outgoing_images(sampler, choice.chosen, lambda name, index: image_id(SOURCE, name, index))
     pack = folder / "pack" / "pack.parquet"
     labels = label_schema(STRUCTURES)
     write_pack(pack, images, labels, generator=digest_file(weights), truncation=0.9, sampler_seed=3)

@@ -324,7 +324,7 @@ def write_masks(tree: Tree) -> None:
     tree.table("annotator.scores", scores)
     tree.manifest("annotator.manifest", "annotator")
     pack = [{"image_id": f"{SOURCE}_{name}_{n:06d}", "class_name": name} for name in CLASSES for n in range(5)]
-    tree.table("annotate.pack", pack, source=SOURCE)
+    tree.table("annotate.pack", pack, source=SOURCE, round="round-01")
     random = random_generator("tree", "labels")
     rows = [
         {"member": member, "structure": name, "dice": value - random.uniform(0.02, 0.06), "n": 4, "found": 1.0, "n_without": 2, "false_alarms": 0.1}  # noqa: E501

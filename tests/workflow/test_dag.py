@@ -23,7 +23,7 @@ from tests.workflow.runs import BIN, TINY, Folder, rules_in
 DEMO = REPOSITORY / "config" / "config.yaml"
 ALWAYS = {"inventory", "cohort", "slices_shard", "slices_gather", "qc_pages", "figures_draw", "report", "all"}
 IMAGES = {"encoder_train", "judge", "gan_train", "sample_source", "sample_gather", "metrics_source"}
-MASKS = {"annotate_pack", "labels_head", "pairs_source", "pairs_gather"}
+MASKS = {"annotate_pack", "annotate_gather", "labels_head", "pairs_source", "pairs_gather"}
 SIMULATED = {"annotator", "annotate_simulated"}
 TASKS = {"benchmark_arm", "benchmark_summary"}
 
@@ -69,8 +69,8 @@ def test_absent_stages_are_named_with_their_reason() -> None:
 def test_the_report_names_the_folder_that_is_awaited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     study = Study.of(load_config(yaml.safe_load(TINY.read_text()) | {"annotation": {"source": "folder"}}))
-    assert study.settings("report")["facts"]["awaiting"] == "results/tiny/annotation/main/pack"
-    folder = tmp_path / "results/tiny/annotation/main/pack/masks"
+    assert study.settings("report")["facts"]["awaiting"] == "results/tiny/annotation/main/round-01/pack"
+    folder = tmp_path / "results/tiny/annotation/main/round-01/pack/masks"
     folder.mkdir(parents=True)
     (folder / "one.png").touch()
     assert study.settings("report")["facts"]["awaiting"] is None

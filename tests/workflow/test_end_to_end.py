@@ -26,7 +26,8 @@ DRAWN = {"figures_draw", "report", "all"}
 AFTER_BENCHMARK = {"benchmark_arm", "benchmark_summary", *DRAWN}
 AFTER_PAIRS = {"pairs_source", "pairs_gather", *AFTER_BENCHMARK}
 AFTER_GAN = {
-    *("gan_train", "sample_source", "sample_gather", "annotate_pack", "annotate_simulated", "labels_head"),
+    *("gan_train", "sample_source", "sample_gather", "annotate_pack", "annotate_simulated"),
+    *("annotate_gather", "labels_head"),
     *("metrics_source", *AFTER_PAIRS),
 }
 AFTER_SLICES = {"slices_shard", "slices_gather", "qc_pages", "encoder_train", "judge", "annotator", *AFTER_GAN}

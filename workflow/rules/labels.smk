@@ -37,13 +37,20 @@ rule annotate_pack:
         gan_manifest=P("gan.manifest"),
         encoder=P("encoder.weights"),
         encoder_manifest=P("encoder.manifest"),
+        slices=P("slices.index"),
+        slices_manifest=P("slices.manifest"),
+        earlier=PLAN.rounds_before("pack"),
+        head=PLAN.head_before("head"),
+        labels_manifest=PLAN.head_before("manifest"),
     output:
         pack=P("annotate.pack"),
         manifest=P("annotate.pack_manifest"),
     log:
-        P.log("annotate_pack_{source}"),
+        P.log("annotate_pack_{source}_{round}"),
     benchmark:
-        P.benchmark("annotate_pack_{source}")
+        P.benchmark("annotate_pack_{source}_{round}")
+    wildcard_constraints:
+        round=PLAN.rounds_to_choose,
     conda:
         f"../{ENVIRONMENT}"
     resources:
@@ -57,7 +64,9 @@ rule annotate_pack:
         folder=PLAN.folder_of("pack"),
     shell:
         "exec radgen annotate-pack --weights {input.weights:q} --gan-manifest {input.gan_manifest:q}"
-        " --encoder {input.encoder:q} --encoder-manifest {input.encoder_manifest:q} --source {wildcards.source}"
+        " --encoder {input.encoder:q} --encoder-manifest {input.encoder_manifest:q} --slices {input.slices:q}"
+        " --slices-manifest {input.slices_manifest:q} --source {wildcards.source} --round-name {wildcards.round}"
+        " --earlier {input.earlier:q} --head {input.head:q} --labels-manifest {input.labels_manifest:q}"
         " --folder {params.folder:q} --pack {output.pack:q} --manifest {output.manifest:q}"
         " --settings {params.settings:q} --device {resources.device} > {log:q} 2>&1"
 
@@ -71,12 +80,12 @@ if PLAN.study.simulated_annotator:
             annotator=P("annotator.weights"),
             annotator_manifest=P("annotator.manifest"),
         output:
-            index=P("annotate.index"),
-            manifest=P("annotate.manifest"),
+            index=P("annotate.part_index"),
+            manifest=P("annotate.part_manifest"),
         log:
-            P.log("annotate_simulated_{source}"),
+            P.log("annotate_simulated_{source}_{round}"),
         benchmark:
-            P.benchmark("annotate_simulated_{source}")
+            P.benchmark("annotate_simulated_{source}_{round}")
         conda:
             f"../{ENVIRONMENT}"
         resources:
@@ -101,12 +110,12 @@ else:
             pack_manifest=P("annotate.pack_manifest"),
             masks=PLAN.returned_masks,
         output:
-            index=P("annotate.index"),
-            manifest=P("annotate.manifest"),
+            index=P("annotate.part_index"),
+            manifest=P("annotate.part_manifest"),
         log:
-            P.log("annotate_import_{source}"),
+            P.log("annotate_import_{source}_{round}"),
         benchmark:
-            P.benchmark("annotate_import_{source}")
+            P.benchmark("annotate_import_{source}_{round}")
         conda:
             f"../{ENVIRONMENT}"
         resources:
@@ -121,9 +130,48 @@ else:
             " --settings {params.settings:q} > {log:q} 2>&1"
 
 
+rule annotate_gather:
+    input:
+        weights=P("gan.weights"),
+        packs=PLAN.joined_rounds("pack"),
+        parts=PLAN.joined_rounds("part_index"),
+        part_manifests=PLAN.joined_rounds("part_manifest"),
+    output:
+        index=P("annotate.index"),
+        pack=P("annotate.rows"),
+        manifest=P("annotate.manifest"),
+    log:
+        P.log("annotate_gather_{source}"),
+    benchmark:
+        P.benchmark("annotate_gather_{source}")
+    conda:
+        f"../{ENVIRONMENT}"
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        code=PLAN.code("annotate_gather"),
+    shell:
+        "exec radgen annotate-gather --weights {input.weights:q} --packs {input.packs:q} --parts {input.parts:q}"
+        " --part-manifests {input.part_manifests:q} --source {wildcards.source} --index {output.index:q}"
+        " --pack {output.pack:q} --manifest {output.manifest:q} > {log:q} 2>&1"
+
+
+# What the choice of a further round rests on: the rounds before it, and a head taught on them. One round has none.
+use rule annotate_gather as annotate_gather_until with:
+    output:
+        index=P("annotate.until_index"),
+        pack=P("annotate.until_rows"),
+        manifest=P("annotate.until_manifest"),
+    log:
+        P.log("annotate_gather_{source}_until_{round}"),
+    benchmark:
+        P.benchmark("annotate_gather_{source}_until_{round}")
+
+
 rule annotate:
     input:
-        expand(P("annotate.pack"), source=PLAN.sources if PLAN.study.has_masks else []),
+        PLAN.sent_packs(),
         expand(P("annotate.index"), source=PLAN.study.annotated_sources),
 
 
@@ -133,7 +181,7 @@ rule labels_head:
         gan_manifest=P("gan.manifest"),
         annotation=P("annotate.index"),
         annotation_manifest=P("annotate.manifest"),
-        pack=P("annotate.pack"),
+        pack=P("annotate.rows"),
     output:
         head=P("labels.head"),
         validation=P("labels.validation"),
@@ -160,6 +208,23 @@ rule labels_head:
         " --source {wildcards.source} --head {output.head:q} --validation {output.validation:q}"
         " --manifest {output.manifest:q} --settings {params.settings:q} --work {resources.work:q}"
         " --device {resources.device} > {log:q} 2>&1"
+
+
+use rule labels_head as labels_head_until with:
+    input:
+        weights=P("gan.weights"),
+        gan_manifest=P("gan.manifest"),
+        annotation=P("annotate.until_index"),
+        annotation_manifest=P("annotate.until_manifest"),
+        pack=P("annotate.until_rows"),
+    output:
+        head=P("labels.until_head"),
+        validation=P("labels.until_validation"),
+        manifest=P("labels.until_manifest"),
+    log:
+        P.log("labels_head_{source}_until_{round}"),
+    benchmark:
+        P.benchmark("labels_head_{source}_until_{round}")
 
 
 rule labels:

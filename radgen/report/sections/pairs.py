@@ -29,11 +29,7 @@ def pairs_block(study: StudyResults, pictures: Pictures) -> Block | None:
 
 def _annotation(study: StudyResults) -> Html:
     facts = study.facts
-    sent = [
-        f"{count(len(study.table('annotate.pack', PACK, source=source)))} images of {source}"
-        for source in study.sources
-        if study.has("annotate.pack", source=source)
-    ]
+    sent = [words for source in study.sources if (words := _sent(study, source))]
     out = f"{' and '.join(sent)} were chosen for annotation. " if sent else ""
     if facts.awaiting is not None:
         folder = element("code", facts.awaiting)
@@ -60,6 +56,16 @@ def _annotation(study: StudyResults) -> Html:
             )
         )
     return join(body)
+
+
+def _sent(study: StudyResults, source: str) -> str:
+    """Say how many images of a source went out, round by round; nothing where none did."""
+    rounds = [name for name in study.facts.rounds if study.has("annotate.pack", source=source, round=name)]
+    counts = [len(study.table("annotate.pack", PACK, source=source, round=name)) for name in rounds]
+    if not counts:
+        return ""
+    parts = f" in {len(counts)} rounds ({' + '.join(map(count, counts))})" if len(counts) > 1 else ""
+    return f"{count(sum(counts))} images of {source}{parts}"
 
 
 def _head_table(study: StudyResults, source: str) -> Html:
