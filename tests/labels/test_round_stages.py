@@ -17,13 +17,14 @@ from radgen.annotation.schema import read_labels
 from radgen.annotation.settings import AnnotationSettings, at_round
 from radgen.cohort.settings import StructureSettings
 from radgen.errors import AnnotationError, CheckpointError
+from radgen.features.rows import pixel_digests
 from radgen.gan.sampling import load_sampler
-from radgen.imageset.core import ImageSet, ShardWriter, gather_index
+from radgen.imageset.core import ImageSet, ShardWriter, gather_index, masks_path
 from radgen.provenance import read_manifest, saw_patients_of
 from radgen.stages import annotate_gather, annotate_import, labels
 from tests.annotation.toys import save_indexed
 from tests.labels.test_stages import CLASS_SETTINGS, HEAD, SAMPLE, STRUCTURE_SETTINGS, Study
-from tests.labels.toys import CPU, SIDE, SOURCE, STRUCTURES, paint_by_grey, save_generator_file
+from tests.labels.toys import CPU, SIDE, SOURCE, STRUCTURES, paint_by_grey, save_generator_file, write_real
 
 ROUNDS = AnnotationSettings(source="folder", count=8, further_rounds=(6,), candidates_per_class=32)
 GROWN = StructureSettings(names=(*STRUCTURES, "edge"))
@@ -237,3 +238,13 @@ def test_a_generators_copies_of_training_images_never_go_out(tmp_path: Path) -> 
     assert min(row["index"] for row in chosen) >= 12
     notes = read_manifest(study.pack_of("round-01").parent / "manifest.json")["run"]["notes"]
     assert notes["near_copies_refused"]["plain"] >= 12
+
+
+def test_masks_reach_no_key_of_encoder_generator_or_pack(tmp_path: Path) -> None:
+    one, two = (write_real(tmp_path / name) for name in ("one", "two"))
+    masks = masks_path(two.parent / "shard-000")
+    table = np.frombuffer(masks.read_bytes(), np.uint8).copy()
+    table[table == 2] = 3  # a structure more
+    masks.write_bytes(table.tobytes())
+    assert masks.read_bytes() != masks_path(one.parent / "shard-000").read_bytes()
+    assert pixel_digests(one, "slices") == pixel_digests(two, "slices")

@@ -24,6 +24,7 @@ class Folder:
     configuration: Path = TINY
     package: Path | None = None
     config: tuple[str, ...] = field(default=())
+    programs: Path | None = None  # a folder of commands that take the place of installed ones
 
     def snakemake(self, *words: str, config: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
         """Call Snakemake here and return what it said."""
@@ -33,7 +34,8 @@ class Folder:
         settings = (*self.config, *config)
         if settings:
             command += ["--config", *settings]
-        environment = os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+        places = [*([] if self.programs is None else [self.programs]), BIN, os.environ["PATH"]]
+        environment = os.environ | {"PATH": os.pathsep.join(map(str, places)), "OMP_NUM_THREADS": "1"}
         if self.package is not None:
             environment["PYTHONPATH"] = str(self.package)
         return subprocess.run(

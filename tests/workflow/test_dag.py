@@ -25,6 +25,7 @@ ALWAYS = {"inventory", "cohort", "slices_shard", "slices_gather", "qc_pages", "f
 IMAGES = {"encoder_train", "judge", "gan_train", "sample_source", "sample_gather", "metrics_source"}
 MASKS = {"annotate_pack", "annotate_gather", "labels_head", "pairs_source", "pairs_gather"}
 SIMULATED = {"annotator", "annotate_simulated"}
+SECOND_ROUND = {"annotate_gather_until", "labels_head_until"}
 TASKS = {"benchmark_arm", "benchmark_summary"}
 
 
@@ -52,9 +53,13 @@ ONE_CLASS = {"classes": {"by": "folder", "names": ["only"]}}
         (ONE_CLASS, ALWAYS | IMAGES | MASKS | SIMULATED | TASKS | {"phantom"}),
         (NO_MASKS | ONE_CLASS, ALWAYS | IMAGES | {"phantom"}),
         ({"sources": {}, "arms": {}}, ALWAYS | TASKS | {"phantom"}),
+        (
+            {"annotation": {"count": 8, "further_rounds": [4], "candidates_per_class": 16}},
+            ALWAYS | IMAGES | MASKS | SIMULATED | TASKS | SECOND_ROUND | {"phantom"},
+        ),
         ({"annotation": {"source": "folder"}}, ALWAYS | IMAGES | TASKS | {"annotate_pack", "phantom"}),
     ],
-    ids=["everything", "no masks", "one class", "neither", "real only", "masks awaited"],
+    ids=["everything", "no masks", "one class", "neither", "real only", "two rounds", "masks awaited"],
 )
 def test_absent_stages_are_absent_from_the_dag(tmp_path: Path, changes: dict[str, Any], expected: set[str]) -> None:
     assert variant(tmp_path, **changes).listed() == expected
