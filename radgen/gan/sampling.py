@@ -138,7 +138,7 @@ class Sampler:
         z, noise = draws.to(self._device).split_with_sizes([shape.z_dim, self.generator.noise_length], dim=1)
         classes = torch.full((BLOCK_SIZE,), class_id, device=self._device)
         with torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False):
-            w = self._truncate(self.generator.mapping(z, classes), classes)
+            w = self.styles(z, classes)
             images, features = self.generator.synthesise(w, noise)
         return Block(
             images=to_grey(images),
@@ -147,11 +147,20 @@ class Sampler:
             features={name: value.float() for name, value in features.items()} if with_features else {},
         )
 
-    def _truncate(self, w: Tensor, classes: Tensor) -> Tensor:
+    def styles(self, z: Tensor, classes: Tensor) -> Tensor:
+        """Map latents [n, z_dim] and class ids [n] to styles after truncation, [n, w_dim]."""
+        w = self.generator.mapping(z, classes)
         if self._centroids is None:
             drawn: Tensor = self.generator.mapping.truncate(w, classes, self._truncation)
             return drawn
         return truncate(w, self._centroids.nearest(w, classes), self._truncation)
+
+    def noise(self, seeds: Sequence[int]) -> Tensor:
+        """Return the noise that belongs to images of these seeds, [n, noise_length]."""
+        z_dim, length = self.generator.shape.z_dim, self.generator.noise_length
+        if length == 0:
+            return torch.zeros(len(seeds), 0, device=self._device)
+        return torch.stack([_normal(seed, z_dim + length)[z_dim:] for seed in seeds]).to(self._device)
 
     def images(self, class_id: int, indices: Sequence[int] | NDArray[np.integer]) -> NDArray[np.uint8]:
         """Make chosen images of a class: uint8 [n, C, H, W] in the order of the indices."""
