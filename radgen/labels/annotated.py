@@ -35,30 +35,52 @@ class PackFacts:
 
 @dataclass(frozen=True)
 class Annotated:
-    """Annotated images, row by row.
+    """Annotated images, row by row. Features are drawn when they are asked for: memory does not grow with the rows.
 
     Attributes
     ----------
+    sampler
+        Draws the features.
     image_ids
         [n], sorted.
     class_ids
         int64 [n].
+    seeds
+        Of each image, [n].
+    w
+        Styles float32 [n, w_dim].
     masks
-        int64 [n, H, W] of label ids.
-    features
-        Scale name to float32 [n, c, h, w].
+        uint8 [n, H, W] of label ids.
     largest_difference
         Between the images drawn again and those that were annotated, in grey levels.
     """
 
+    sampler: Sampler
     image_ids: tuple[str, ...]
     class_ids: Tensor
+    seeds: tuple[int, ...]
+    w: Tensor
     masks: Tensor
-    features: dict[str, Tensor]
     largest_difference: int
 
     def __len__(self) -> int:
         return len(self.image_ids)
+
+    @torch.no_grad()
+    def features(self, rows: Sequence[int], styles: Tensor | None = None) -> dict[str, Tensor]:
+        """Draw the feature maps of rows by scale name, float [n, c, h, w].
+
+        Styles [n, layers, w_dim] may take the place of the rows' own.
+        """
+        device = self.sampler.generator.mapping.w_avg.device
+        w = self.w[list(rows)].to(device) if styles is None else styles
+        noise = self.sampler.noise([self.seeds[row] for row in rows])
+        with torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False):
+            return self.sampler.generator.synthesise(w, noise)[1]
+
+    def targets(self, rows: Sequence[int]) -> Tensor:
+        """Return the masks of rows as int64 [n, H, W]."""
+        return self.masks[list(rows)].long()
 
 
 def read_pack_facts(path: Path, generator: str) -> PackFacts:
@@ -87,7 +109,7 @@ def read_pack_facts(path: Path, generator: str) -> PackFacts:
 
 
 def redraw(sampler: Sampler, pack: PackFacts, annotated: ImageSet) -> Annotated:
-    """Draw annotated images again with their features; memory is bounded by their number.
+    """Draw annotated images again, and keep the styles they came from; memory holds one block of images.
 
     Parameters
     ----------
@@ -115,24 +137,25 @@ def redraw(sampler: Sampler, pack: PackFacts, annotated: ImageSet) -> Annotated:
         )
         raise AnnotationError(msg)
     rows = [pack.rows[ids[position]] for position in order]
-    images = annotated.images(order)
     places: dict[tuple[int, int], list[int]] = {}
     for number, row in enumerate(rows):
         places.setdefault((row["class_id"], row["index"] // BLOCK_SIZE), []).append(number)
-    maps: dict[str, list[Tensor]] = {name: [torch.empty(0)] * len(rows) for name in sampler.feature_channels}
+    styles: list[NDArray[np.float32]] = [np.empty(0, dtype=np.float32)] * len(rows)
     largest = 0
     for (class_id, number), members in sorted(places.items()):
-        block = sampler.block(class_id, number, with_features=True)
-        for member in members:
+        block = sampler.block(class_id, number)
+        images = annotated.images([order[member] for member in members])
+        for member, image in zip(members, images, strict=True):
             place = rows[member]["index"] % BLOCK_SIZE
-            largest = max(largest, _difference(rows[member], block, place, images[member]))
-            for name, stored in maps.items():
-                stored[member] = block.features[name][place].float().cpu()
+            largest = max(largest, _difference(rows[member], block, place, image))
+            styles[member] = block.w[place]
     return Annotated(
+        sampler=sampler,
         image_ids=tuple(row["image_id"] for row in rows),
         class_ids=torch.tensor([row["class_id"] for row in rows], dtype=torch.int64),
-        masks=torch.from_numpy(annotated.masks(order)).long(),
-        features={name: torch.stack(stored) for name, stored in maps.items()},
+        seeds=tuple(row["seed"] for row in rows),
+        w=torch.from_numpy(np.stack(styles)),
+        masks=torch.from_numpy(annotated.masks(order)),
         largest_difference=largest,
     )
 
@@ -152,34 +175,41 @@ def _difference(row: Mapping[str, Any], block: Block, place: int, image: NDArray
     return difference
 
 
-def held_out_rows(annotated: Annotated, fraction: float, order: Sequence[int]) -> tuple[list[int], list[int]]:
+def held_out_rows(class_ids: Tensor, fraction: float, order: Sequence[int]) -> tuple[list[int], list[int]]:
     """Split rows into those that teach and those held out, class by class.
 
     Parameters
     ----------
-    annotated
-        All rows.
+    class_ids
+        int64 [n] of all annotated images.
     fraction
-        Share held out of each class: at least one of a class with two or more images, never all of it.
+        Share held out of each class: at least one of a class with two or more images, never all of it. Nothing is held
+        out where every class has one image.
     order
-        A random order of all rows: the first of each class are held out.
-
-    Raises
-    ------
-    AnnotationError
-        Nothing is left to learn from or to check with.
+        The rows to split, in a random order: the first of each class are held out.
     """
     teaching: list[int] = []
     held: list[int] = []
-    for class_id in sorted(set(annotated.class_ids.tolist())):
-        rows = [row for row in order if int(annotated.class_ids[row]) == class_id]
+    for rows in _by_class(class_ids, order):
         count = min(len(rows) - 1, max(1, round(fraction * len(rows))))
         held += rows[:count]
         teaching += rows[count:]
-    if not held or not teaching:
-        msg = (
-            f"annotation: {len(annotated)} annotated images are too few to learn from some and check with others; "
-            "annotate at least 2 images of one class"
-        )
-        raise AnnotationError(msg)
     return sorted(teaching), sorted(held)
+
+
+def fold_rows(class_ids: Tensor, folds: int, order: Sequence[int]) -> list[list[int]]:
+    """Share rows out over folds, class by class; folds that would stay empty are left out.
+
+    >>> fold_rows(torch.tensor([0, 0, 0, 1, 1]), 3, [0, 1, 2, 3, 4])
+    [[0, 3], [1, 4], [2]]
+    """
+    parts: list[list[int]] = [[] for _ in range(folds)]
+    for rows in _by_class(class_ids, order):
+        for place, row in enumerate(rows):
+            parts[place % folds].append(row)
+    return [sorted(part) for part in parts if part]
+
+
+def _by_class(class_ids: Tensor, order: Sequence[int]) -> list[list[int]]:
+    of_rows = class_ids.tolist()
+    return [[row for row in order if of_rows[row] == class_id] for class_id in sorted({of_rows[row] for row in order})]

@@ -1,14 +1,16 @@
-"""The label head: from the frozen generator's feature maps to a mask, in one small network per ensemble member.
+"""The label heads: from the frozen generator's feature maps to masks, all members of the ensemble in one network.
 
-Every scale is reduced by a 1 x 1 convolution before anything is enlarged, so memory grows with the head's own width and
+Every scale is reduced by a 1 x 1 convolution before anything is enlarged, so memory grows with the heads' own width and
 not with the generator's: DatasetGAN's upsampled hypercolumns need 160 GB for 16 images, these maps fit beside anything.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +23,14 @@ from torch import Tensor, nn
 from radgen.errors import CheckpointError
 from radgen.provenance import atomic_path
 
-FORMAT = "radgen-label-head-1"
-GROUP_CHANNELS = 8
+FORMAT = "radgen-label-head-2"
+LEAK = 0.2
+CONTEXT_SCALES = 4  # smallest scales at which members look at neighbours too; pixels are few there
 
 
 @dataclass(frozen=True)
 class HeadShape:
-    """What rebuilds a head and says for which generator it was made.
+    """What rebuilds the heads and says for which generator they were made.
 
     Attributes
     ----------
@@ -35,10 +38,10 @@ class HeadShape:
         Names of the feature maps, smallest first, and channels of each.
     class_names, labels
         Image classes; names of mask labels, background first.
-    width, embedding
-        Channels after reduction; length of the class embedding.
-    dropout
-        Share of feature channels dropped in training.
+    members
+        Heads in the ensemble.
+    width
+        Channels of each member at every scale; half as many at the largest, where most pixels are.
     generator
         Digest of the generator's weights.
     """
@@ -46,117 +49,193 @@ class HeadShape:
     scales: tuple[tuple[str, int], ...]
     class_names: tuple[str, ...]
     labels: tuple[str, ...]
+    members: int
     width: int
-    embedding: int
-    dropout: float
     generator: str
 
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Channels of each member, scale by scale."""
+        last = max(1, self.width // 2) if len(self.scales) > 1 else self.width
+        return (*[self.width] * (len(self.scales) - 1), last)
 
-class LabelHead(nn.Module):
-    """Reduce each scale, then enlarge, join and mix from the smallest scale up; the image class modulates each mix.
 
-    Source: Li et al. 2022, BigDatasetGAN (arXiv 2201.04684), section 3.2; written from the paper's description.
+class LabelHeads(nn.Module):
+    """An ensemble of heads: reduce each scale, enlarge what the smaller ones said, add, rectify; the class modulates.
+
+    Members share nothing but the feature maps they look at. Every parameter is [members, ...], and every product serves
+    all members at once: their channels lie side by side. Products come before enlarging, where maps are four times
+    smaller; both are linear, so the order does not matter.
+
+    Source: Li et al. 2022, BigDatasetGAN (arXiv 2201.04684), section 3.2, for reducing, enlarging and mixing by class;
+    Perez et al. 2018, FiLM (arXiv 1709.07871), equation 2, for the modulation. Written from the papers' descriptions.
 
     Parameters
     ----------
     shape
-        Scales, labels and widths.
+        Scales, labels, members and width.
+
+    Attributes
+    ----------
+    centre, deviation
+        Mean and standard deviation of each scale's channels [c] on the teaching images.
     """
 
     def __init__(self, shape: HeadShape) -> None:
         super().__init__()
         self.shape = shape
-        self.classes = nn.Embedding(len(shape.class_names), shape.embedding)
-        self.reduce = nn.ModuleDict({name: nn.Conv2d(count, shape.width, 1) for name, count in shape.scales})
-        self.mix = nn.ModuleList(
-            Mix(shape.width if place == 0 else 2 * shape.width, shape.width, shape.embedding)
-            for place in range(len(shape.scales))
+        members, classes, widths = shape.members, len(shape.class_names), shape.widths
+        self.reduce = nn.ParameterDict(
+            {name: _start(members, width, count) for (name, count), width in zip(shape.scales, widths, strict=True)}
         )
-        self.paint = nn.Conv2d(shape.width, len(shape.labels), 1)
+        self.mix = nn.ParameterList(_start(members, after, before) for before, after in itertools.pairwise(widths))
+        self.bias = nn.ParameterList(torch.zeros(members, width) for width in widths)
+        self.context = nn.ParameterList(
+            _start(members, width, 9 * width).view(members, width, width, 3, 3) for width in widths[:CONTEXT_SCALES]
+        )
+        # The class modulates what a scale hands on, and the first scale itself. Zero for every class at first: a class
+        # that nobody annotated is painted as the others are.
+        modulated = (widths[0], *widths[:-1])
+        self.scale = nn.ParameterList(torch.zeros(members, classes, width) for width in modulated)
+        self.shift = nn.ParameterList(torch.zeros(members, classes, width) for width in modulated)
+        self.paint = nn.Parameter(_start(members, len(shape.labels), widths[-1]))
+        self.paint_bias = nn.Parameter(torch.zeros(members, len(shape.labels), 1))
+        self.centre = nn.ParameterDict({name: _fixed(torch.zeros(count)) for name, count in shape.scales})
+        self.deviation = nn.ParameterDict({name: _fixed(torch.ones(count)) for name, count in shape.scales})
 
     def forward(self, features: Mapping[str, Tensor], class_ids: Tensor) -> Tensor:
-        """Map feature maps by scale name ([n, c, h, w], c and h = w as the scale has them) and class ids int64 [n] to
-        logits [n, labels, H, W] at the largest scale.
+        """Paint images.
+
+        Parameters
+        ----------
+        features
+            Float maps [n, c, h, w] by scale name.
+        class_ids
+            int64 [n].
+
+        Returns
+        -------
+        Logits float32 [members, n, labels, H, W] at the largest scale.
         """
-        style = self.classes(class_ids)
-        x: Tensor | None = None
-        for (name, _), mix in zip(self.shape.scales, self.mix, strict=True):
-            reduced = F.dropout2d(self.reduce[name](features[name].float()), self.shape.dropout, self.training)
-            if x is None:
-                x = mix(reduced, style)
+        x = torch.empty(0)  # nothing is handed on to the first scale
+        for place, (name, _) in enumerate(self.shape.scales):
+            weight, bias = self._standardised(place)
+            reduced = F.linear(features[name].permute(0, 2, 3, 1).float(), weight)
+            if place == 0:
+                x = self._modulate(place, reduced.add_(bias), class_ids)
             else:
-                x = F.interpolate(x, size=reduced.shape[-2:], mode="bilinear", align_corners=False)
-                x = x + mix(torch.cat([x, reduced], dim=1), style)
-        logits: Tensor = self.paint(x)
-        return logits
+                # The bias is added before enlarging too: there are fewer pixels.
+                small = F.linear(self._modulate(place, x, class_ids), _side_by_side(self.mix[place - 1])).add_(bias)
+                x = reduced.add_(_enlarge(small, reduced.shape[1:3]))
+            x = F.leaky_relu_(x, LEAK)
+            if place < len(self.context):
+                x = x + F.leaky_relu_(self._look_around(place, x), LEAK)
+        count, height, width, _ = x.shape
+        flat = x.reshape(-1, self.shape.members, self.shape.widths[-1]).permute(1, 2, 0)
+        logits = torch.bmm(self.paint, flat).add_(self.paint_bias)
+        return logits.view(self.shape.members, -1, count, height, width).transpose(1, 2)
+
+    def _standardised(self, place: int) -> tuple[Tensor, Tensor]:
+        """Return weight [members * width, c] and bias [members * width] that also standardise the channels."""
+        name = self.shape.scales[place][0]
+        weight: Tensor = self.reduce[name] / self.deviation[name]
+        bias: Tensor = self.bias[place] - weight @ self.centre[name]
+        return weight.flatten(0, 1), bias.flatten()
+
+    def _look_around(self, place: int, x: Tensor) -> Tensor:
+        """Convolve [n, h, w, members * width] 3 x 3, each member by itself."""
+        weight = self.context[place].flatten(0, 1)
+        return F.conv2d(x.permute(0, 3, 1, 2), weight, padding=1, groups=self.shape.members).permute(0, 2, 3, 1)
+
+    def _modulate(self, place: int, x: Tensor, class_ids: Tensor) -> Tensor:
+        """Scale and shift [n, h, w, members * width] by the class of each image."""
+        tables = (self.scale[place], self.shift[place])
+        scale, shift = (table[:, class_ids].transpose(0, 1).flatten(1)[:, None, None] for table in tables)
+        modulated: Tensor = torch.addcmul(shift, x, 1 + scale)
+        return modulated
 
 
-class Mix(nn.Module):
-    """Twice: convolve 3 x 3, normalise, scale and shift by the class, rectify.
-
-    Source: Perez et al. 2018, FiLM (arXiv 1709.07871), equation 2, for the scale and shift.
-    """
-
-    def __init__(self, inputs: int, outputs: int, embedding: int) -> None:
-        super().__init__()
-        self.first = _Modulated(inputs, outputs, embedding)
-        self.second = _Modulated(outputs, outputs, embedding)
-
-    def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        """Map [n, inputs, h, w] and class embeddings [n, e] to [n, outputs, h, w]."""
-        mixed: Tensor = self.second(self.first(x, style), style)
-        return mixed
+def _start(members: int, outputs: int, inputs: int) -> Tensor:
+    """Draw initial weights that keep the variance of unit normal input."""
+    return torch.randn(members, outputs, inputs) / math.sqrt(inputs)
 
 
-class _Modulated(nn.Module):
-    def __init__(self, inputs: int, outputs: int, embedding: int) -> None:
-        super().__init__()
-        groups = max(1, outputs // GROUP_CHANNELS) if outputs % GROUP_CHANNELS == 0 else 1
-        self.convolve = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
-        self.norm = nn.GroupNorm(groups, outputs, affine=False)
-        self.style = nn.Linear(embedding, 2 * outputs)
+def _side_by_side(weights: Tensor) -> Tensor:
+    """Return the block-diagonal matrix that applies each member's [members, outputs, inputs] to its own channels."""
+    joined: Tensor = torch.block_diag(*weights)  # type: ignore[no-untyped-call]
+    return joined
 
-    def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        scale, shift = self.style(style)[:, :, None, None].chunk(2, dim=1)
-        return F.silu(self.norm(self.convolve(x)) * (1 + scale) + shift)
+
+def _fixed(values: Tensor) -> nn.Parameter:
+    """Return values that belong to the weights and are measured, not learnt."""
+    return nn.Parameter(values, requires_grad=False)
+
+
+def _enlarge(x: Tensor, size: torch.Size) -> Tensor:
+    """Enlarge maps [n, h, w, c] bilinearly; pixels' centres stay aligned."""
+    maps = F.interpolate(x.permute(0, 3, 1, 2), size=tuple(size), mode="bilinear", align_corners=False)
+    return maps.permute(0, 2, 3, 1)
+
+
+# ---------------------------------------------------------------- members
+
+
+def member(heads: LabelHeads, number: int) -> LabelHeads:
+    """Return one member as an ensemble of its own, which paints what it paints in the ensemble."""
+    alone = LabelHeads(replace(heads.shape, members=1))
+    copy_members(heads, [number], alone, [0])
+    return alone.train(heads.training)
+
+
+@torch.no_grad()
+def copy_members(source: LabelHeads, numbers: Sequence[int], target: LabelHeads, places: Sequence[int]) -> None:
+    """Copy members of one ensemble to places of another of the same scales, labels and width."""
+    from_source = source.state_dict()
+    for name, value in target.state_dict().items():
+        if name.startswith(("centre.", "deviation.")):
+            value.copy_(from_source[name])
+        else:
+            value[list(places)] = from_source[name][list(numbers)].to(value.device)
+
+
+def start_members(shape: HeadShape, seeds: Sequence[int]) -> LabelHeads:
+    """Return an ensemble whose members have initial weights from a seed each, whatever the other members are."""
+    heads = LabelHeads(shape)
+    for number, seed in enumerate(seeds):
+        torch.manual_seed(seed)
+        copy_members(LabelHeads(replace(shape, members=1)), [0], heads, [number])
+    return heads
 
 
 # ---------------------------------------------------------------- files
 
 
-def save_heads(heads: list[LabelHead], path: Path) -> None:
+def save_heads(heads: LabelHeads, path: Path) -> None:
     """Write an ensemble as safetensors, its shape in the metadata; same weights, same bytes."""
-    tensors = {
-        f"member_{number}.{name}": value.detach().cpu().contiguous()
-        for number, head in enumerate(heads)
-        for name, value in sorted(head.state_dict().items())
-    }
-    metadata = {FORMAT: json.dumps({"members": len(heads), "shape": asdict(heads[0].shape)}, sort_keys=True)}
+    tensors = {name: value.detach().cpu().contiguous() for name, value in sorted(heads.state_dict().items())}
+    metadata = {FORMAT: json.dumps(asdict(heads.shape), sort_keys=True)}
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata=metadata)
 
 
-def load_heads(path: Path, device: torch.device) -> list[LabelHead]:
+def load_heads(path: Path, device: torch.device) -> LabelHeads:
     """Read an ensemble, in eval mode.
 
     Raises
     ------
     CheckpointError
-        The file is missing, damaged or no label head.
+        The file is missing, damaged or no label head of this version.
     """
     try:
         with safe_open(path, framework="pt") as file:
-            plain = json.loads((file.metadata() or {})[FORMAT])
+            shape = _shape(json.loads((file.metadata() or {})[FORMAT]))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-        shape = _shape(plain["shape"])
-        heads = [LabelHead(shape) for _ in range(plain["members"])]
-        for number, head in enumerate(heads):
-            start = f"member_{number}."
-            head.load_state_dict({name.removeprefix(start): t for name, t in tensors.items() if name.startswith(start)})
+        heads = LabelHeads(shape)
+        heads.load_state_dict(tensors)
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         msg = f"{path}: not a label head of radgen ({error}); run the labels stage again"
         raise CheckpointError(msg) from error
-    return [head.to(device).eval() for head in heads]
+    return heads.to(device).eval()
 
 
 def _shape(plain: Mapping[str, Any]) -> HeadShape:

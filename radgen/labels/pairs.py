@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from radgen.gan.sampling import BLOCK_SIZE, Sampler, image_id
 from radgen.imageset.core import ImageSet, ShardWriter, gather_index
-from radgen.labels.head import LabelHead
+from radgen.labels.head import LabelHeads
 from radgen.labels.train import member_probabilities
 from radgen.labels.uncertainty import image_score, jensen_shannon
 
@@ -60,7 +60,7 @@ class PairsPlan:
 
 def make_pairs(
     sampler: Sampler,
-    heads: Sequence[LabelHead],
+    heads: LabelHeads,
     plan: PairsPlan,
     index: Path,
     say: Callable[[str], None],
@@ -139,7 +139,7 @@ def _table_rows(
 
 def _draft_class(
     sampler: Sampler,
-    heads: Sequence[LabelHead],
+    heads: LabelHeads,
     plan: PairsPlan,
     class_id: int,
     draft: Path,
@@ -173,7 +173,7 @@ def _draft_class(
 
 
 def paint(
-    heads: Sequence[LabelHead], features: dict[str, torch.Tensor], class_id: int
+    heads: LabelHeads, features: dict[str, torch.Tensor], class_id: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
     """Paint one block: masks uint8 [n, H, W] by the members' mean probability, and scores float64 [n]."""
     count = len(next(iter(features.values())))

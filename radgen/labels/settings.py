@@ -64,15 +64,28 @@ class LabelHeadSettings:
     """The label head: it reads masks off the features of the frozen generator."""
 
     members: int = setting(5, "Heads in the ensemble; their disagreement is a pair's uncertainty.")
-    images: int = setting(2_000, "Budget of each head: annotated images shown, again and again.")
+    images: int = setting(4_000, "Budget: annotated images shown, again and again; all heads look at the same ones.")
     batch_size: int = setting(8, "Images per step.")
-    width: int = setting(16, "Channels to which every scale is reduced before anything is enlarged.")
-    embedding: int = setting(16, "Length of the class embedding that modulates the head.")
-    dropout: float = setting(0.1, "Share of feature channels dropped in training.")
-    learning_rate: float = setting(4e-3, "AdamW's highest rate; it falls to zero along a cosine.")
+    width: int = setting(
+        16, "Channels of each head at every scale; half as many at the largest, where most pixels are."
+    )
+    dropout: float = setting(0.1, "Share of the generator's feature channels left out in training.")
+    learning_rate: float = setting(1e-2, "AdamW's highest rate; it falls to zero along a cosine.")
     weight_decay: float = setting(1e-2, "AdamW's weight decay.")
+    focus: float = setting(0.0, "Focal loss: pixels that are right already count (1 - p)^focus; 0 is cross entropy.")
+    balance: float = setting(0.0, "A label weighs its share of pixels to the power of -balance; 0 weighs all alike.")
+    fine_layers: int = setting(
+        0, "Last layers of the generator whose style is varied while the mask stays: only where it does; 0 varies none."
+    )
+    mixing: float = setting(0.5, "Share of the shown images whose fine layers take another image's style.")
+    truncation_jitter: float = setting(0.2, "Largest change of the fine layers' truncation, as a share.")
     validation_fraction: float = setting(
-        0.2, "Share of the annotated images held out; the head's Dice is measured on them."
+        0.2, "Share of the annotated images held out; they end the training, and the heads' Dice is measured on them."
+    )
+    checks: int = setting(20, "How often the held-out images are looked at in training; each head's best is kept.")
+    patience: int = setting(6, "Checks without a better loss after which a head stops.")
+    folds: int = setting(
+        4, "Parts of the annotated images, each left out once to score heads that never saw it; 0 leaves this out."
     )
     seed: int = setting(1, "Seed of initial weights, bootstraps and order.")
     threads: int = setting(1, "CPU threads; another number gives slightly different weights.")
@@ -84,12 +97,28 @@ class LabelHeadSettings:
             images=self.images,
             batch_size=self.batch_size,
             width=self.width,
-            embedding=self.embedding,
             learning_rate=self.learning_rate,
             validation_fraction=self.validation_fraction,
+            checks=self.checks,
+            patience=self.patience,
             threads=self.threads,
         )
-        _fraction(dropout=self.dropout, validation_fraction=self.validation_fraction, weight_decay=self.weight_decay)
+        _fraction(
+            dropout=self.dropout,
+            validation_fraction=self.validation_fraction,
+            weight_decay=self.weight_decay,
+            truncation_jitter=self.truncation_jitter,
+        )
+        if not 0 <= self.mixing <= 1:
+            msg = f"mixing must lie in [0, 1], not {self.mixing}"
+            raise ValueError(msg)
+        for name in ("focus", "balance", "fine_layers"):
+            if getattr(self, name) < 0:
+                msg = f"{name} must be at least 0, not {getattr(self, name)}"
+                raise ValueError(msg)
+        if self.folds < 0 or self.folds == 1:
+            msg = f"folds must be 0 or at least 2, not {self.folds}"
+            raise ValueError(msg)
 
 
 @section

@@ -25,6 +25,8 @@ def run_steps(
     weight_decay: float,
     name: str,
     say: Callable[[str], None],
+    clip: Callable[[nn.Module], None] | None = None,
+    is_done: Callable[[int], bool] = lambda _: False,
 ) -> None:
     """Train a network with AdamW under a cosine schedule.
 
@@ -40,6 +42,10 @@ def run_steps(
         Named in progress lines and errors.
     say
         Where progress lines go.
+    clip
+        Bounds gradients before a step; their common norm is bounded without.
+    is_done
+        Asked after every step with the number of steps taken; true ends the training.
 
     Raises
     ------
@@ -62,13 +68,19 @@ def run_steps(
             raise TrainingError(msg)
         optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(network.parameters(), MAX_GRADIENT_NORM)
+        (clip or _clip)(network)
         optimiser.step()
         total += value
         if (step + 1) % every == 0:
             say(f"{name}: step {step + 1} of {steps}, loss {total / every:.3f}, {time.monotonic() - started:.0f} s")
             total = 0.0
+        if is_done(step + 1):
+            break
     network.eval()
+
+
+def _clip(network: nn.Module) -> None:
+    nn.utils.clip_grad_norm_(network.parameters(), MAX_GRADIENT_NORM)
 
 
 def cosine_rate(step: int, steps: int, highest: float) -> float:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from radgen.keyed import Finished, KeyedJob
     from radgen.labels.annotated import PackFacts
 
-VERSION = 1
+VERSION = 2
 
 
 def run(
@@ -51,7 +51,8 @@ def run(
     head
         The ensemble, as safetensors.
     validation
-        Dice of each member and of the ensemble on held-out images: `radgen.labels.train.VALIDATION_SCHEMA`.
+        Dice of each member and of the ensemble on held-out images, and of ensembles trained again without a part of the
+        images on that part: `radgen.labels.validate.VALIDATION_SCHEMA`.
     manifest
         Beside them; its notes say who annotated.
     labels, structures, classes
@@ -64,7 +65,7 @@ def run(
     Raises
     ------
     AnnotationError
-        Too few annotated images, or images that are not in the pack.
+        Annotated images that are not in the pack.
     CheckpointError
         The generator has changed since the pack was made.
     TrainingError, LeaseError
@@ -122,11 +123,14 @@ def _teach(
     names: tuple[tuple[str, ...], tuple[str, ...]],
     device: str,
 ) -> Finished:
+    import pyarrow as pa
+
     from radgen.gan.sampling import load_sampler
     from radgen.imageset.core import write_table
     from radgen.labels.annotated import held_out_rows, redraw
     from radgen.labels.head import HeadShape, save_heads
-    from radgen.labels.train import train_heads, validate
+    from radgen.labels.train import train_heads
+    from radgen.labels.validate import leave_some_out, validate
     from radgen.seeds import random_generator
     from radgen.training.devices import choose_device, set_threads
 
@@ -136,24 +140,25 @@ def _teach(
     sampler = load_sampler(weights, seed=facts.sampler_seed, truncation=facts.truncation, device=chosen)
     annotated = redraw(sampler, facts, images)
     order = random_generator("labels", "held out", settings.seed).permutation(len(annotated)).tolist()
-    teaching, held = held_out_rows(annotated, settings.validation_fraction, order)
+    teaching, held = held_out_rows(annotated.class_ids, settings.validation_fraction, order)
     _say(f"labels: {len(teaching)} images to learn from, {len(held)} held out; {chosen} ({reason})")
     shape = HeadShape(
         scales=tuple(sampler.feature_channels.items()),
         class_names=names[0],
         labels=("background", *names[1]),
+        members=settings.members,
         width=settings.width,
-        embedding=settings.embedding,
-        dropout=settings.dropout,
         generator=facts.generator,
     )
-    heads = train_heads(annotated, teaching, shape, settings, device=chosen, say=_say)
-    table = validate(heads, annotated, held, chosen)
+    heads = train_heads(annotated, teaching, held, shape, settings, device=chosen, say=_say)
+    left_out = leave_some_out(annotated, order, shape, settings, device=chosen, say=_say)
+    table = pa.concat_tables([validate(heads, annotated, held), left_out])
     files = {"head": job.path("head.safetensors"), "validation": job.path("validation.parquet")}
     save_heads(heads, files["head"])
     write_table(files["validation"], table)
     notes: dict[str, Any] = {
-        "validation_dice": _ensemble_dice(table.to_pylist()),
+        "validation_dice": _dice_of("ensemble", table.to_pylist()),
+        "leave_some_out_dice": _dice_of("leave-some-out", table.to_pylist()),
         "taught": len(teaching),
         "held_out": len(held),
         "largest_redraw_difference": annotated.largest_difference,
@@ -162,10 +167,8 @@ def _teach(
     return job.finish(files, notes)
 
 
-def _ensemble_dice(rows: list[dict[str, Any]]) -> dict[str, float | None]:
-    return {
-        row["structure"]: round(row["dice"], 4) if row["n"] else None for row in rows if row["member"] == "ensemble"
-    }
+def _dice_of(member: str, rows: list[dict[str, Any]]) -> dict[str, float | None]:
+    return {row["structure"]: round(row["dice"], 4) if row["n"] else None for row in rows if row["member"] == member}
 
 
 def _say(line: str) -> None:

@@ -75,7 +75,7 @@ def run(
     heads = load_heads(head, chosen)
     generator = digest_file(weights)
     labels = ("background", *structures.names)
-    check_head(heads[0].shape, generator=generator, class_names=classes.names, labels=labels)
+    check_head(heads.shape, generator=generator, class_names=classes.names, labels=labels)
     plan = PairsPlan(
         counts=class_counts(sample, ImageSet(slices), source_settings, low, classes),
         drop_fraction=pairs.drop_fraction,

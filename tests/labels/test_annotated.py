@@ -13,7 +13,7 @@ import torch
 from radgen.errors import AnnotationError, CheckpointError
 from radgen.gan.sampling import load_sampler
 from radgen.imageset.core import ImageSet
-from radgen.labels.annotated import PackFacts, held_out_rows, read_pack_facts, redraw
+from radgen.labels.annotated import PackFacts, fold_rows, held_out_rows, read_pack_facts, redraw
 from radgen.labels.digests import rows_digest
 from radgen.provenance import digest_file
 from tests.labels.toys import CPU, SIDE, make_annotation, paint_by_grey, save_generator_file
@@ -38,12 +38,13 @@ def test_features_belong_to_the_annotated_images(annotation: tuple[Path, Path, P
     assert found.largest_difference == 0
     assert len(found) == 12
     assert list(found.image_ids) == sorted(images.column("image_id"))
-    assert {name: maps.shape[1] for name, maps in found.features.items()} == sampler.feature_channels
-    assert [maps.shape[-1] for maps in found.features.values()] == [4, 8, SIDE]
+    features = found.features([7, 2])
+    assert {name: maps.shape[1] for name, maps in features.items()} == sampler.feature_channels
+    assert [maps.shape[-1] for maps in features.values()] == [4, 8, SIDE]
     row = facts.rows[found.image_ids[7]]
     block = sampler.block(row["class_id"], row["index"] // 16, with_features=True)
-    for name, maps in found.features.items():
-        assert torch.equal(maps[7], block.features[name][row["index"] % 16])
+    for name, maps in features.items():
+        torch.testing.assert_close(maps[0], block.features[name][row["index"] % 16], rtol=1e-4, atol=1e-4)
     assert np.array_equal(found.masks[7].numpy(), paint_by_grey(block.images[row["index"] % 16][None])[0])
     assert int(found.class_ids[7]) == row["class_id"]
 
@@ -84,16 +85,25 @@ def test_damaged_pack_is_refused(tmp_path: Path) -> None:
         read_pack_facts(tmp_path / "absent.parquet", "g")
 
 
-def test_every_class_teaches_and_is_checked(annotation: tuple[Path, Path, Path]) -> None:
-    sampler = load_sampler(annotation[0], seed=3, truncation=0.9, device=CPU)
-    found = redraw(sampler, _facts(annotation), ImageSet(annotation[2]))
-    teaching, held = held_out_rows(found, 0.2, list(range(12))[::-1])
+def test_every_class_teaches_and_is_checked() -> None:
+    class_ids = torch.tensor([0] * 9 + [1] * 2 + [2])
+    teaching, held = held_out_rows(class_ids, 0.2, list(range(12))[::-1])
     assert sorted(teaching + held) == list(range(12))
-    for rows in (teaching, held):
-        assert set(found.class_ids[rows].tolist()) == {0, 1}
-    one = replace(found, image_ids=found.image_ids[:1], class_ids=found.class_ids[:1])
-    with pytest.raises(AnnotationError, match="1 annotated images are too few to learn from some and check"):
-        held_out_rows(one, 0.2, [0])
+    assert set(class_ids[teaching].tolist()) == {0, 1, 2}
+    assert class_ids[held].tolist() == [0, 0, 1]
+
+
+def test_one_image_teaches_and_nothing_is_held_out() -> None:
+    assert held_out_rows(torch.tensor([1]), 0.5, [0]) == ([0], [])
+
+
+@pytest.mark.parametrize("folds", [2, 3, 7])
+def test_every_row_is_left_out_once_and_classes_are_shared_out(folds: int) -> None:
+    class_ids = torch.tensor([0] * 9 + [1] * 4)
+    parts = fold_rows(class_ids, folds, list(range(13))[::-1])
+    assert sorted(row for part in parts for row in part) == list(range(13))
+    sizes = [int((class_ids[part] == 0).sum()) for part in parts]
+    assert max(sizes) - min(sizes) <= 1
 
 
 def test_digest_sees_every_pixel_mask_and_row(annotation: tuple[Path, Path, Path], tmp_path: Path) -> None:

@@ -11,17 +11,30 @@ import pytest
 import torch
 
 from radgen.errors import TrainingError
+from radgen.gan.aliasfree.generator import AliasFreeGenerator
+from radgen.gan.aliasfree.schedule import AliasFreeShape, Stage
 from radgen.gan.sampling import load_sampler
 from radgen.imageset.core import ImageSet
 from radgen.labels.annotated import Annotated, held_out_rows, read_pack_facts, redraw
-from radgen.labels.head import HeadShape, LabelHead
+from radgen.labels.head import HeadShape, LabelHeads, member, start_members
 from radgen.labels.settings import LabelHeadSettings
 from radgen.labels.steps import cosine_rate, run_steps
-from radgen.labels.train import VALIDATION_SCHEMA, bootstrap, train_heads, validate
+from radgen.labels.train import (
+    EarlyStop,
+    bootstrap,
+    clip_members,
+    held_out_loss,
+    member_probabilities,
+    most_likely,
+    rows_at,
+    train_heads,
+)
+from radgen.labels.validate import LEAVE_SOME_OUT, VALIDATION_SCHEMA, leave_some_out, paint_rows, validate
+from radgen.labels.vary import vary_styles
 from radgen.provenance import digest_file
 from tests.labels.toys import CLASSES, CPU, STRUCTURES, make_annotation, save_alias_free_file, save_generator_file
 
-SMALL = LabelHeadSettings(members=2, images=480, width=8, embedding=4, learning_rate=1e-2)
+SMALL = LabelHeadSettings(members=2, images=640, width=8, folds=2)
 
 
 @pytest.fixture(scope="module")
@@ -37,62 +50,194 @@ def _annotate(folder: Path, save: Callable[[Path], Path]) -> Annotated:
     return redraw(sampler, facts, ImageSet(index))
 
 
-def _shape(annotated: Annotated) -> HeadShape:
-    return HeadShape(
-        scales=tuple((name, maps.shape[1]) for name, maps in annotated.features.items()),
-        class_names=CLASSES,
-        labels=("background", *STRUCTURES),
-        width=SMALL.width,
-        embedding=SMALL.embedding,
-        dropout=SMALL.dropout,
-        generator="g",
-    )
+def _shape(annotated: Annotated, members: int = 2) -> HeadShape:
+    scales = tuple(annotated.sampler.feature_channels.items())
+    return HeadShape(scales, CLASSES, ("background", *STRUCTURES), members, SMALL.width, generator="g")
 
 
-def _train(annotated: Annotated, rows: list[int], settings: LabelHeadSettings) -> list[LabelHead]:
-    return train_heads(annotated, rows, _shape(annotated), settings, device=CPU, say=lambda _: None)
+def _split(annotated: Annotated) -> tuple[list[int], list[int]]:
+    return held_out_rows(annotated.class_ids, 0.25, list(range(len(annotated))))
+
+
+def _train(annotated: Annotated, settings: LabelHeadSettings, held: list[int] | None = None) -> LabelHeads:
+    teaching, others = _split(annotated)
+    shape = _shape(annotated, settings.members)
+    held = others if held is None else held
+    return train_heads(annotated, teaching, held, shape, settings, device=CPU, say=lambda _: None)
 
 
 def test_heads_learn_on_an_alias_free_generator_too(tmp_path: Path) -> None:
     annotated = _annotate(tmp_path, save_alias_free_file)
-    assert {maps.shape[-1] for maps in annotated.features.values()} == {16}
     assert annotated.largest_difference == 0
-    teaching, held = held_out_rows(annotated, 0.25, list(range(len(annotated))))
-    rows = validate(_train(annotated, teaching, SMALL), annotated, held, CPU).to_pylist()
-    found = {row["structure"]: row["dice"] for row in rows if row["member"] == "ensemble"}
-    assert found["bright"] > 0.6
+    held = _split(annotated)[1]
+    untrained = start_members(_shape(annotated), [3, 4]).eval()
+    before, after = (
+        {
+            row["structure"]: row["dice"]
+            for row in validate(heads, annotated, held).to_pylist()
+            if row["member"] == "ensemble"
+        }
+        for heads in (untrained, _train(annotated, SMALL))
+    )
+    assert after["bright"] > max(0.4, before["bright"] + 0.15)
+
+
+def _centre_errors(seed: int) -> list[float]:
+    """Say how far from its own place the features lie that a pixel of an alias-free image depends on, in their pixels.
+
+    A margin that is cut one row too wide moves all of them by 1.
+    """
+    torch.manual_seed(seed)
+    stages = (Stage(16, 4, 192, 24), Stage(32, 4, 192, 24))
+    generator = AliasFreeGenerator(AliasFreeShape(1, 2, stages[0], stages[1:], z_dim=6, w_dim=8, embedding_dim=4))
+    inner: list[torch.Tensor] = []
+    for layer in generator.filtered:
+        layer.register_forward_hook(lambda _, __, made: inner.append(made))
+    images, features = generator.synthesise(generator.mapping(torch.randn(4, 6), torch.arange(4) % 2))
+    assert [maps.shape[-1] for maps in features.values()] == [16, 32]
+    errors = []
+    for maps in features.values():
+        whole = next(x for x in inner if x.untyped_storage().data_ptr() == maps.untyped_storage().data_ptr())
+        rows_cut = (maps.storage_offset() - whole.storage_offset()) // whole.stride(2)
+        for place in (10, 16, 21):
+            (slope,) = torch.autograd.grad(images[:, 0, place, place].sum(), whole, retain_graph=True)
+            weight = slope.square().sum(dim=(0, 1, 3))
+            centre = float((weight * torch.arange(len(weight))).sum() / weight.sum()) - rows_cut
+            errors.append(centre - ((place + 0.5) * maps.shape[-1] / 32 - 0.5))
+    return errors
+
+
+def test_alias_free_features_lie_where_the_image_does() -> None:
+    errors = np.array([_centre_errors(seed) for seed in range(8)])  # random kernels lean to one side, each to another
+    assert np.abs(errors.mean(axis=0)).max() < 0.3
 
 
 def test_ensemble_learns_a_toy(annotated: Annotated) -> None:
-    teaching, held = held_out_rows(annotated, 0.25, list(range(len(annotated))))
-    table = validate(_train(annotated, teaching, SMALL), annotated, held, CPU)
+    held = _split(annotated)[1]
+    table = validate(_train(annotated, SMALL), annotated, held)
     assert table.schema == VALIDATION_SCHEMA
     rows = table.to_pylist()
     assert [(row["member"], row["structure"]) for row in rows] == [
-        (member, structure) for member in ("0", "1", "ensemble") for structure in STRUCTURES
+        (name, structure) for name in ("0", "1", "ensemble") for structure in STRUCTURES
     ]
     for row in rows:
         assert row["n"] == len(held)
         assert row["dice"] > 0.8, row
-    untrained = [LabelHead(_shape(annotated)).eval()]
-    assert all(row["dice"] < 0.5 for row in validate(untrained, annotated, held, CPU).to_pylist())
+    untrained = start_members(_shape(annotated, 1), [3]).eval()
+    assert all(row["dice"] < 0.5 for row in validate(untrained, annotated, held).to_pylist())
+
+
+def test_images_left_out_are_all_scored(annotated: Annotated) -> None:
+    order = list(range(len(annotated)))
+    table = leave_some_out(annotated, order, _shape(annotated), SMALL, device=CPU, say=lambda _: None)
+    assert table.schema == VALIDATION_SCHEMA
+    for row in table.to_pylist():
+        assert (row["member"], row["n"]) == (LEAVE_SOME_OUT, len(annotated))
+        assert row["dice"] > 0.75, row
+    without = replace(SMALL, folds=0)
+    assert leave_some_out(annotated, order, _shape(annotated), without, device=CPU, say=print).num_rows == 0
 
 
 def test_training_is_deterministic_and_members_differ(annotated: Annotated) -> None:
-    short = replace(SMALL, images=32)
-    rows = list(range(8)) + list(range(12, 20))
-    one, two = _train(annotated, rows, short), _train(annotated, rows, short)
-    for a, b in zip(one, two, strict=True):
-        assert all(torch.equal(x, y) for x, y in zip(a.parameters(), b.parameters(), strict=True))
-    assert not torch.equal(one[0].paint.weight, one[1].paint.weight)
-    other = _train(annotated, rows, replace(short, seed=2))
-    assert not torch.equal(one[0].paint.weight, other[0].paint.weight)
+    short = replace(SMALL, images=32, fine_layers=1)
+    one, two = _train(annotated, short).state_dict(), _train(annotated, short).state_dict()
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert not torch.equal(one["paint"][0], one["paint"][1])
+    assert not torch.equal(one["paint"], _train(annotated, replace(short, seed=2)).state_dict()["paint"])
 
 
-def test_members_start_from_different_weights(annotated: Annotated) -> None:
-    still = replace(SMALL, images=8, learning_rate=1e-12)
-    one, two = _train(annotated, list(range(len(annotated))), still)
-    assert (one.paint.weight - two.paint.weight).abs().max() > 0.01
+def test_member_learns_what_it_would_learn_alone(annotated: Annotated) -> None:
+    settings = replace(SMALL, images=80, members=3)
+    together, alone = _train(annotated, settings), _train(annotated, replace(settings, members=1))
+    features, class_ids = annotated.features([0, 1]), annotated.class_ids[:2]
+    torch.testing.assert_close(
+        member(together, 0)(features, class_ids), alone(features, class_ids), rtol=1e-2, atol=1e-2
+    )
+    assert not torch.allclose(together(features, class_ids)[1:2], alone(features, class_ids), atol=0.1)
+
+
+def test_gradients_are_bounded_member_by_member(annotated: Annotated) -> None:
+    heads = start_members(_shape(annotated), [0, 1])
+    for parameter in heads.parameters():
+        if parameter.requires_grad:
+            parameter.grad = torch.ones_like(parameter) * 1e-6
+            parameter.grad[0] = 100.0
+    clip_members(heads)
+    grads = [parameter.grad for parameter in heads.parameters() if parameter.grad is not None]
+    assert sum(float(grad[0].square().sum()) for grad in grads) == pytest.approx(25.0, rel=1e-3)
+    assert all(torch.equal(grad[1], torch.full_like(grad[1], 1e-6)) for grad in grads)
+
+
+def test_each_members_best_weights_are_kept_and_all_stop(annotated: Annotated, monkeypatch: pytest.MonkeyPatch) -> None:
+    heads = start_members(_shape(annotated), [0, 1])
+    losses = iter([[3.0, 3.0], [2.0, 4.0], [2.5, 5.0], [1.0, 1.0], [9.0, 9.0], [9.0, 9.0]])
+    monkeypatch.setattr("radgen.labels.train.held_out_loss", lambda *_: torch.tensor(next(losses)))
+    stop = EarlyStop(heads, annotated, [0], patience=2, every=10)
+    ends = []
+    for step in range(5, 65, 5):
+        with torch.no_grad():
+            heads.paint.fill_(step)
+        ends.append(stop(step))
+    assert ends == [False] * 11 + [True]
+    # The second member had waited twice when its loss fell to 1, too late.
+    assert stop.best.paint[:, 0, 0].tolist() == [40.0, 10.0]
+
+
+def test_members_stop_before_the_budget_is_spent(annotated: Annotated) -> None:
+    said: list[str] = []
+    teaching, held = _split(annotated)
+    settings = replace(SMALL, images=8_000, learning_rate=0.5, checks=100, patience=1)
+    heads = train_heads(annotated, teaching, held, _shape(annotated), settings, device=CPU, say=said.append)
+    assert len(said) < 10
+    last = held_out_loss(heads, annotated, held)
+    assert torch.isfinite(last).all()
+
+
+def test_without_held_out_images_the_last_weights_are_kept(annotated: Annotated) -> None:
+    heads = _train(annotated, replace(SMALL, images=16), held=[])
+    assert validate(heads, annotated, []).column("n").to_pylist() == [0] * 6
+
+
+def test_fine_layers_alone_are_varied(annotated: Annotated) -> None:
+    settings = replace(SMALL, fine_layers=2, mixing=1.0)
+    w, class_ids = annotated.w[:6], annotated.class_ids[:6]
+    styles = vary_styles(annotated.sampler, w, class_ids, settings, torch.Generator().manual_seed(0))
+    assert torch.equal(styles[:, :-2], w[:, None].expand(-1, styles.shape[1] - 2, -1))
+    assert (styles[:, -2:] != w[:, None]).any(dim=2).all()
+    still = replace(settings, mixing=0.0, truncation_jitter=0.0)
+    same = vary_styles(annotated.sampler, w, class_ids, still, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(same, w[:, None].expand_as(same))
+    plain, varied = annotated.features(range(6)), annotated.features(range(6), styles)
+    assert torch.equal(plain["scale_004"], varied["scale_004"])
+    assert not torch.allclose(plain["scale_016"], varied["scale_016"], atol=0.01)
+
+
+def test_every_row_is_seen_before_any_is_seen_again() -> None:
+    seen = [row for step in range(15) for row in rows_at(step, np.array([3, 5, 8, 9, 11]), SMALL)]
+    assert len(seen) == 15 * SMALL.batch_size
+    for start in range(0, len(seen), 5):
+        assert sorted(seen[start : start + 5]) == [3, 5, 8, 9, 11]
+    assert seen[:5] != seen[5:10] or seen[5:10] != seen[10:15]
+
+
+def test_probabilities_are_the_members_own_and_sum_to_one(
+    annotated: Annotated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heads = start_members(_shape(annotated), [0, 1]).eval()
+    features, class_ids = annotated.features(range(5)), annotated.class_ids[:5]
+    whole = member_probabilities(heads, features, class_ids)
+    assert whole.shape == (2, 5, 3, 16, 16)
+    torch.testing.assert_close(whole.sum(dim=2), torch.ones(2, 5, 16, 16))
+    monkeypatch.setattr("radgen.labels.train.CACHED_PIXELS", 2 * 16 * 16)
+    torch.testing.assert_close(member_probabilities(heads, features, class_ids), whole, rtol=1e-4, atol=1e-5)
+    painted = paint_rows(heads, annotated, range(5))
+    assert torch.equal(painted["1"], whole[1].argmax(dim=1).to(torch.uint8))
+
+
+def test_most_likely_is_argmax_and_the_first_of_equals_wins() -> None:
+    probabilities = torch.rand(3, 7, 5, 5, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(most_likely(probabilities).long(), probabilities.argmax(dim=1))
+    assert most_likely(torch.ones(1, 4, 2, 2)).tolist() == [[[0, 0], [0, 0]]]
 
 
 def test_bootstraps_differ_and_keep_every_class() -> None:

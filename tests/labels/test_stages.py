@@ -35,7 +35,7 @@ ANNOTATION = AnnotationSettings(count=6, candidates_per_class=16)
 CLASS_SETTINGS = ClassSettings(by="folder", names=CLASSES)
 STRUCTURE_SETTINGS = StructureSettings(names=STRUCTURES)
 SAMPLE = SampleSettings(counts={"plain": 6, "spotted": 5}, match=None, threads=1, seed=2)
-HEAD = LabelHeadSettings(members=2, images=32, width=8, embedding=4, threads=1)
+HEAD = LabelHeadSettings(members=2, images=32, folds=2, threads=1)
 TEACHER = AnnotatorSettings(images=64, channels=(4, 8), threads=1)
 GAN_SAW = SawPatients(pixels={"train": frozenset({"patient1", "patient3"})})
 # The choice looks at all training images, so that no near-copy of one goes out.
@@ -255,7 +255,9 @@ def test_validation_tables_hold_every_structure(study: Study) -> None:
     assert scores.column("structure").to_pylist() == list(STRUCTURES)
     assert scores.column("n").to_pylist() == [8, 4]
     validation = pq.read_table(study.root / "labels" / "validation.parquet")
-    assert set(validation.column("member").to_pylist()) == {"0", "1", "ensemble"}
+    assert set(validation.column("member").to_pylist()) == {"0", "1", "ensemble", "leave-some-out"}
+    notes = read_manifest(study.root / "labels" / "manifest.json")["run"]["notes"]
+    assert set(notes["leave_some_out_dice"]) == set(STRUCTURES)
 
 
 def test_person_can_take_the_annotators_place(tmp_path: Path) -> None:

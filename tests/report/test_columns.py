@@ -15,7 +15,7 @@ from radgen.imaging.across_splits import SCHEMA as NEAR_DUPLICATES_SCHEMA
 from radgen.imaging.qc import QC_SCHEMA
 from radgen.imaging.refusal import REJECTS_SCHEMA as SLICE_REJECTS_SCHEMA
 from radgen.labels import pairs, teach
-from radgen.labels import train as labels
+from radgen.labels import validate as labels
 from radgen.metrics.audit import NEAREST_SCHEMA
 from radgen.metrics.class_agreement import METRIC as CLASS_ACCURACY
 from radgen.metrics.judge_checks import CHECKS_SCHEMA

@@ -31,7 +31,7 @@ def draw_labels(study: StudyResults, album: Album, source: str) -> None:
     annotator = _annotator_dice(study, ensemble)
     figure = album.new(0.85 + 0.34 * len(ensemble))
     axes = figure.subplots()
-    _draw_dice(axes, table[table["member"] != ENSEMBLE], ensemble, annotator)
+    _draw_dice(axes, table[table["member"].str.isdecimal()], ensemble, annotator)
     axes.set_xlim(min(0.5, _lowest(table["dice"])), 1.005)
     axes.set_xlabel("Dice on held-out annotated synthetic images")
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3, borderaxespad=0.2, handletextpad=0.4)
