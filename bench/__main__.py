@@ -118,6 +118,17 @@ BENCHES = {
             ),
         ),
     ),
+    "labels": Bench(
+        "labels.py",
+        (),
+        ("--runs", "3"),
+        (
+            Figure(
+                "masks at 64 px, ensemble", rf"masks at 64 px.*: {NUMBER} of", "of the images' time", 0.25, most=True
+            ),
+            Figure("the same at 256 px", rf"masks at 256 px.*: {NUMBER} of", "of the images' time", 0.25, most=True),
+        ),
+    ),
     "startup": Bench(
         "startup.py",
         (),
