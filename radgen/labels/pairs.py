@@ -1,202 +1,177 @@
-"""Image and mask pairs: painted by the ensemble, ranked by its disagreement, the most uncertain ones dropped."""
+"""Image and mask pairs: of all that were drawn, those are kept on which the heads agree and whose class is seen."""
 
 from __future__ import annotations
 
-import math
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import torch
 from numpy.typing import NDArray
 
-from radgen.gan.sampling import BLOCK_SIZE, Sampler, image_id
-from radgen.imageset.core import ImageSet, ShardWriter, gather_index
-from radgen.labels.head import LabelHeads
-from radgen.labels.train import member_probabilities
-from radgen.labels.uncertainty import image_score, jensen_shannon
+from radgen.errors import ConfigError
+from radgen.imageset.core import ShardWriter, gather_index
+from radgen.labels.drafts import Pair, kept_pairs, read_scores
+from radgen.labels.plan import PairsPlan
 
 UNCERTAINTY_SCHEMA = pa.schema(
     [
         pa.field("image_id", pa.string(), nullable=False),
         pa.field("class_name", pa.string(), nullable=False),
         pa.field("score", pa.float64(), nullable=False),  # nats: mean of the most uncertain tenth of the pixels
+        pa.field("class_probability", pa.float64()),  # of its own class, by the encoder; null where it was not asked
         pa.field("kept", pa.bool_(), nullable=False),
         pa.field("reason", pa.string()),  # why it was dropped; null for kept images
     ]
 )
-DRAFT_FOLDER = ".drafts"  # beside the index while pairs are made
 
 
 @dataclass(frozen=True)
-class PairsPlan:
-    """What is to be made.
+class ClassOutcome:
+    """What became of one class.
 
     Attributes
     ----------
-    counts
-        Pairs wanted of each class, by class name, in order of class id.
-    drop_fraction
-        Share of each class's images that is thrown away.
-    source, checkpoint
-        The generator's name and the digest of its weights.
-    rows_per_shard
-        Images per shard.
+    wanted, drawn, kept
+        Pairs.
+    other_class
+        Dropped because the classifier gave their own class too little.
+    uncertain
+        Dropped because they were the most uncertain of the others.
+    threshold
+        Highest score that was kept, in nats; None where nothing was.
     """
 
-    counts: Mapping[str, int]
-    drop_fraction: float
-    source: str
-    checkpoint: str
-    rows_per_shard: int
-
-    def drawn(self, class_name: str) -> int:
-        """Return how many images of a class are drawn so that the wanted number is left."""
-        return math.ceil(self.counts[class_name] / (1 - self.drop_fraction))
+    wanted: int
+    drawn: int
+    kept: int
+    other_class: int
+    uncertain: int
+    threshold: float | None
 
 
-def make_pairs(
-    sampler: Sampler,
-    heads: LabelHeads,
-    plan: PairsPlan,
-    index: Path,
-    say: Callable[[str], None],
-) -> tuple[pa.Table, list[Path]]:
-    """Write the image set of pairs; memory holds one block and one record batch, whatever the counts.
+@dataclass(frozen=True)
+class Choice:
+    """Which of the drawn pairs stay: bool [n], why the others do not, and the outcome by class name."""
 
-    Every drawn pair goes into a draft on disk first, because which ones are dropped is known only at a class's end.
+    keep: NDArray[np.bool_]
+    reasons: list[str | None]
+    outcomes: dict[str, ClassOutcome]
+
+
+def join_pairs(drafts: Sequence[Path], plan: PairsPlan, index: Path) -> tuple[pa.Table, list[Path], Choice]:
+    """Write the image set of pairs from the drafts of all jobs; its bytes do not depend on how many jobs there were.
 
     Parameters
     ----------
-    sampler
-        The generator's samples with features.
-    heads
-        The ensemble, on the sampler's device.
+    drafts
+        Folders of `write_draft`, in the order of their jobs.
     plan
         What is to be made.
     index
         Path of the image set's `index.parquet`; shards go beside it.
-    say
-        Where progress lines go.
 
     Returns
     -------
-    table, files
-        One row per drawn image (UNCERTAINTY_SCHEMA), sorted by image id; the shard files written.
+    table, files, choice
+        One row per drawn image (UNCERTAINTY_SCHEMA), sorted by image id; the shard files written; what was decided.
+
+    Raises
+    ------
+    InputError
+        The drafts are not what the plan draws.
+    ConfigError
+        The classifier leaves nothing of a class.
     """
-    drafts = index.parent / DRAFT_FOLDER
-    shutil.rmtree(drafts, ignore_errors=True)
+    scores = read_scores(drafts, plan)
+    choice = choose(scores, plan)
     for old in index.parent.glob("shard-*"):
         old.unlink()
-    try:
-        rows: list[dict[str, object]] = []
-        kept: list[tuple[Path, NDArray[np.int64]]] = []
-        for class_id, class_name in enumerate(plan.counts):
-            draft = drafts / f"class-{class_id:03d}"
-            scores = _draft_class(sampler, heads, plan, class_id, draft)
-            keep = keep_certain(scores, plan.counts[class_name])
-            rows += _table_rows(plan, class_name, scores, keep)
-            if len(scores):
-                kept.append((draft / "index.parquet", np.flatnonzero(keep)))
-            say(f"pairs: {class_name}: {len(scores)} drawn, {int(keep.sum())} kept")
-        files = _write_kept(kept, index, plan.rows_per_shard)
-    finally:
-        shutil.rmtree(drafts, ignore_errors=True)
-    rows.sort(key=lambda row: str(row["image_id"]))
-    return pa.Table.from_pylist(rows, schema=UNCERTAINTY_SCHEMA), files
+    files = _write(kept_pairs(drafts, choice.keep), index, plan.rows_per_shard)
+    names = pa.array(plan.class_names).take(scores.column("class_id").combine_chunks())
+    columns = {
+        "image_id": scores.column("image_id"),
+        "class_name": names,
+        "score": scores.column("score"),
+        "class_probability": scores.column("class_probability"),
+        "kept": choice.keep,
+        "reason": choice.reasons,
+    }
+    return pa.table(columns, schema=UNCERTAINTY_SCHEMA).sort_by("image_id"), files, choice
 
 
-def keep_certain(scores: NDArray[np.float64], count: int) -> NDArray[np.bool_]:
-    """Keep the `count` lowest scores, bool [n]; of equal scores the earlier image stays.
+def choose(scores: pa.Table, plan: PairsPlan) -> Choice:
+    """Decide class by class what is kept: of those whose class is seen, the wanted number with the lowest scores.
+
+    Raises
+    ------
+    ConfigError
+        The classifier leaves nothing of a class that is wanted.
+    """
+    keep = np.zeros(scores.num_rows, dtype=bool)
+    reasons: list[str | None] = [None] * scores.num_rows
+    outcomes: dict[str, ClassOutcome] = {}
+    class_ids = scores.column("class_id").to_numpy()
+    values, probabilities = scores.column("score").to_numpy(), scores.column("class_probability").to_numpy()
+    least = plan.least_class_probability
+    for class_id, name in enumerate(plan.class_names):
+        rows = np.flatnonzero(class_ids == class_id)
+        # Without a threshold the probabilities may be NaN: nobody was asked.
+        seen = probabilities[rows] >= least if least > 0 else np.ones(len(rows), dtype=bool)
+        stays = keep_certain(values[rows], plan.counts[name], seen)
+        keep[rows] = stays
+        uncertain = int((seen & ~stays).sum())
+        other = f"the encoder gives class {name} a probability below {least:g}"
+        unsure = f"among the {uncertain} most uncertain of {int(seen.sum())} images of class {name}"
+        for row in rows[~stays].tolist():
+            reasons[row] = unsure if seen[row - rows[0]] else other
+        highest = float(values[rows][stays].max()) if stays.any() else None
+        outcomes[name] = ClassOutcome(
+            plan.counts[name], len(rows), int(stays.sum()), int((~seen).sum()), uncertain, highest
+        )
+        if plan.counts[name] and highest is None:
+            msg = (
+                f"pairs: the encoder gives class {name} a probability below {least:g} in all {len(rows)} images drawn, "
+                "so none is left; lower pairs.least_class_probability, or look at the samples of this class"
+            )
+            raise ConfigError(msg)
+    return Choice(keep, reasons, outcomes)
+
+
+def keep_certain(
+    scores: NDArray[np.float64], count: int, allowed: NDArray[np.bool_] | None = None
+) -> NDArray[np.bool_]:
+    """Keep the `count` lowest scores among those allowed, bool [n]; of equal scores the earlier image stays.
 
     >>> keep_certain(np.array([0.3, 0.1, 0.2]), 2).tolist()
     [False, True, True]
+    >>> keep_certain(np.array([0.3, 0.1, 0.2]), 2, np.array([True, False, True])).tolist()
+    [True, False, True]
     """
+    order = np.argsort(scores, kind="stable")
+    if allowed is not None:
+        order = order[allowed[order]]
     keep = np.zeros(len(scores), dtype=bool)
-    keep[np.argsort(scores, kind="stable")[:count]] = True
+    keep[order[:count]] = True
     return keep
 
 
-def _table_rows(
-    plan: PairsPlan,
-    class_name: str,
-    scores: NDArray[np.float64],
-    keep: NDArray[np.bool_],
-) -> Iterator[dict[str, object]]:
-    reason = f"among the {int((~keep).sum())} most uncertain of {len(scores)} images of class {class_name}"
-    for number, (score, stays) in enumerate(zip(scores.tolist(), keep.tolist(), strict=True)):
-        yield {
-            "image_id": image_id(plan.source, class_name, number),
-            "class_name": class_name,
-            "score": score,
-            "kept": stays,
-            "reason": None if stays else reason,
-        }
-
-
-def _draft_class(
-    sampler: Sampler,
-    heads: LabelHeads,
-    plan: PairsPlan,
-    class_id: int,
-    draft: Path,
-) -> NDArray[np.float64]:
-    """Draw and paint one class into a draft image set; return its scores [n]."""
-    class_name = list(plan.counts)[class_id]
-    wanted = plan.drawn(class_name)
-    scores = np.zeros(wanted, dtype=np.float64)
-    if wanted == 0:
-        return scores
-    side = sampler.block(class_id, 0).images.shape[1:]
-    with ShardWriter(draft, "shard-000", side, with_masks=True) as writer:
-        for start in range(0, wanted, BLOCK_SIZE):
-            block = sampler.block(class_id, start // BLOCK_SIZE, with_features=True)
-            masks, part = paint(heads, block.features, class_id)
-            count = min(BLOCK_SIZE, wanted - start)
-            scores[start : start + count] = part[:count]
-            for place in range(count):
-                row = {
-                    "image_id": image_id(plan.source, class_name, start + place),
-                    "source": plan.source,
-                    "split": "synthetic",
-                    "class_name": class_name,
-                    "class_id": class_id,
-                    "seed": int(block.seeds[place]),
-                    "checkpoint": plan.checkpoint,
-                }
-                writer.append(row, block.images[place], masks[place])
-    gather_index([draft / "shard-000.index.parquet"], draft / "index.parquet")
-    return scores
-
-
-def paint(
-    heads: LabelHeads, features: dict[str, torch.Tensor], class_id: int
-) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Paint one block: masks uint8 [n, H, W] by the members' mean probability, and scores float64 [n]."""
-    count = len(next(iter(features.values())))
-    class_ids = torch.full((count,), class_id, dtype=torch.int64, device=next(iter(features.values())).device)
-    probabilities = member_probabilities(heads, features, class_ids)
-    masks = probabilities.mean(dim=0).argmax(dim=1).to(torch.uint8).cpu().numpy()
-    return masks, image_score(jensen_shannon(probabilities)).double().cpu().numpy()
-
-
-def _write_kept(kept: Sequence[tuple[Path, NDArray[np.int64]]], index: Path, rows_per_shard: int) -> list[Path]:
-    """Copy the kept rows of all drafts into shards of the final image set, a few at a time."""
-    places = [(number, int(row)) for number, (_, rows) in enumerate(kept) for row in rows]
-    sets = [ImageSet(path) for path, _ in kept]
+def _write(pairs: Iterator[Pair], index: Path, rows_per_shard: int) -> list[Path]:
     parts: list[Path] = []
-    for shard, start in enumerate(range(0, len(places), rows_per_shard)):
-        name = f"shard-{shard:03d}"
-        with ShardWriter(index.parent, name, sets[0].image_shape, with_masks=True) as writer:
-            for number, row in places[start : start + rows_per_shard]:
-                drafts = sets[number]
-                facts = drafts.table.slice(row, 1).to_pylist()[0]
-                writer.append(facts, drafts.images([row])[0], drafts.masks([row])[0])
+    for first in pairs:
+        name = f"shard-{len(parts):03d}"
+        with ShardWriter(index.parent, name, _shape(first), with_masks=True) as writer:
+            for row, image, mask in itertools.chain([first], itertools.islice(pairs, rows_per_shard - 1)):
+                writer.append(row, image, mask)
         parts.append(index.parent / f"{name}.index.parquet")
     gather_index(parts, index)
     stems = [path.name.removesuffix(".index.parquet") for path in parts]
     kinds = ("images.arrow", "masks.arrow", "index.parquet")
     return [index.parent / f"{stem}.{kind}" for stem in stems for kind in kinds]
+
+
+def _shape(pair: Pair) -> tuple[int, int, int]:
+    channels, height, width = pair[1].shape
+    return channels, height, width

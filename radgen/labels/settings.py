@@ -123,13 +123,28 @@ class LabelHeadSettings:
 
 @section
 class PairsSettings:
-    """Image and mask pairs: how many are thrown away for uncertainty."""
+    """Image and mask pairs: how many are thrown away, why, and how many jobs draw them."""
 
     drop_fraction: float = setting(0.1, "Share of each class's images dropped: those on which the heads disagree most.")
+    least_class_probability: float = setting(
+        0.0, "Images to whose own class the domain encoder gives less are dropped too; 0 does not ask it."
+    )
+    spare_fraction: float = setting(
+        0.1, "Share of each class's images drawn beyond, to be dropped for their class; unused where nobody asks."
+    )
+    jobs: int = setting(1, "Jobs that draw pairs side by side; the pairs are the same whatever their number.")
 
     def __post_init__(self) -> None:
-        """Refuse a share that would drop everything."""
-        _fraction(drop_fraction=self.drop_fraction)
-        if self.drop_fraction > 0.9:
-            msg = f"drop_fraction must be at most 0.9, not {self.drop_fraction}: too few images would be left"
+        """Refuse shares that would drop everything, and numbers that are none."""
+        _fraction(
+            drop_fraction=self.drop_fraction,
+            spare_fraction=self.spare_fraction,
+            least_class_probability=self.least_class_probability,
+        )
+        for name in ("drop_fraction", "spare_fraction"):
+            if getattr(self, name) > 0.9:
+                msg = f"{name} must be at most 0.9, not {getattr(self, name)}: too few images would be left"
+                raise ValueError(msg)
+        if not 1 <= self.jobs <= 1000:
+            msg = f"jobs must be 1 to 1000, not {self.jobs}"
             raise ValueError(msg)

@@ -1,24 +1,32 @@
-"""Write image and mask pairs: painted by the label head, the most uncertain ones dropped."""
+"""Join the drafts of image and mask pairs; drop the most uncertain, and those whose class the encoder does not see."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from radgen.cohort.settings import ClassSettings, LowSettings, StructureSettings
+from radgen.errors import InputError
 from radgen.gan.settings import SampleSettings, SourceSettings
 from radgen.labels.settings import PairsSettings
 from radgen.provenance import digest_file, input_digest, read_manifest, saw_patients_of, what_part, write_manifest
 from radgen.settings import as_plain
 
-VERSION = 1
+if TYPE_CHECKING:
+    from radgen.labels.pairs import ClassOutcome
+
+VERSION = 2
 
 
 def run(
     *,
+    drafts: tuple[Path, ...],
     weights: Path,
     gan_manifest: Path,
     head: Path,
     labels_manifest: Path,
+    encoder: Path,
+    encoder_manifest: Path,
     slices: Path,
     slices_manifest: Path,
     source: str,
@@ -31,16 +39,15 @@ def run(
     low: LowSettings,
     structures: StructureSettings,
     classes: ClassSettings,
-    device: str = "auto",
 ) -> None:
-    """Draw images, paint them, and keep those on which the heads agree; counts are those of `sample`.
+    """Keep the pairs on which the heads agree; counts are those of `sample`, and no byte depends on `pairs.jobs`.
 
     Parameters
     ----------
-    weights, gan_manifest
-        The generator.
-    head, labels_manifest
-        The ensemble of label heads.
+    drafts
+        Folders of `pairs-draft`, in the order of their jobs.
+    weights, gan_manifest, head, labels_manifest, encoder, encoder_manifest
+        What the drafts were made with.
     slices, slices_manifest
         The real image set; its training images are counted for `match: train`.
     source
@@ -50,46 +57,34 @@ def run(
     uncertainty
         One row per image drawn, kept or not: `radgen.labels.pairs.UNCERTAINTY_SCHEMA`.
     manifest
-        Beside the index; its notes say who annotated.
+        Beside the index; its notes say who annotated, what was dropped why, and the highest score kept of each class.
     pairs, sample, source_settings, low, structures, classes
         Settings.
-    device
-        auto, cpu or cuda.
 
     Raises
     ------
-    CheckpointError
-        The head was made for another generator, other classes or other labels.
+    InputError
+        A draft is damaged, or drafts were made with other weights, heads or settings.
     ConfigError
-        `sample` names an unknown class or asks for nothing.
+        `sample` names an unknown class or asks for nothing; the encoder leaves nothing of a class.
     """
     from radgen.gan.counts import class_counts
-    from radgen.gan.sampling import load_sampler
     from radgen.imageset.core import ImageSet, write_table
-    from radgen.labels.head import check_head, load_heads
-    from radgen.labels.pairs import PairsPlan, make_pairs
-    from radgen.training.devices import choose_device, set_threads
+    from radgen.labels.painting import load_classifier
+    from radgen.labels.pairs import join_pairs
+    from radgen.labels.plan import PairsPlan
 
-    chosen, why = choose_device(device)
-    set_threads(sample.threads)
-    heads = load_heads(head, chosen)
-    generator = digest_file(weights)
-    labels = ("background", *structures.names)
-    check_head(heads.shape, generator=generator, class_names=classes.names, labels=labels)
-    plan = PairsPlan(
-        counts=class_counts(sample, ImageSet(slices), source_settings, low, classes),
-        drop_fraction=pairs.drop_fraction,
-        source=source,
-        checkpoint=generator,
-        rows_per_shard=sample.rows_per_shard,
-    )
-    _say(f"pairs {source}: {dict(plan.counts)}; device {chosen} ({why}), {sample.threads} thread(s)")
-    sampler = load_sampler(
-        weights, seed=sample.seed, truncation=sample.truncation, device=chosen, centroids=sample.centroids
-    )
-    table, files = make_pairs(sampler, heads, plan, index, _say)
+    inputs = {"weights": digest_file(weights), "head": input_digest(head)}
+    asked = load_classifier(encoder, classes.names, pairs) is not None
+    if asked:
+        inputs["encoder"] = input_digest(encoder)
+    check_drafts(drafts, inputs, {"source": source, "sample": as_plain(sample)})
+    counts = class_counts(sample, ImageSet(slices), source_settings, low, classes)
+    plan = PairsPlan.of(pairs, counts, (source, inputs["weights"]), sample.rows_per_shard, asked=asked)
+    table, files, choice = join_pairs(drafts, plan, index)
     write_table(uncertainty, table)
     notes = read_manifest(labels_manifest)["run"]["notes"]
+    plain = {name: value for name, value in as_plain(pairs).items() if name != "jobs"}
     write_manifest(
         manifest,
         what=what_part(
@@ -97,28 +92,66 @@ def run(
             version=VERSION,
             settings={
                 "source": source,
-                "pairs": as_plain(pairs),
+                "pairs": plain,
                 "sample": as_plain(sample),
                 "counts": dict(plan.counts),
                 "structures": list(structures.names),
             },
             # Of the real images only the counts per class matter, and they stand in the settings.
-            inputs={"weights": input_digest(weights), "head": input_digest(head)},
+            inputs=inputs,
             seed=sample.seed,
         ),
         outputs={path.name: path for path in (index, uncertainty, *files)},
-        saw_patients=saw_patients_of(gan_manifest, labels_manifest),
-        device=str(chosen),
+        saw_patients=saw_patients_of(gan_manifest, labels_manifest, *([encoder_manifest] if asked else [])),
+        device=read_manifest(drafts[0] / "manifest.json")["run"]["device"],
         notes={
             "annotator": notes.get("annotator"),
             "label_head_validation_dice": notes.get("validation_dice"),
             "setting": source_settings.setting,
             "slices": input_digest(slices_manifest),
             "drawn": table.num_rows,
-            "kept": int(sum(plan.counts.values())),
+            "kept": int(choice.keep.sum()),
+            "class_filter": _filter_words(pairs, asked=asked),
+            "classes": {name: as_plain(outcome) for name, outcome in choice.outcomes.items()},
         },
     )
-    _say(f"pairs {source}: {sum(plan.counts.values())} of {table.num_rows} kept; annotator: {notes.get('annotator')}")
+    for name, outcome in choice.outcomes.items():
+        _say(f"pairs {source}: {name}: {_words(outcome)}")
+    _say(f"pairs {source}: {int(choice.keep.sum())} of {table.num_rows} kept; annotator: {notes.get('annotator')}")
+
+
+def check_drafts(drafts: tuple[Path, ...], inputs: dict[str, str], settings: dict[str, Any]) -> None:
+    """Refuse drafts of other weights, heads, encoders or settings, and those that are not of jobs 0 to n - 1.
+
+    Raises
+    ------
+    InputError
+        With both values.
+    """
+    for number, folder in enumerate(drafts):
+        made = read_manifest(folder / "manifest.json")["what"]
+        wanted = {**inputs, **settings, "job": [number, len(drafts)]}
+        found = {**made["inputs"], **made["settings"]}
+        for name, value in wanted.items():
+            if found.get(name) != value:
+                msg = f"{folder}: a draft of {name} {found.get(name)}, but here it is {value}; run pairs-draft again"
+                raise InputError(msg)
+
+
+def _filter_words(pairs: PairsSettings, *, asked: bool) -> str:
+    if asked:
+        return f"class probability of the encoder at least {pairs.least_class_probability:g}"
+    return "none: the encoder has no class head" if pairs.least_class_probability else "none"
+
+
+def _words(outcome: ClassOutcome) -> str:
+    short = outcome.wanted - outcome.kept
+    told = (
+        f"{outcome.drawn} drawn, {outcome.kept} kept, {outcome.uncertain} dropped as uncertain, {outcome.other_class} "
+        "as of another class"
+    )
+    lack = f"; {short} FEWER THAN ASKED FOR: raise pairs.spare_fraction, or lower pairs.least_class_probability"
+    return told + (lack if short else "")
 
 
 def _say(line: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +20,16 @@ from radgen.gan.settings import SampleSettings, SourceSettings
 from radgen.imageset.core import ImageSet
 from radgen.labels.settings import AnnotatorSettings, LabelHeadSettings, PairsSettings
 from radgen.provenance import SawPatients, read_manifest, saw_patients_of
-from radgen.stages import annotate_import, annotate_pack, annotate_simulated, annotator, labels, pairs, regenerate
+from radgen.stages import (
+    annotate_import,
+    annotate_pack,
+    annotate_simulated,
+    annotator,
+    labels,
+    pairs,
+    pairs_draft,
+    regenerate,
+)
 from tests.annotation.toys import save_indexed
 from tests.labels.toys import (
     CLASSES,
@@ -37,9 +47,13 @@ STRUCTURE_SETTINGS = StructureSettings(names=STRUCTURES)
 SAMPLE = SampleSettings(counts={"plain": 6, "spotted": 5}, match=None, threads=1, seed=2)
 HEAD = LabelHeadSettings(members=2, images=32, folds=2, threads=1)
 TEACHER = AnnotatorSettings(images=64, channels=(4, 8), threads=1)
+PAIRS = PairsSettings(drop_fraction=0.25)
 GAN_SAW = SawPatients(pixels={"train": frozenset({"patient1", "patient3"})})
 # The choice looks at all training images, so that no near-copy of one goes out.
 PACK_SAW = SawPatients(pixels={"train": frozenset({"patient1", "patient3", "patient5"})})
+
+
+DRAFT_OPTIONS = sorted(set(inspect.signature(pairs_draft.run).parameters) - {"job", "folder", "pairs"})
 
 
 @dataclass
@@ -142,27 +156,32 @@ class Study:
             device=device,
         )
 
-    def make_pairs(self, folder: str = "pairs", sample: SampleSettings = SAMPLE) -> Path:
+    def make_pairs(
+        self, folder: str = "pairs", sample: SampleSettings = SAMPLE, settings: PairsSettings = PAIRS
+    ) -> Path:
         index = self.root / folder / "index.parquet"
-        pairs.run(
-            weights=self.weights,
-            gan_manifest=self.gan_manifest,
-            head=self.root / "labels" / "head.safetensors",
-            labels_manifest=self.root / "labels" / "manifest.json",
-            slices=self.slices,
-            slices_manifest=self.slices_manifest,
-            source=SOURCE,
-            index=index,
-            uncertainty=index.parent / "uncertainty.parquet",
-            manifest=index.parent / "manifest.json",
-            pairs=PairsSettings(drop_fraction=0.25),
-            sample=sample,
-            source_settings=SourceSettings(),
-            low=LowSettings(),
-            structures=STRUCTURE_SETTINGS,
-            classes=CLASS_SETTINGS,
-            device="cpu",
-        )
+        given = {
+            "weights": self.weights,
+            "gan_manifest": self.gan_manifest,
+            "head": self.root / "labels" / "head.safetensors",
+            "labels_manifest": self.root / "labels" / "manifest.json",
+            "encoder": self.encoder,
+            "encoder_manifest": self.gan_manifest,
+            "slices": self.slices,
+            "slices_manifest": self.slices_manifest,
+            "source": SOURCE,
+            "pairs": settings,
+            "sample": sample,
+            "source_settings": SourceSettings(),
+            "low": LowSettings(),
+            "structures": STRUCTURE_SETTINGS,
+            "classes": CLASS_SETTINGS,
+        }
+        drafts = tuple(self.root / "drafts" / folder / f"{job:03d}" for job in range(settings.jobs))
+        for job, draft in enumerate(drafts):
+            pairs_draft.run(job=f"{job:03d}", folder=draft, device="cpu", **given)
+        uncertainty, manifest = index.parent / "uncertainty.parquet", index.parent / "manifest.json"
+        pairs.run(drafts=drafts, index=index, uncertainty=uncertainty, manifest=manifest, **given)
         return index
 
 
@@ -215,6 +234,45 @@ def test_pairs_made_again_have_the_same_bytes(study: Study) -> None:
     first, second = (read_manifest(folder / "manifest.json")["what"] for folder in (one, two))
     assert first == second
     assert (one / "shard-000.masks.arrow").read_bytes() == (two / "shard-000.masks.arrow").read_bytes()
+
+
+def test_one_job_and_four_make_the_same_pairs_and_manifest(study: Study) -> None:
+    one = study.make_pairs("one_job").parent
+    four = study.make_pairs("four_jobs", settings=PairsSettings(drop_fraction=0.25, jobs=4)).parent
+    assert read_manifest(one / "manifest.json")["what"] == read_manifest(four / "manifest.json")["what"]
+    names = {path.name for path in one.iterdir()} - {"manifest.json"}
+    assert names == {path.name for path in four.iterdir()} - {"manifest.json"}
+    assert all((one / name).read_bytes() == (four / name).read_bytes() for name in names)
+
+
+def test_the_manifest_names_the_threshold_and_what_was_dropped(study: Study) -> None:
+    index = study.make_pairs()
+    notes = read_manifest(index.parent / "manifest.json")["run"]["notes"]
+    rows = pq.read_table(index.parent / "uncertainty.parquet").to_pylist()
+    for name, drawn, kept in (("plain", 8, 6), ("spotted", 7, 5)):
+        told = notes["classes"][name]
+        assert (told["drawn"], told["kept"], told["uncertain"], told["other_class"]) == (drawn, kept, drawn - kept, 0)
+        assert told["threshold"] == max(row["score"] for row in rows if row["kept"] and row["class_name"] == name)
+    assert notes["class_filter"] == "none"
+
+
+def test_a_wish_for_agreement_is_told_where_the_encoder_knows_no_classes(study: Study) -> None:
+    wish = PairsSettings(drop_fraction=0.25, least_class_probability=0.5)
+    index = study.make_pairs("wish", settings=wish)
+    notes = read_manifest(index.parent / "manifest.json")["run"]["notes"]
+    assert notes["class_filter"] == "none: the encoder has no class head"
+    assert notes["drawn"] == 15
+
+
+def test_drafts_of_other_settings_are_refused(study: Study) -> None:
+    study.make_pairs("kept")
+    folder = study.root / "drafts" / "kept" / "000"
+    with pytest.raises(InputError, match=r"000: a draft of head \w+, but here it is other; run pairs-draft again"):
+        pairs.check_drafts((folder,), {"head": "other"}, {})
+    with pytest.raises(InputError, match=r"a draft of job \[0, 1\], but here it is \[0, 2\]"):
+        pairs.check_drafts((folder, folder), {}, {})
+    with pytest.raises(ConfigError, match=r"--job 7: pairs.jobs is 1, so jobs are 0 to 0"):
+        pairs_draft.run(job="7", folder=folder, **dict.fromkeys(DRAFT_OPTIONS, Path()), pairs=PAIRS)  # type: ignore[arg-type]
 
 
 def test_pairs_match_the_training_set(study: Study) -> None:
