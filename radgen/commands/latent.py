@@ -47,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     film.add_argument("--keys", nargs="+", required=True, metavar="CLASS:SEED", help="what the way leads through")
     film.add_argument("--frames", type=_positive, default=24, help="frames from one key to the next (24)")
     film.add_argument("--frames-per-second", type=_positive, default=12, help="of a film (12)")
+    film.add_argument("--head", type=Path, help="labels/<source>/head.safetensors: each frame with its mask beside it")
     film.add_argument("--loop", action="store_true", help="go back to the first key")
     for tool in (mix, film):
         tool.add_argument("--truncation", type=float, default=1.0, metavar="PSI", help="1 full variety, 0 centre (1)")
