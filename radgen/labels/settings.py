@@ -122,6 +122,34 @@ class LabelHeadSettings:
 
 
 @section
+class CalibrationSettings:
+    """Whether the heads' disagreement tells where they are wrong, asked where the truth is known."""
+
+    split: str = setting("val", "Held-out real slices with masks come from this split.")
+    images: int = setting(48, "Held-out slices that are inverted into the generator, in equal shares of the classes.")
+    samples: int = setting(256, "Samples of each class whose masks are compared with those of an oracle segmenter.")
+    candidates: int = setting(256, "Inversion: mapped styles tried as the start.")
+    steps: int = setting(200, "Inversion: steps of the search for a style per layer.")
+    learning_rate: float = setting(0.1, "Inversion: Adam's rate at the start; it falls to 0 along a cosine.")
+    seed: int = setting(1, "Seed of the choice of slices and of the candidates.")
+    threads: int = setting(1, "CPU threads; another number may change the lowest bits.")
+
+    def __post_init__(self) -> None:
+        """Refuse splits that are not held out, and numbers with which nothing can be measured."""
+        if self.split not in {"val", "test"}:
+            msg = f"split must be val or test, not {self.split}: the others teach the generator or the annotator"
+            raise ValueError(msg)
+        _positive(
+            images=self.images,
+            samples=self.samples,
+            candidates=self.candidates,
+            steps=self.steps,
+            learning_rate=self.learning_rate,
+            threads=self.threads,
+        )
+
+
+@section
 class PairsSettings:
     """Image and mask pairs: how many are thrown away, why, and how many jobs draw them."""
 

@@ -332,6 +332,7 @@ def write_masks(tree: Tree) -> None:
         for name, value in dice.items()
     ]  # fmt: skip
     tree.table("labels.validation", rows, source=SOURCE)
+    _write_calibration(tree)
     tree.manifest("labels.manifest", "labels", {"labels": {"members": 3, "validation_fraction": 0.2}}, source=SOURCE)
     _write_synthetic(tree, "pairs.part_index", noise=3.0, with_masks=True)
     tree.manifest("pairs.part_manifest", "pairs", {"pairs": {"drop_fraction": 0.1}}, source=SOURCE)
@@ -343,6 +344,28 @@ def write_masks(tree: Tree) -> None:
     limit = float(np.quantile([row["score"] for row in uncertainty], 0.9))
     uncertainty = [row | {"kept": row["score"] < limit} for row in uncertainty]
     tree.table("pairs.uncertainty", uncertainty, source=SOURCE)
+
+
+def _write_calibration(tree: Tree) -> None:
+    random = random_generator("tree", "calibration")
+    images, curve = [], []
+    for name, psnr in (("held-out slices", 24.0), ("samples", None)):
+        for number in range(20):
+            error = float(random.uniform(0.1, 0.3))
+            row = {"set": name, "error": error, "psnr_db": psnr, "oracle_error": psnr and 0.08}
+            images.append(row)
+            coverage = (number + 1) / 20
+            curve.append(
+                {
+                    "set": name,
+                    "coverage": coverage,
+                    "risk": 0.1 + 0.1 * coverage,
+                    "random": 0.2,
+                    "ideal": 0.2 * coverage,
+                }
+            )
+    tree.table("calibration.images", images, source=SOURCE)
+    tree.table("calibration.curve", curve, source=SOURCE)
 
 
 # ---------------------------------------------------------------- benchmark

@@ -14,13 +14,14 @@ from radgen.imageset.core import INDEX_SCHEMA
 from radgen.imaging.across_splits import SCHEMA as NEAR_DUPLICATES_SCHEMA
 from radgen.imaging.qc import QC_SCHEMA
 from radgen.imaging.refusal import REJECTS_SCHEMA as SLICE_REJECTS_SCHEMA
-from radgen.labels import pairs, teach
+from radgen.labels import calibration, pairs, teach
 from radgen.labels import validate as labels
 from radgen.metrics.audit import NEAREST_SCHEMA
 from radgen.metrics.class_agreement import METRIC as CLASS_ACCURACY
 from radgen.metrics.judge_checks import CHECKS_SCHEMA
 from radgen.metrics.quality import AUDITS, METRICS, QUALITY_SCHEMA
 from radgen.report import arms, scores
+from radgen.report.figures import calibration as calibration_figure
 from radgen.report.figures import curves, judge, training
 from radgen.report.figures import labels as label_figures
 from radgen.report.figures import quality as quality_figures
@@ -45,6 +46,8 @@ READ = {
     "annotate.pack": (PACK_SCHEMA, pairs_section.PACK),
     "annotator.scores": (teach.SCORES_SCHEMA, label_figures.ANNOTATOR),
     "labels.validation": (labels.VALIDATION_SCHEMA, label_figures.VALIDATION),
+    "calibration.images": (calibration.IMAGES_SCHEMA, calibration_figure.IMAGES),
+    "calibration.curve": (calibration.CURVE_SCHEMA, calibration_figure.CURVE),
     "pairs.uncertainty": (pairs.UNCERTAINTY_SCHEMA, label_figures.UNCERTAINTY),
     "benchmark.summary": (benchmark.SUMMARY_SCHEMA, arms.SUMMARY),
     "benchmark.curve": (benchmark.CURVE_SCHEMA, curves.CURVE),

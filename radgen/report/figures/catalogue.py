@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from radgen.report.album import Album
 from radgen.report.arms import tasks
 from radgen.report.figures.arms import draw_arms, draw_differences
+from radgen.report.figures.calibration import draw_calibration
 from radgen.report.figures.cohort import draw_cohort, draw_refused
 from radgen.report.figures.curves import draw_plateau, draw_real_curve
 from radgen.report.figures.judge import draw_judge
@@ -62,6 +63,7 @@ SOURCE_FIGURES = (
     OfSource("nearest", ("metrics.nearest", "metrics.quality"), draw_nearest),
     OfSource("closest", ("metrics.nearest", "sample.part_index", "slices.index"), draw_closest),
     OfSource("labels", ("labels.validation",), draw_labels),
+    OfSource("calibration", ("calibration.curve", "calibration.images"), draw_calibration),
     OfSource("pairs", ("pairs.part_index",), draw_pairs),
     OfSource("uncertainty", ("pairs.uncertainty",), draw_uncertainty),
 )
