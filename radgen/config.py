@@ -29,7 +29,7 @@ from radgen.errors import ConfigError
 from radgen.features.settings import EncoderSettings, JudgeSettings
 from radgen.gan.settings import GanSettings, SampleSettings, SourceSettings
 from radgen.imaging.settings import SlicesSettings
-from radgen.labels.settings import AnnotatorSettings, LabelHeadSettings, PairsSettings
+from radgen.labels.settings import AnnotatorSettings, CalibrationSettings, LabelHeadSettings, PairsSettings
 from radgen.metrics.settings import MetricsSettings
 from radgen.report.settings import ReportSettings
 from radgen.settings import section, setting
@@ -74,6 +74,7 @@ class StudyConfig:
     annotator: AnnotatorSettings = setting(AnnotatorSettings(), "The simulated annotator.")
     annotation: AnnotationSettings = setting(AnnotationSettings(), "The few images that go out for annotation.")
     labels: LabelHeadSettings = setting(LabelHeadSettings(), "The label head on the generator's features.")
+    calibration: CalibrationSettings = setting(CalibrationSettings(), "Whether uncertainty tells error; optional.")
     pairs: PairsSettings = setting(PairsSettings(), "Image and mask pairs.")
     metrics: MetricsSettings = setting(MetricsSettings(), "Distances to real images and the nearest-image audit.")
     benchmark: BenchmarkSettings = setting(BenchmarkSettings(), "The downstream tasks.")

@@ -1,6 +1,6 @@
 """The one table of result paths: where each output of each stage lies below `results/<study>/`.
 
-Names are `<stage>.<output>`; `{shard}`, `{source}`, `{px}`, `{round}`, `{task}` and `{arm}` are the wildcards, each
+Names are `<stage>.<output>`; `{shard}`, `{source}`, `{px}`, `{round}`, `{job}`, `{task}` and `{arm}` are the wildcards, each
 constrained.
 """
 
@@ -15,6 +15,7 @@ WILDCARDS: Mapping[str, str] = {
     "task": "classification|segmentation",
     "px": r"\d+",
     "round": r"round-\d\d",
+    "job": r"\d{3}",
     "arm": r"[a-z][a-z0-9_]*",
 }
 
@@ -83,6 +84,10 @@ TABLE: Mapping[str, str] = {
     "labels.head": "labels/{source}/head.safetensors",
     "labels.validation": "labels/{source}/validation.parquet",
     "labels.manifest": "labels/{source}/manifest.json",
+    "calibration.images": "labels/{source}/calibration/images.parquet",
+    "calibration.curve": "labels/{source}/calibration/curve.parquet",
+    "calibration.part_manifest": "labels/{source}/calibration/manifest.json",
+    "pairs.draft": "pairs/{source}/drafts/{job}",
     "pairs.part_index": "pairs/{source}/index.parquet",
     "pairs.uncertainty": "pairs/{source}/uncertainty.parquet",
     "pairs.part_manifest": "pairs/{source}/manifest.json",

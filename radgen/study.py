@@ -46,6 +46,8 @@ STAGE_SECTIONS: Mapping[str, tuple[str, ...]] = {
     "annotate_simulated": ("annotation", "structures", "classes"),
     "annotate_gather": (),
     "labels": ("labels", "structures", "classes"),
+    "labels_calibration": ("calibration", "annotator", "sample", "structures", "classes"),
+    "pairs_draft": ("pairs", "sample", "source_settings", "low", "structures", "classes"),
     "pairs": ("pairs", "sample", "source_settings", "low", "structures", "classes"),
     "benchmark": ("benchmark", "arm_settings", "low", "classes", "structures"),
     "benchmark_summary": ("benchmark", "arms", "low"),

@@ -159,6 +159,11 @@ class Plan:
         """Names of the generators."""
         return self.study.sources
 
+    @property
+    def pair_jobs(self) -> list[str]:
+        """Numbers of the jobs that draw pairs, as they stand in file names."""
+        return [f"{number:03d}" for number in range(self.study.config.pairs.jobs)]
+
     def optional(self, name: str) -> list[str]:
         """Return an optional input file as a list of one or none."""
         value = getattr(self.study.config, name)
@@ -340,7 +345,7 @@ class Plan:
 
     def threads(self, stage: str) -> int:
         """Return the threads a stage's settings fix."""
-        section = {"gan": "gan", "sample": "sample", "pairs": "sample"}.get(stage, stage)
+        section = {"gan": "gan", "sample": "sample", "pairs_draft": "sample"}.get(stage, stage)
         settings = getattr(self.study.config, section)
         return int(getattr(settings, "threads", 1))
 
@@ -375,6 +380,9 @@ class Plan:
         for source in study.annotated_sources:
             files += [path(f"labels.{name}", source=source) for name in ("validation", "manifest")]
             files += [path(f"pairs.{name}", source=source) for name in ("uncertainty", "part_manifest")]
+            # Optional: its figure is drawn once `labels_calibration` was asked for.
+            optional = [path(f"calibration.{name}", source=source) for name in ("curve", "images", "part_manifest")]
+            files += [name for name in optional if Path(name).is_file()]
         files += [path("pairs.index")] if study.annotated_sources else []
         if study.tasks:
             files += [path(f"benchmark.{name}") for name in ("scores", "summary", "curve", "manifest")]

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 DRAWN = {"figures_draw", "report", "all"}
 AFTER_BENCHMARK = {"benchmark_arm", "benchmark_summary", *DRAWN}
-AFTER_PAIRS = {"pairs_source", "pairs_gather", *AFTER_BENCHMARK}
+AFTER_PAIRS = {"pairs_draft", "pairs_source", "pairs_gather", *AFTER_BENCHMARK}
 AFTER_GAN = {
     *("gan_train", "sample_source", "sample_gather", "annotate_pack", "annotate_simulated"),
     *("annotate_gather", "labels_head"),
@@ -170,7 +170,7 @@ def test_a_cohort_rerun_with_equal_bytes_does_not_retrain(tiny: Folder, results:
 def test_deleted_pairs_are_rebuilt_alone(tiny: Folder, results: Path) -> None:
     before = digests(results)
     shutil.rmtree(results / "pairs")
-    assert tiny.listed("pairs") == {"pairs_source", "pairs_gather", "pairs"}
+    assert tiny.listed("pairs") == {"pairs_draft", "pairs_source", "pairs_gather", "pairs"}
     done = tiny.snakemake("pairs")
     assert done.returncode == 0, done.stdout + done.stderr
     assert digests(results) == before

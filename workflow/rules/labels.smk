@@ -232,12 +232,51 @@ rule labels:
         expand(P("labels.head"), source=PLAN.study.annotated_sources),
 
 
-rule pairs_source:
+# Each job draws its stretch of the pairs; which ones are dropped is known only when all are drawn.
+rule pairs_draft:
     input:
         weights=P("gan.weights"),
         gan_manifest=P("gan.manifest"),
         head=P("labels.head"),
         labels_manifest=P("labels.manifest"),
+        encoder=P("encoder.weights"),
+        encoder_manifest=P("encoder.manifest"),
+        slices=P("slices.index"),
+        slices_manifest=P("slices.manifest"),
+    output:
+        folder=temp(directory(P("pairs.draft"))),
+    log:
+        P.log("pairs_draft_{source}_{job}"),
+    benchmark:
+        P.benchmark("pairs_draft_{source}_{job}")
+    conda:
+        f"../{ENVIRONMENT}"
+    threads: PLAN.threads("pairs_draft")
+    resources:
+        **PLAN.gpu,
+        mem_mb=3000,
+        runtime=240,
+        device=PLAN.device,
+    params:
+        settings=PLAN.settings("pairs_draft"),
+        code=PLAN.code("pairs_draft"),
+    shell:
+        "exec radgen pairs-draft --weights {input.weights:q} --gan-manifest {input.gan_manifest:q} --head {input.head:q}"
+        " --labels-manifest {input.labels_manifest:q} --encoder {input.encoder:q}"
+        " --encoder-manifest {input.encoder_manifest:q} --slices {input.slices:q}"
+        " --slices-manifest {input.slices_manifest:q} --source {wildcards.source} --job {wildcards.job}"
+        " --folder {output.folder:q} --settings {params.settings:q} --device {resources.device} > {log:q} 2>&1"
+
+
+rule pairs_source:
+    input:
+        drafts=expand(P("pairs.draft"), job=PLAN.pair_jobs, allow_missing=True),
+        weights=P("gan.weights"),
+        gan_manifest=P("gan.manifest"),
+        head=P("labels.head"),
+        labels_manifest=P("labels.manifest"),
+        encoder=P("encoder.weights"),
+        encoder_manifest=P("encoder.manifest"),
         slices=P("slices.index"),
         slices_manifest=P("slices.manifest"),
     output:
@@ -250,20 +289,19 @@ rule pairs_source:
         P.benchmark("pairs_source_{source}")
     conda:
         f"../{ENVIRONMENT}"
-    threads: PLAN.threads("pairs")
     resources:
-        **PLAN.gpu,
-        mem_mb=5000,
-        runtime=240,
-        device=PLAN.device,
+        mem_mb=3000,
+        runtime=60,
     params:
         settings=PLAN.settings("pairs"),
         code=PLAN.code("pairs"),
     shell:
-        "exec radgen pairs --weights {input.weights:q} --gan-manifest {input.gan_manifest:q} --head {input.head:q}"
-        " --labels-manifest {input.labels_manifest:q} --slices {input.slices:q} --slices-manifest {input.slices_manifest:q}"
-        " --source {wildcards.source} --index {output.index:q} --uncertainty {output.uncertainty:q}"
-        " --manifest {output.manifest:q} --settings {params.settings:q} --device {resources.device} > {log:q} 2>&1"
+        "exec radgen pairs --drafts {input.drafts:q} --weights {input.weights:q} --gan-manifest {input.gan_manifest:q}"
+        " --head {input.head:q} --labels-manifest {input.labels_manifest:q} --encoder {input.encoder:q}"
+        " --encoder-manifest {input.encoder_manifest:q} --slices {input.slices:q}"
+        " --slices-manifest {input.slices_manifest:q} --source {wildcards.source} --index {output.index:q}"
+        " --uncertainty {output.uncertainty:q} --manifest {output.manifest:q} --settings {params.settings:q}"
+        " > {log:q} 2>&1"
 
 
 rule pairs_gather:
@@ -292,3 +330,44 @@ rule pairs_gather:
 rule pairs:
     input:
         [P("pairs.index")] if PLAN.study.annotated_sources else [],
+
+
+# Whether uncertainty tells error, on held-out slices and against an oracle; nothing waits for it.
+rule labels_calibration_source:
+    input:
+        weights=P("gan.weights"),
+        gan_manifest=P("gan.manifest"),
+        head=P("labels.head"),
+        labels_manifest=P("labels.manifest"),
+        slices=P("slices.index"),
+        slices_manifest=P("slices.manifest"),
+    output:
+        images=P("calibration.images"),
+        curve=P("calibration.curve"),
+        manifest=P("calibration.part_manifest"),
+    log:
+        P.log("labels_calibration_{source}"),
+    benchmark:
+        P.benchmark("labels_calibration_{source}")
+    conda:
+        f"../{ENVIRONMENT}"
+    resources:
+        **PLAN.gpu,
+        mem_mb=4000,
+        runtime=240,
+        device=PLAN.device,
+        work=PLAN.work,
+    params:
+        settings=PLAN.settings("labels_calibration"),
+        code=PLAN.code("labels_calibration"),
+    shell:
+        "exec radgen labels-calibration --weights {input.weights:q} --gan-manifest {input.gan_manifest:q}"
+        " --head {input.head:q} --labels-manifest {input.labels_manifest:q} --slices {input.slices:q}"
+        " --slices-manifest {input.slices_manifest:q} --source {wildcards.source} --images {output.images:q}"
+        " --curve {output.curve:q} --manifest {output.manifest:q} --settings {params.settings:q}"
+        " --work {resources.work:q} --device {resources.device} > {log:q} 2>&1"
+
+
+rule labels_calibration:
+    input:
+        expand(P("calibration.part_manifest"), source=PLAN.study.annotated_sources),
