@@ -129,6 +129,12 @@ BENCHES = {
             Figure("the same at 256 px", rf"masks at 256 px.*: {NUMBER} of", "of the images' time", 0.25, most=True),
         ),
     ),
+    "pairs": Bench(
+        "pairs.py",
+        ("--memory",),
+        ("--pairs", "128", "--memory"),
+        (Figure("image and mask pairs at 64 px", rf"(?m)^pairs, .*?: {NUMBER} pairs", "pairs/CPU-s", 27.8),),
+    ),
     "startup": Bench(
         "startup.py",
         (),
