@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from radgen.report.album import Album
 from radgen.report.study import StudyResults
-from radgen.report.style import FLOOR, GOOD, SYNTHETIC, panel_title, quiet_axes
+from radgen.report.style import FLOOR, GOOD, MUTED, SYNTHETIC, panel_title, quiet_axes
 
 CURVE = ("set", "coverage", "risk", "random", "ideal")
 IMAGES = ("set", "error", "psnr_db", "oracle_error")
@@ -23,14 +23,18 @@ def draw_calibration(study: StudyResults, album: Album, source: str) -> None:
     left, right = figure.subplots(1, 2)
     _draw(left, curves[curves["set"] == HELD_OUT])
     ceiling = float(held["oracle_error"].mean())
-    left.axhline(ceiling, color=FLOOR, linewidth=0.8, linestyle=":", label="oracle on the slices themselves")
+    left.axhline(ceiling, color=FLOOR, linewidth=0.8, linestyle=":")
+    left.annotate(
+        "oracle, on the slices themselves", (1, ceiling), (0, -3), textcoords="offset points", color=MUTED, fontsize=7,
+        va="top", ha="right",
+    )  # fmt: skip
     psnr = held["psnr_db"]
     note = f"n = {len(held)}, PSNR {psnr.mean():.1f} dB ({psnr.min():.1f} to {psnr.max():.1f})"
     panel_title(left, "Held-out slices, inverted: real masks", note)
     _draw(right, curves[curves["set"] == SAMPLES])
     panel_title(right, "Samples: masks of an oracle", f"n = {int((images['set'] == SAMPLES).sum()):,}")
     left.set_ylabel("1 − Dice of what is kept")
-    left.legend(loc="lower right")
+    right.legend(loc="lower right")
     album.add(
         figure,
         f"calibration_{source}",
