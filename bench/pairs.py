@@ -4,8 +4,8 @@
 
 Generator and heads have the demo's sizes and random weights. Timed is all that the stages do from the opened weights
 on: drawing, painting, scoring, writing a draft, choosing, and writing the pairs. The goal is 10,000 pairs within
-3 minutes on 2 cores, which is two jobs at `GOAL` pairs a processor second each. Memory is the peak of a fresh process for each
-number of pairs, with one head, because heads change its level and not its growth.
+3 minutes on 2 cores, which is two jobs at `GOAL` pairs a processor second each. Memory is the peak of a
+fresh process for each number of pairs, with one head, because heads change its level and not its growth.
 """
 
 from __future__ import annotations

@@ -86,10 +86,24 @@ def test_a_frames_mask_is_what_the_heads_read_from_its_own_features(made: Path) 
     heads = [LabelHead(shape).eval()]
     style = draw_style(generator, 0, 5)
     _, features = generator.synthesise(style.w[None], style.noise[None])
-    one, two = (member_probabilities(heads, features, torch.tensor([number]))[0] for number in (0, 1))
-    for shares, wanted in (({0: 1.0}, one), ({1: 1.0}, two), ({0: 0.25, 1: 0.75}, 0.25 * one + 0.75 * two)):
-        _, mask = paint_with_mask(generator, heads, style, shares)
+    for class_id in (0, 1):
+        _, mask = paint_with_mask(generator, heads, style, {class_id: 1.0})
+        wanted = member_probabilities(heads, features, torch.tensor([class_id])).mean(dim=0)
         assert np.array_equal(mask, wanted.argmax(dim=1)[0].numpy())
+
+
+@pytest.mark.parametrize(("share", "label"), [(0.5, 0), (0.25, 1)])
+def test_between_classes_probabilities_are_mixed_in_the_shares_of_the_way(
+    made: Path, monkeypatch: pytest.MonkeyPatch, share: float, label: int
+) -> None:
+    def told(_heads: object, _features: object, class_ids: torch.Tensor) -> torch.Tensor:
+        background = 0.9 if int(class_ids[0]) == 0 else 0.3
+        return torch.tensor([background, 1 - background]).view(1, 1, 2, 1, 1).expand(1, 1, 2, SIDE, SIDE)
+
+    monkeypatch.setattr("radgen.labels.film.member_probabilities", told)
+    generator = load_sampler(made / "gan" / "generator.safetensors", seed=1, truncation=1.0, device=CPU).generator
+    _, mask = paint_with_mask(generator, None, draw_style(generator, 0, 5), {0: share, 1: 1 - share})
+    assert (mask == label).all()
 
 
 def test_an_overlay_colours_the_mask_alone() -> None:
