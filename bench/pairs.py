@@ -29,7 +29,7 @@ from machine import describe
 from radgen.gan.generator import Generator, GeneratorShape
 from radgen.gan.sampling import Sampler
 from radgen.labels.drafts import write_draft
-from radgen.labels.head import HeadShape, LabelHead, load_heads, save_heads
+from radgen.labels.head import HeadShape, load_heads, save_heads, start_members
 from radgen.labels.painting import Painter
 from radgen.labels.pairs import join_pairs
 from radgen.labels.plan import PairsPlan
@@ -54,7 +54,7 @@ def open_painter(heads: int, folder: Path) -> Painter:
     )
     sampler = Sampler(Generator(shape).eval(), CLASSES, source="bench", seed=1, truncation=1.0)
     scales = tuple(sampler.feature_channels.items())
-    members = [LabelHead(HeadShape(scales, CLASSES, LABELS, 16, 16, 0.1, "bench")) for _ in range(heads)]
+    members = start_members(HeadShape(scales, CLASSES, LABELS, heads, 16, "bench"), range(heads))
     save_heads(members, folder / "head.safetensors")
     return Painter(sampler, load_heads(folder / "head.safetensors", torch.device("cpu")))
 

@@ -1,7 +1,7 @@
 """The one table of result paths: where each output of each stage lies below `results/<study>/`.
 
-Names are `<stage>.<output>`; `{shard}`, `{source}`, `{px}`, `{round}`, `{job}`, `{task}` and `{arm}` are the wildcards, each
-constrained.
+Names are `<stage>.<output>`; `{shard}`, `{source}`, `{px}`, `{round}`, `{job}`, `{task}` and `{arm}` are the wildcards,
+each constrained.
 """
 
 from __future__ import annotations

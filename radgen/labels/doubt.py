@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,8 @@ from numpy.typing import NDArray
 
 from radgen.errors import CheckpointError
 from radgen.gan.sampling import Block, Sampler
-from radgen.labels.head import LabelHead, load_heads
-from radgen.labels.pairs import paint
+from radgen.labels.head import LabelHeads, load_heads
+from radgen.labels.painting import paint
 
 
 class DoubtingSampler:
@@ -27,7 +26,7 @@ class DoubtingSampler:
         The ensemble, on the sampler's device.
     """
 
-    def __init__(self, sampler: Sampler, heads: Sequence[LabelHead]) -> None:
+    def __init__(self, sampler: Sampler, heads: LabelHeads) -> None:
         self.class_names = sampler.class_names
         self._heads = heads
         self._draw = functools.lru_cache(maxsize=1)(functools.partial(sampler.block, with_features=True))
@@ -42,9 +41,9 @@ class DoubtingSampler:
             The file cannot be read, or its heads were taught on another generator.
         """
         heads = load_heads(head, device)
-        if heads[0].shape.generator != generator:
+        if heads.shape.generator != generator:
             msg = (
-                f"{head}: was taught on generator {heads[0].shape.generator}, but the generator is now {generator}; "
+                f"{head}: was taught on generator {heads.shape.generator}, but the generator is now {generator}; "
                 "run the labels stage again"
             )
             raise CheckpointError(msg)

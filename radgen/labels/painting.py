@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from radgen.errors import CheckpointError
 from radgen.features.network import FeatureNetwork, load_features
 from radgen.gan.sampling import BLOCK_SIZE, Sampler
-from radgen.labels.head import HeadShape
+from radgen.labels.head import LabelHeads
 from radgen.labels.settings import PairsSettings
 from radgen.labels.train import member_probabilities
 from radgen.labels.uncertainty import image_score, jensen_shannon
@@ -63,7 +62,7 @@ class Painter:
     """
 
     sampler: Sampler
-    heads: Any  # what `load_heads` returns
+    heads: LabelHeads
     classifier: FeatureNetwork | None = None
 
     def block(self, class_id: int, number: int) -> PaintedBlock:
@@ -77,7 +76,7 @@ class Painter:
 
 
 def paint(
-    heads: Any,  # noqa: ANN401 - what `load_heads` returns
+    heads: LabelHeads,
     features: dict[str, torch.Tensor],
     class_id: int,
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
@@ -88,12 +87,6 @@ def paint(
         probabilities = member_probabilities(heads, features, class_ids)
         masks = probabilities.mean(dim=0).argmax(dim=1).to(torch.uint8).cpu().numpy()
         return masks, image_score(jensen_shannon(probabilities)).double().cpu().numpy()
-
-
-def shape_of(heads: Any) -> HeadShape:  # noqa: ANN401 - what `load_heads` returns
-    """Return the shape that all members share."""
-    shape: HeadShape = heads[0].shape
-    return shape
 
 
 def load_classifier(

@@ -152,7 +152,7 @@ def _measure(
     from radgen.labels.calibration import curve_table
     from radgen.labels.head import check_head, load_heads
     from radgen.labels.known_truth import curves_of, held_out_errors, sample_errors
-    from radgen.labels.painting import Painter, shape_of
+    from radgen.labels.painting import Painter
     from radgen.labels.teach import teach_segmenter
     from radgen.training.devices import choose_device, set_threads
 
@@ -163,7 +163,7 @@ def _measure(
         files["weights"], seed=sample.seed, truncation=sample.truncation, device=chosen, centroids=sample.centroids
     )
     heads, labels = load_heads(files["head"], chosen), ("background", *names[1])
-    check_head(shape_of(heads), generator=digest_file(files["weights"]), class_names=names[0], labels=labels)
+    check_head(heads.shape, generator=digest_file(files["weights"]), class_names=names[0], labels=labels)
     painter, real = Painter(sampler, heads), ImageSet(files["slices"])
     _say(f"labels-calibration: {len(held)} held-out slices, {calibration.samples} samples a class; {chosen} ({reason})")
     teaching = real.rows_where(split=TEACHING_SPLIT)

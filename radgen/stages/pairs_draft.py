@@ -70,7 +70,7 @@ def run(
     from radgen.imageset.core import ImageSet
     from radgen.labels.drafts import write_draft
     from radgen.labels.head import check_head, load_heads
-    from radgen.labels.painting import Painter, load_classifier, shape_of
+    from radgen.labels.painting import Painter, load_classifier
     from radgen.labels.plan import PairsPlan
     from radgen.training.devices import choose_device, set_threads
 
@@ -86,7 +86,7 @@ def run(
     heads = load_heads(head, chosen)
     checkpoint = digest_file(weights)
     labels = ("background", *structures.names)
-    check_head(shape_of(heads), generator=checkpoint, class_names=classes.names, labels=labels)
+    check_head(heads.shape, generator=checkpoint, class_names=classes.names, labels=labels)
     classifier = load_classifier(encoder, classes.names, pairs, chosen)
     counts = class_counts(sample, ImageSet(slices), source_settings, low, classes)
     plan = PairsPlan.of(pairs, counts, (source, checkpoint), sample.rows_per_shard, asked=classifier is not None)

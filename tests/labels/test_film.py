@@ -14,7 +14,7 @@ from radgen.gan.latent.interpolation import walk
 from radgen.gan.latent.styles import draw_style
 from radgen.gan.sampling import load_sampler
 from radgen.labels.film import OUTLINE_OPACITY, class_shares, overlaid, paint_with_mask
-from radgen.labels.head import HeadShape, LabelHead, save_heads
+from radgen.labels.head import HeadShape, save_heads, start_members
 from radgen.labels.train import member_probabilities
 from radgen.provenance import SawPatients, digest_file, read_manifest
 from tests.labels.toys import CLASSES, CPU, SIDE, save_generator_file, write_any_manifest
@@ -27,8 +27,8 @@ def made(tmp_path: Path) -> Path:
     sampler = load_sampler(weights, seed=1, truncation=1.0, device=CPU)
     scales = tuple(sampler.feature_channels.items())
     torch.manual_seed(0)
-    shape = HeadShape(scales, CLASSES, ("background", "x", "y"), 8, 4, 0.1, digest_file(weights))
-    save_heads([LabelHead(shape).eval() for _ in range(2)], tmp_path / "labels" / "head.safetensors")
+    shape = HeadShape(scales, CLASSES, ("background", "x", "y"), 2, 8, digest_file(weights))
+    save_heads(start_members(shape, [0, 1]), tmp_path / "labels" / "head.safetensors")
     saw = SawPatients(masks={"annotator": frozenset({"patient0"})})
     write_any_manifest(tmp_path / "labels" / "manifest.json", saw)
     return tmp_path
@@ -82,8 +82,8 @@ def test_shares_go_with_the_frames_of_the_walk(made: Path) -> None:
 def test_a_frames_mask_is_what_the_heads_read_from_its_own_features(made: Path) -> None:
     generator = load_sampler(made / "gan" / "generator.safetensors", seed=1, truncation=1.0, device=CPU).generator
     torch.manual_seed(1)
-    shape = HeadShape(tuple(generator.feature_channels.items()), CLASSES, ("background", "x"), 8, 4, 0.1, "g")
-    heads = [LabelHead(shape).eval()]
+    shape = HeadShape(tuple(generator.feature_channels.items()), CLASSES, ("background", "x"), 1, 8, "g")
+    heads = start_members(shape, [1]).eval()
     style = draw_style(generator, 0, 5)
     _, features = generator.synthesise(style.w[None], style.noise[None])
     for class_id in (0, 1):

@@ -16,7 +16,7 @@ from radgen.features.network import ConvEncoder, FeatureNetwork, NetworkShape, s
 from radgen.gan.sampling import Sampler, load_sampler, parse_image_id
 from radgen.imageset.core import ImageSet
 from radgen.labels.drafts import DRAFT_SCHEMA, write_draft
-from radgen.labels.head import HeadShape, LabelHead
+from radgen.labels.head import HeadShape, LabelHeads, start_members
 from radgen.labels.painting import Painter, load_classifier, paint
 from radgen.labels.pairs import UNCERTAINTY_SCHEMA, Choice, choose, join_pairs, keep_certain
 from radgen.labels.plan import PairsPlan
@@ -29,12 +29,11 @@ def sampler(tmp_path: Path) -> Sampler:
     return load_sampler(save_generator_file(tmp_path / "generator.safetensors"), seed=1, truncation=1.0, device=CPU)
 
 
-def _heads(sampler: Sampler, members: int = 3) -> list[LabelHead]:
+def _heads(sampler: Sampler, members: int = 3) -> LabelHeads:
     shape = HeadShape(
-        tuple(sampler.feature_channels.items()), CLASSES, ("background", "x", "y"), 8, 4, 0.1, generator="g"
+        tuple(sampler.feature_channels.items()), CLASSES, ("background", "x", "y"), members, width=8, generator="g"
     )
-    torch.manual_seed(0)
-    return [LabelHead(shape).eval() for _ in range(members)]
+    return start_members(shape, range(members)).eval()
 
 
 def _plan(counts: Mapping[str, int], drop: float = 0.25, rows: int = 7) -> PairsPlan:

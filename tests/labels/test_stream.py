@@ -17,7 +17,7 @@ from radgen.gan.sampling import load_sampler
 from radgen.gan.settings import SampleSettings
 from radgen.imageset.core import ImageSet, write_table
 from radgen.labels.drafts import write_draft
-from radgen.labels.head import HeadShape, LabelHead, save_heads
+from radgen.labels.head import HeadShape, save_heads, start_members
 from radgen.labels.painting import Painter
 from radgen.labels.pairs import join_pairs
 from radgen.labels.plan import PairsPlan
@@ -40,7 +40,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sampler = load_sampler(weights, seed=4, truncation=1.0, device=CPU)
     scales = tuple(sampler.feature_channels.items())
     torch.manual_seed(0)
-    heads = [LabelHead(HeadShape(scales, CLASSES, ("background", "x"), 8, 4, 0.1, "g")).eval() for _ in range(3)]
+    heads = start_members(HeadShape(scales, CLASSES, ("background", "x"), 3, 8, "g"), range(3)).eval()
     save_heads(heads, root / "head.safetensors")
     plan = PairsPlan.of(pairs, COUNTS, (SOURCE, digest_file(weights)), 1024, asked=False)
     write_draft(Painter(sampler, heads), plan, root / "draft", 0, 1)

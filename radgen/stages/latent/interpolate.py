@@ -117,10 +117,9 @@ def _with_masks(
     from radgen.annotation.schema import label_schema
     from radgen.labels.film import as_colour, overlaid, paint_with_mask
     from radgen.labels.head import check_head, load_heads
-    from radgen.labels.painting import shape_of
 
     heads = load_heads(head, torch.device(opened.device))
-    shape = shape_of(heads)
+    shape = heads.shape
     check_head(shape, generator=opened.digest, class_names=opened.class_names, labels=shape.labels)
     colours = [label.colour for label in label_schema(shape.labels[1:])]
     frames = []
