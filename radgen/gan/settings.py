@@ -191,7 +191,7 @@ class GanSettings:
         "effect where the encoder may not see labels or there is one class.",
     )
     penalty_every: int = setting(8, "Steps between gradient penalties, which are weighted to make up for it.")
-    learning_rate: float = setting(2.5e-3, "Adam's rate for both networks; layers are scaled to equalise it.")
+    learning_rate: float = setting(5e-3, "Adam's rate for both networks; layers are scaled to equalise it.")
     beta1: float = setting(0.5, "Adam's first momentum.")
     beta2: float = setting(0.99, "Adam's second momentum.")
     ema_half_life_images: int = setting(5_000, "Images in which the weights' running average forgets half.")
