@@ -3,13 +3,13 @@
 Files of an image set, all named by the folder that holds `index.parquet`::
 
     index.parquet                      one row per image (columns of INDEX_SCHEMA)
-    <shard>.images.arrow               columns image_id, image: fixed_shape_tensor uint8 [C, H, W]
+    <shard>.images.arrow               columns image_id, image: fixed_shape_tensor uint8 [C, H, W], where images exist
     <shard>.masks.arrow                columns image_id, mask: fixed_shape_tensor uint8 [H, W], where masks exist
     <shard>.index.parquet              the shard's own rows of the index
 
 `<shard>` is a path relative to the index, such as `shard-000` or `main/shard-000`; row r of the index part is row r of
-both Arrow files. Readers map files into memory and view one record batch at a time: nothing is copied until rows are
-gathered.
+both Arrow files. A set of label maps without images has mask files alone, and its `image_id` names the map. Readers map
+files into memory and view one record batch at a time: nothing is copied until rows are gathered.
 """
 
 from __future__ import annotations
@@ -69,7 +69,71 @@ INDEX_SCHEMA = pa.schema(
 COLUMNS = tuple(INDEX_SCHEMA.names)
 
 
-class ShardWriter:
+class _Shard:
+    """One shard on its way to disk: rows of the index, and a tensor file for each kind of pixels (image, mask)."""
+
+    def __init__(self, folder: Path, shard: str, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        self._base = folder / shard
+        self._shard = shard
+        self._shapes = dict(shapes)
+        self._rows: list[dict[str, Any]] = []
+        self._ids: list[str] = []
+        self._waiting: dict[str, list[NDArray[np.uint8]]] = {kind: [] for kind in shapes}
+
+    def __enter__(self) -> Self:
+        self._base.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.ExitStack() as files:
+            self._sinks = {
+                kind: _open_sink(files, _pixels_path(self._base, kind), kind, shape)
+                for kind, shape in self._shapes.items()
+            }
+            self._files = files.pop_all()
+        return self
+
+    def _append(self, row: Mapping[str, Any], pixels: Mapping[str, NDArray[np.uint8]]) -> None:
+        self._check_columns(row)
+        for kind, array in pixels.items():
+            self._check(row, array, kind)
+        for kind, array in pixels.items():
+            self._waiting[kind].append(array)
+        self._ids.append(str(row["image_id"]))
+        self._rows.append(dict(row) | {"shard": self._shard, "row": len(self._rows)})
+        if len(self._ids) == ROWS_PER_BATCH:
+            self._flush()
+
+    def _check_columns(self, row: Mapping[str, Any]) -> None:
+        unknown = set(row) - set(COLUMNS)
+        if unknown:
+            msg = f"{self._shard}: unknown index column {sorted(unknown)[0]!r}; columns are {', '.join(COLUMNS)}"
+            raise InputError(msg)
+
+    def _check(self, row: Mapping[str, Any], array: NDArray[np.uint8], kind: str) -> None:
+        shape = self._shapes[kind]
+        if array.shape != shape or array.dtype != np.uint8:
+            msg = (
+                f"{self._shard}: {kind} of {row['image_id']} is {array.dtype} {array.shape}, "
+                f"but this shard holds uint8 {shape}; convert it before writing"
+            )
+            raise InputError(msg)
+
+    def _flush(self) -> None:
+        if not self._ids:
+            return
+        for kind, arrays in self._waiting.items():
+            self._sinks[kind].write(self._ids, np.stack(arrays))
+        self._ids, self._waiting = [], {kind: [] for kind in self._waiting}
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._files.callback(self._flush)  # on the stack, so that its error too closes and removes the files
+        self._files.__exit__(kind, error, trace)
+        if error is None:
+            write_index(self._base.parent / f"{self._base.name}.index.parquet", self._rows)
+
+
+class ShardWriter(_Shard):
     """Write one shard atomically, row by row, holding at most one record batch in memory.
 
     Parameters
@@ -94,23 +158,8 @@ class ShardWriter:
     """
 
     def __init__(self, folder: Path, shard: str, image_shape: tuple[int, int, int], *, with_masks: bool) -> None:
-        self._base = folder / shard
-        self._shard = shard
-        self._shape = image_shape
+        super().__init__(folder, shard, {"image": image_shape} | ({"mask": image_shape[1:]} if with_masks else {}))
         self._with_masks = with_masks
-        self._rows: list[dict[str, Any]] = []
-        self._ids: list[str] = []
-        self._images: list[NDArray[np.uint8]] = []
-        self._masks: list[NDArray[np.uint8]] = []
-
-    def __enter__(self) -> Self:
-        self._base.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.ExitStack() as files:
-            self._image_sink = _open_sink(files, images_path(self._base), "image", self._shape)
-            if self._with_masks:
-                self._mask_sink = _open_sink(files, masks_path(self._base), "mask", self._shape[1:])
-            self._files = files.pop_all()
-        return self
 
     def append(self, row: Mapping[str, Any], image: NDArray[np.uint8], mask: NDArray[np.uint8] | None = None) -> None:
         """Add one image with its index row; `shard` and `row` are filled in here.
@@ -120,48 +169,40 @@ class ShardWriter:
         InputError
             The image's shape or type differs from the shard's, a mask is missing, or the row has an unknown column.
         """
-        unknown = set(row) - set(COLUMNS)
-        if unknown:
-            msg = f"{self._shard}: unknown index column {sorted(unknown)[0]!r}; columns are {', '.join(COLUMNS)}"
-            raise InputError(msg)
-        self._check(row, image, self._shape, "image")
-        if self._with_masks:
-            if mask is None:
-                image_id = row["image_id"]
-                msg = f"{self._shard}: image {image_id} has no mask, but the shard stores masks; write an empty one"
-                raise InputError(msg)
-            self._check(row, mask, self._shape[1:], "mask")
-            self._masks.append(mask)
-        self._ids.append(str(row["image_id"]))
-        self._images.append(image)
-        self._rows.append(dict(row) | {"shard": self._shard, "row": len(self._rows)})
-        if len(self._images) == ROWS_PER_BATCH:
-            self._flush()
-
-    def _check(self, row: Mapping[str, Any], array: NDArray[np.uint8], shape: tuple[int, ...], kind: str) -> None:
-        if array.shape != shape or array.dtype != np.uint8:
-            msg = (
-                f"{self._shard}: {kind} of {row['image_id']} is {array.dtype} {array.shape}, "
-                f"but this shard holds uint8 {shape}; convert it before writing"
-            )
-            raise InputError(msg)
-
-    def _flush(self) -> None:
-        if not self._images:
+        if not self._with_masks:
+            self._append(row, {"image": image})
             return
-        self._image_sink.write(self._ids, np.stack(self._images))
-        if self._with_masks:
-            self._mask_sink.write(self._ids, np.stack(self._masks))
-        self._ids, self._images, self._masks = [], [], []
+        if mask is None:
+            self._check_columns(row)
+            image_id = row["image_id"]
+            msg = f"{self._shard}: image {image_id} has no mask, but the shard stores masks; write an empty one"
+            raise InputError(msg)
+        self._append(row, {"image": image, "mask": mask})
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is None:
-            self._files.callback(self._flush)  # on the stack, so that its error too closes and removes both files
-        self._files.__exit__(kind, error, trace)
-        if error is None:
-            write_index(self._base.parent / f"{self._base.name}.index.parquet", self._rows)
+
+class MaskShardWriter(_Shard):
+    """Write one shard of label maps that have no images, as `ShardWriter` writes images.
+
+    Parameters
+    ----------
+    folder, shard
+        As of `ShardWriter`.
+    mask_shape
+        (H, W) of every map.
+    """
+
+    def __init__(self, folder: Path, shard: str, mask_shape: tuple[int, int]) -> None:
+        super().__init__(folder, shard, {"mask": mask_shape})
+
+    def append(self, row: Mapping[str, Any], mask: NDArray[np.uint8]) -> None:
+        """Add one map with its index row; `shard` and `row` are filled in here.
+
+        Raises
+        ------
+        InputError
+            The map's shape or type differs from the shard's, or the row has an unknown column.
+        """
+        self._append(row, {"mask": mask})
 
 
 class _TensorSink:
@@ -197,6 +238,10 @@ def images_path(base: Path) -> Path:
 def masks_path(base: Path) -> Path:
     """Return the mask file of a shard, given folder / shard."""
     return base.parent / f"{base.name}.masks.arrow"
+
+
+def _pixels_path(base: Path, kind: str) -> Path:
+    return images_path(base) if kind == "image" else masks_path(base)
 
 
 def write_index(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -293,13 +338,30 @@ class ImageSet:
         return all(masks_path(self.folder / name).is_file() for name in self._shard_names) and len(self) > 0
 
     @property
+    def has_images(self) -> bool:
+        """Whether every shard has its image file; a set of label maps alone has none."""
+        return all(images_path(self.folder / name).is_file() for name in self._shard_names) and len(self) > 0
+
+    @property
+    def mask_shape(self) -> tuple[int, int]:
+        """(H, W) of the masks."""
+        height, width = self._batches(0, "mask")[0].shape[1:]
+        return int(height), int(width)
+
+    @property
     def image_shape(self) -> tuple[int, int, int]:
         """(C, H, W) of the images."""
         channels, height, width = self._batches(0, "image")[0].shape[1:]
         return int(channels), int(height), int(width)
 
     def images(self, positions: NDArray[np.integer] | Sequence[int]) -> NDArray[np.uint8]:
-        """Gather images by position in the index: uint8 [n, C, H, W], a copy."""
+        """Gather images by position in the index: uint8 [n, C, H, W], a copy.
+
+        Raises
+        ------
+        InputError
+            The set holds label maps alone.
+        """
         return self._gather(np.asarray(positions, dtype=np.int64), "image")
 
     def masks(self, positions: NDArray[np.integer] | Sequence[int]) -> NDArray[np.uint8]:
@@ -327,7 +389,7 @@ class ImageSet:
         found = self._views.get((shard, kind))
         if found is None:
             base = self.folder / self._shard_names[shard]
-            found = _map_batches(images_path(base) if kind == "image" else masks_path(base), kind)
+            found = _map_batches(_pixels_path(base, kind), kind)
             self._views[shard, kind] = found
         return found
 

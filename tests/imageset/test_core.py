@@ -17,6 +17,7 @@ from radgen.imageset.core import (
     INDEX_SCHEMA,
     ROWS_PER_BATCH,
     ImageSet,
+    MaskShardWriter,
     ShardWriter,
     gather_index,
     read_index,
@@ -110,6 +111,30 @@ def test_pyarrow_alone_reads_an_image_set(tmp_path: Path) -> None:
     with pa.ipc.open_file(str(tmp_path / "shard-000.masks.arrow")) as reader:
         assert reader.get_batch(0)["mask"].to_numpy_ndarray().shape == (5, *SHAPE[1:])
         assert reader.get_batch(0)["image_id"].to_pylist() == [f"shard-000-{n}" for n in range(5)]
+
+
+@pytest.mark.parametrize("count", [1, ROWS_PER_BATCH + 1])
+def test_label_maps_without_images_make_a_set_of_masks_alone(tmp_path: Path, count: int) -> None:
+    maps = pictures(count)[:, 0]
+    with MaskShardWriter(tmp_path, "shard-000", SHAPE[1:]) as writer:
+        for number, one in enumerate(maps):
+            writer.append({"image_id": f"m-{number}", "source": "maps"}, one)
+    assert {path.name for path in tmp_path.iterdir()} == {"shard-000.masks.arrow", "shard-000.index.parquet"}
+    gather_index([tmp_path / "shard-000.index.parquet"], tmp_path / "index.parquet")
+    found = ImageSet(tmp_path / "index.parquet")
+    assert np.array_equal(found.masks(range(count)), maps)
+    assert (found.has_masks, found.has_images, found.mask_shape) == (True, False, SHAPE[1:])
+    with pytest.raises(InputError, match=r"shard-000\.images\.arrow: no such file; the image set has no images here"):
+        found.images([0])
+
+
+def test_a_label_map_of_another_shape_is_refused(tmp_path: Path) -> None:
+    with (
+        pytest.raises(InputError, match=r"mask of m is uint8 \(5, 6\), but this shard holds uint8 \(6, 5\)"),
+        MaskShardWriter(tmp_path, "shard-000", SHAPE[1:]) as writer,
+    ):
+        writer.append({"image_id": "m", "source": "maps"}, pictures(1)[0, 0].T)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_absent_columns_are_null(tmp_path: Path) -> None:
