@@ -1,0 +1,1 @@
+"""Semantic synthesis: images made from label maps."""

@@ -1,0 +1,140 @@
+"""Batches for semantic synthesis: maps with their images, or maps of one set and images of another.
+
+Like `RowBatches`, a pure function of seed and images seen: training resumes exactly, and reading ahead changes no byte.
+The two functions below are the one definition of what a network sees, in training, validation and sampling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from radgen.imageset.core import ImageSet
+from radgen.imageset.torch import RowBatches
+from radgen.seeds import derive_seed
+from radgen.semantic.maps.schema import MapSchema
+from radgen.semantic.maps.sides import Rows, check_grids, check_size
+
+GREY_HALF_RANGE = 127.5
+Batch = tuple[Tensor, Tensor]
+
+
+def map_tensor(stored: NDArray[np.uint8], schema: MapSchema) -> Tensor:
+    """Return stored ids [n, H, W] as int64 classes 0 to K - 1, unlabelled -1."""
+    return torch.from_numpy(schema.to_classes(stored))
+
+
+def image_tensor(stored: NDArray[np.uint8]) -> Tensor:
+    """Return stored images [n, C, H, W] as float32 in [-1, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(stored)).float().div_(GREY_HALF_RANGE).sub_(1.0)
+
+
+class PairBatches:
+    """Maps and the images they were drawn on.
+
+    Parameters
+    ----------
+    images
+        A set of images with masks.
+    rows
+        Positions in its index.
+    schema
+        Of the maps.
+    seed
+        Of the order.
+    balance
+        A class for each row, such as `rarest_classes`: classes then take turns, however rare. None: every row once per
+        epoch.
+
+    Raises
+    ------
+    CohortError
+        There are no rows.
+    InputError
+        A side is no multiple of 32, or masks and images have different sizes.
+    """
+
+    def __init__(
+        self,
+        images: ImageSet,
+        rows: Rows,
+        schema: MapSchema,
+        *,
+        seed: int,
+        balance: NDArray[np.integer] | Sequence[int] | None = None,
+    ) -> None:
+        self._images, self._schema = images, schema
+        self._rows = np.asarray(rows, dtype=np.int64)
+        self._order = _order(images, self._rows, balance, derive_seed("semantic pairs", seed))
+        check_size(images.mask_shape, str(images.folder))
+        check_grids(images, self._rows, images, self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def batch(self, seen_images: int, size: int) -> Batch:
+        """Return maps int64 [size, H, W] and images float32 [size, C, H, W], the pairs of a position in training."""
+        rows = self._rows[self._order.positions(seen_images, size)]
+        return map_tensor(self._images.masks(rows), self._schema), image_tensor(self._images.images(rows))
+
+
+class UnpairedBatches:
+    """Maps of side A and images of side B, each in an order of its own: no map is ever tied to an image.
+
+    Parameters
+    ----------
+    maps, map_rows
+        Side A: a set with masks, and positions in its index.
+    images, image_rows
+        Side B: a set of images; its masks, if any, are never read.
+    schema
+        Of the maps.
+    seed
+        Of both orders, which do not depend on each other.
+    balance
+        As of `PairBatches`, for the maps.
+
+    Raises
+    ------
+    CohortError
+        A side is empty.
+    InputError
+        A side of the maps is no multiple of 32, or maps and images lie on different grids.
+    """
+
+    def __init__(
+        self,
+        maps: ImageSet,
+        map_rows: Rows,
+        images: ImageSet,
+        image_rows: Rows,
+        schema: MapSchema,
+        *,
+        seed: int,
+        balance: NDArray[np.integer] | Sequence[int] | None = None,
+    ) -> None:
+        self._maps, self._images, self._schema = maps, images, schema
+        self._map_rows = np.asarray(map_rows, dtype=np.int64)
+        self._image_rows = np.asarray(image_rows, dtype=np.int64)
+        self._map_order = _order(maps, self._map_rows, balance, derive_seed("semantic side A", seed))
+        self._image_order = _order(images, self._image_rows, None, derive_seed("semantic side B", seed))
+        check_size(maps.mask_shape, str(maps.folder))
+        check_grids(maps, self._map_rows, images, self._image_rows)
+
+    def batch(self, seen_images: int, size: int) -> Batch:
+        """Return maps int64 [size, H, W] of side A and images float32 [size, C, H, W] of side B."""
+        here = self._map_rows[self._map_order.positions(seen_images, size)]
+        there = self._image_rows[self._image_order.positions(seen_images, size)]
+        return map_tensor(self._maps.masks(here), self._schema), image_tensor(self._images.images(there))
+
+
+def _order(
+    images: ImageSet, rows: NDArray[np.int64], balance: NDArray[np.integer] | Sequence[int] | None, seed: int
+) -> RowBatches:
+    """Return who says which rows come when; its pixels are not asked for, so a set of maps alone will do."""
+    class_ids = np.zeros(len(rows), dtype=np.int64) if balance is None else balance
+    return RowBatches(images, rows, class_ids, seed=seed, balanced=balance is not None)
