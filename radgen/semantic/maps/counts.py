@@ -143,7 +143,7 @@ def with_structures(
     nothing = [schema.background] if schema.unlabelled is None else [schema.background, schema.unlabelled]
     shown = counts.shows.copy()
     shown[:, nothing] = False
-    full = shown.any(axis=1)
+    full = np.asarray(shown.any(axis=1))
     if not full.all() and (empty == "refuse" or not full.any()):
         first = maps.column("image_id")[counts.rows[np.flatnonzero(~full)[0]]]
         remedy = "drop such maps, or leave them out" if full.any() else "give maps that show a structure"
