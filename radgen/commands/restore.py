@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from radgen.config import read_config
 from radgen.errors import InputError
-from radgen.provenance import atomic_path
 from radgen.study import Study
 from radgen.workflow import Plan
 
@@ -42,10 +41,12 @@ def main(words: list[str]) -> int:
     options = parser.parse_args(words)
     plan = Plan(Study.of(read_config(options.config, {"archive": options.archive} if options.archive else None)))
     chosen = _Chosen(plan, options)
+    from radgen.imaging.reassemble import write_volume
+
     options.out.mkdir(parents=True, exist_ok=True)
     for series, places in chosen.by_series().items():
         volume = chosen.restored(series, places)
-        _write(options.out / f"{series}.nii.gz", volume)
+        write_volume(options.out / f"{series}.nii.gz", volume)
         sys.stdout.write(f"{series}: {len(places)} slices into {' x '.join(map(str, volume.array.shape))} voxels\n")
     return 0
 
@@ -176,18 +177,3 @@ def _pixels(file: Path) -> NDArray[Any]:
         msg = f"{file}: a PNG of mode {mode}; give 8 bits and one channel: greys, or labels with or without a palette"
         raise InputError(msg)
     return pixels
-
-
-def _write(path: Path, volume: Volume) -> None:
-    import nibabel as nib
-
-    image = nib.Nifti1Image(volume.array, volume.affine)
-    image.header.set_xyzt_units("mm")
-    with atomic_path(path) as part:
-        part.write_bytes(_gzipped(image.to_bytes()))
-
-
-def _gzipped(data: bytes) -> bytes:
-    import gzip
-
-    return gzip.compress(data, compresslevel=4, mtime=0)
