@@ -44,8 +44,8 @@ def find_images(folder: Path, masks: Path | None, classes: Path | None) -> list[
     if masks is not None and masks.resolve().is_relative_to(folder.resolve()):
         msg = f"{masks}: masks lie inside {folder}, so they would be images too; name the images' own folder"
         raise InputError(msg)
-    images = _by_stem(folder)
-    painted = _by_stem(masks) if masks is not None else {}
+    images = files_by_stem(folder)
+    painted = files_by_stem(masks) if masks is not None else {}
     if masks is not None:
         _check_same(folder, images, masks, painted)
     names = [str(path.relative_to(folder).as_posix()) for path in images.values()]
@@ -56,7 +56,14 @@ def find_images(folder: Path, masks: Path | None, classes: Path | None) -> list[
     ]
 
 
-def _by_stem(folder: Path) -> dict[str, Path]:
+def files_by_stem(folder: Path) -> dict[str, Path]:
+    """List the files of a folder, in order of their paths, by their paths without ending.
+
+    Raises
+    ------
+    InputError
+        A file is no image, a link, or differs from another in its ending only; or there is none.
+    """
     if not folder.is_dir():
         msg = f"{folder}: no such folder; name the folder of the images"
         raise InputError(msg)

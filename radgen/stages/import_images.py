@@ -64,11 +64,12 @@ def run(
     from radgen.imports.found import find_images
     from radgen.imports.write import CHANNELS, Recipe, write_images
 
-    _check_options(name, window, structures, masks)
+    check_name(name)
+    _check_options(window, structures, masks)
     if channels not in CHANNELS:
         msg = f"--channels {channels}: give one of {', '.join(CHANNELS)}"
         raise ConfigError(msg)
-    _check_out(out, name)
+    check_out(out, name)
     statement, saw = (None, unknown_ancestry(name)) if ancestry is None else read_declaration(ancestry)
     found = find_images(pictures, masks, classes)
     order = _class_order(sorted({item.class_name for item in found if item.class_name is not None}), class_names)
@@ -108,10 +109,14 @@ def run(
     _say(f"ancestry {settings['ancestry']}" + ("; no arm can claim a setting" if statement is None else ""))
 
 
-def _check_options(name: str, window: tuple[float, ...], structures: tuple[str, ...], masks: Path | None) -> None:
+def check_name(name: str) -> None:
+    """Refuse a source's name that ids and file names could not begin with."""
     if not NAME.fullmatch(name) or name == "real":
         msg = f"--name {name!r}: give small letters, digits, _ and -, 32 at most, and not real"
         raise ConfigError(msg)
+
+
+def _check_options(window: tuple[float, ...], structures: tuple[str, ...], masks: Path | None) -> None:
     if window and (len(window) != 2 or not window[0] < window[1]):
         msg = f"--window {' '.join(f'{value:g}' for value in window)}: give two values, the lower (black) first"
         raise ConfigError(msg)
@@ -121,15 +126,16 @@ def _check_options(name: str, window: tuple[float, ...], structures: tuple[str, 
         raise ConfigError(msg)
 
 
-def _check_out(out: Path, name: str) -> None:
+def check_out(out: Path, name: str, stage: str = "import_images") -> None:
+    """Refuse a folder that holds anything but an earlier import of this name by this stage."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     manifest = out / "manifest.json"
     what = read_manifest(manifest)["what"] if out.is_dir() and manifest.is_file() else {}
-    if what.get("stage") != "import_images" or what["settings"]["source"] != name:
+    if what.get("stage") != stage or what["settings"]["source"] != name:
         msg = f"{out}: holds something else than an earlier import of {name}; name a new folder"
         raise InputError(msg)
-    known = {"manifest.json", *what["outputs"]}
+    known = {"manifest.json", *what["outputs"]} | ({"private"} if stage == "import_maps" else set())
     strange = sorted(path.name for path in out.iterdir() if path.name not in known)
     if strange:
         msg = (

@@ -69,8 +69,19 @@ def count_labels(maps: ImageSet, rows: NDArray[np.integer] | Sequence[int]) -> L
     return LabelCounts(places, shows, pixels)
 
 
-def check_labels(counts: LabelCounts, schema: MapSchema, maps: ImageSet) -> pa.Table:
+def check_labels(counts: LabelCounts, schema: MapSchema, maps: ImageSet, where: str | None = None) -> pa.Table:
     """Compare ids with the schema.
+
+    Parameters
+    ----------
+    counts
+        Of the maps.
+    schema
+        What they should hold.
+    maps
+        The set they are of.
+    where
+        What messages call it; its folder by default.
 
     Returns
     -------
@@ -88,12 +99,19 @@ def check_labels(counts: LabelCounts, schema: MapSchema, maps: ImageSet) -> pa.T
     allowed = known if schema.unlabelled is None else [*known, schema.unlabelled]
     unknown = [number for number in present.tolist() if number not in allowed]
     if unknown:
-        raise InputError(_unknown(counts, schema, maps, unknown[-1]))
+        holders = counts.rows[counts.shows[:, unknown[-1]]]
+        first = maps.column("image_id")[holders[0]]
+        msg = (
+            f"{where or maps.folder}: map {first} and {len(holders) - 1} others of {len(counts.rows)} hold "
+            f"{unknown_id(unknown[-1], int(counts.pixels[unknown[-1]]), schema)}"
+        )
+        raise InputError(msg)
     missing = [label for label in schema.labels if label.id not in present]
     if missing:
+        held = ", ".join(map(str, present))
         msg = (
             f"{schema.where}: label {missing[0].id} ({missing[0].name}) is in none of the {len(counts.rows)} maps of "
-            f"{maps.folder}, which hold {', '.join(map(str, present))}; take it out of the schema, or give maps with it"
+            f"{where or maps.folder}, which hold {held}; take it out of the schema, or give maps with it"
         )
         raise InputError(msg)
     names = {label.id: label.name for label in schema.labels}
@@ -111,13 +129,9 @@ def check_labels(counts: LabelCounts, schema: MapSchema, maps: ImageSet) -> pa.T
     return pa.Table.from_pylist(rows, schema=COUNTS_SCHEMA)
 
 
-def _unknown(counts: LabelCounts, schema: MapSchema, maps: ImageSet, number: int) -> str:
-    holders = np.flatnonzero(counts.shows[:, number])
-    first = maps.column("image_id")[counts.rows[holders[0]]]
-    told = (
-        f"{maps.folder}: map {first} and {len(holders) - 1} others of {len(counts.rows)} hold id {number} "
-        f"({counts.pixels[number]} pixels), but {schema.where} knows {schema.known}"
-    )
+def unknown_id(number: int, pixels: int, schema: MapSchema) -> str:
+    """Say of an id that the schema does not know what it is, what the schema knows, and what to do."""
+    told = f"id {number} ({pixels} pixels), but {schema.where} knows {schema.known}"
     if number == USUAL_UNLABELLED and schema.unlabelled is None:
         return f'{told}; if {number} marks pixels that nobody labelled, say "unlabelled": {number} there'
     return f"{told}; name it there, or change the maps"
