@@ -55,6 +55,8 @@ STAGES = (
     "report",
     "import_checkpoint",
     "import_images",
+    "import_maps",
+    "semantic_maps",
 )
 # Read as `radgen regenerate IMAGE_ID`; every other parameter is an option.
 POSITIONAL = frozenset({"image_id", "checkpoint", "pictures"})

@@ -21,7 +21,8 @@ for block in re.findall(r'shell:\n((?:\s+".*"\n)+)', RULES):
     text = "".join(re.findall(r'"(.*)"', block))
     CALLS.setdefault(re.match(r"exec radgen ([a-z-]+)", text)[1].replace("-", "_"), []).append(text)  # type: ignore[index]
 
-IN_THE_DAG = [stage for stage in STAGES if stage not in {"regenerate", "import_checkpoint", "import_images"}]
+BY_HAND = {"regenerate", "import_checkpoint", "import_images", "import_maps", "semantic_maps"}
+IN_THE_DAG = [stage for stage in STAGES if stage not in BY_HAND]
 
 
 def parameters(stage: str) -> tuple[dict[str, typing.Any], dict[str, typing.Any]]:
