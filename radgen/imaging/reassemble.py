@@ -18,6 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from radgen.cohort.archives import Roots
+from radgen.cohort.readers import file_paths, read_series
+from radgen.cohort.tables import SERIES_SCHEMA, read_rows
 from radgen.errors import InputError
 from radgen.imageset.core import ImageSet, write_table
 from radgen.imaging.restore import intensities, restore
@@ -80,6 +83,39 @@ def read_grids(path: Path) -> dict[str, SourceGrid]:
     }
 
 
+def cohort_grids(cohort: Path, files: Path, roots: Roots, wanted: Iterable[str]) -> dict[str, SourceGrid]:
+    """Read the grids of a cohort's series from its archive, one series in memory at a time.
+
+    Parameters
+    ----------
+    cohort
+        cohort/series.parquet.
+    files
+        private/files.parquet.
+    roots
+        Where the archives lie.
+    wanted
+        Series keys.
+
+    Raises
+    ------
+    InputError
+        A series is not in the cohort.
+    RefusalError
+        The archive has changed, and a series is no longer read.
+    """
+    rows = {row["series_key"]: row for row in read_rows(cohort, SERIES_SCHEMA)}
+    grids = {}
+    for series in sorted(set(wanted)):
+        if series not in rows:
+            msg = f"{cohort}: series {series} is not in the cohort; make the slices of this study again"
+            raise InputError(msg)
+        grids[series] = SourceGrid.of(
+            series, read_series(rows[series], file_paths(files, roots, rows[series]["file_ids"]))
+        )
+    return grids
+
+
 def cases_of(images: ImageSet) -> dict[tuple[str, int | None], list[int]]:
     """Group the rows of a set by series and seed: what is one volume.
 
@@ -130,7 +166,7 @@ def reassemble(
     InputError
         A row is of another series or grid, or two rows claim one slice.
     """
-    rows: list[dict[str, Any]] = [images.table.slice(place, 1).to_pylist()[0] for place in places]
+    rows: list[dict[str, Any]] = images.table.take(list(places)).to_pylist()
     strange = [row for row in rows if row["series"] != grid.series]
     if strange:
         msg = f"image {strange[0]['image_id']} is of series {strange[0]['series']}, not of {grid.series}; leave one out"

@@ -9,10 +9,21 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from radgen.cohort.archives import Roots
 from radgen.errors import InputError
 from radgen.imageset.core import ImageSet, ShardWriter, gather_index
-from radgen.imaging.reassemble import SourceGrid, cases_of, read_grids, reassemble, write_cases, write_grids
+from radgen.imaging.reassemble import (
+    SourceGrid,
+    cases_of,
+    cohort_grids,
+    read_grids,
+    reassemble,
+    write_cases,
+    write_grids,
+)
+from radgen.imaging.settings import SlicesSettings
 from radgen.imaging.volume import Volume
+from tests.imaging.archives import Archive
 from tests.imaging.test_restore import made, oblique, stored_of
 
 
@@ -65,6 +76,24 @@ def test_grids_are_read_as_they_were_written(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.affine, volume.affine)
     with pytest.raises(InputError, match=r"none\.parquet: not a readable table of source grids"):
         read_grids(tmp_path / "none.parquet")
+
+
+def test_slices_of_a_cohort_go_back_into_the_volumes_of_its_archive(tmp_path: Path) -> None:
+    archive = Archive(tmp_path)
+    archive.add("one", "test")
+    archive.add("two", "train")
+    images = ImageSet(archive.run(slices=SlicesSettings(size_px=160)) / "shard-000.index.parquet")
+    where = (tmp_path / "shard-000.parquet", tmp_path / "files.parquet", Roots({"": tmp_path / "archive"}))
+    grids = cohort_grids(*where, set(images.column("series")))
+    paths = write_cases(images, grids, tmp_path / "back", kind="masks")
+    assert sorted(path.name for path in paths) == ["one.nii.gz", "two.nii.gz"]
+    for path in paths:
+        source = nib.load(tmp_path / "archive" / f"{path.name.partition('.')[0]}-mask.nii")
+        back = nib.load(path)
+        np.testing.assert_array_equal(back.affine, source.affine)
+        np.testing.assert_array_equal(np.asanyarray(back.dataobj), np.asanyarray(source.dataobj))
+    with pytest.raises(InputError, match=r"shard-000\.parquet: series three is not in the cohort; make the slices"):
+        cohort_grids(*where, ["three"])
 
 
 def test_what_belongs_to_no_volume_is_refused(tmp_path: Path) -> None:
