@@ -70,7 +70,7 @@ def binomial_bounds(trials: int, chance: float, confidence: float = 0.99) -> tup
     """
     if trials < 1 or not 0 <= chance <= 1 or not 0 < confidence < 1:
         msg = (
-            f"{trials} trials, chance {chance:g}, confidence {confidence:g}; give 1 or more trials, a chance from 0 to 1 "
+            f"{trials} trials, chance {chance:g}, confidence {confidence:g}; give 1 or more, a chance from 0 to 1 "
             "and a confidence between them"
         )
         raise ValueError(msg)
