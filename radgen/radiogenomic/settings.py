@@ -42,3 +42,50 @@ class RnaSettings:
         if self.genes < 1:
             msg = f"genes: {self.genes} must be at least 1"
             raise ValueError(msg)
+
+
+@section
+class PatchSettings:
+    """How nodule and background patches are cut out of CT series."""
+
+    size_px: int = setting(128, "Rows and columns of a patch.")
+    field_mm: float = setting(
+        0.0,
+        "Width of what a patch shows, mm; 0 is twice the nodule's box, as published, which makes all nodules equally "
+        "large in their pictures (the true size stays in the table).",
+    )
+    slices_per_nodule: int = setting(
+        3, "Axial slices of a nodule, spread evenly where it is at least half as large as at most."
+    )
+    backgrounds_per_nodule: int = setting(4, "Healthy patches of the same lung and field for each nodule.")
+    lung_share: float = setting(0.8, "A healthy patch shows at least this share of lung, vessels counted in.")
+    least_box_px: int = setting(4, "Nodules whose box is smaller in source pixels become a row of the rejects.")
+    low_hu: float = setting(-1000.0, "HU that becomes 0.")
+    high_hu: float = setting(500.0, "HU that becomes 255.")
+    segments: tuple[str, ...] = setting(
+        ("nodule", "Neoplasm, Primary"), "Labels of the SEG segments that are nodules; others are left out."
+    )
+    seed: int = setting(1, "Of the choice of healthy patches.")
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values in words."""
+        for name, least in (
+            ("size_px", 8),
+            ("slices_per_nodule", 1),
+            ("backgrounds_per_nodule", 0),
+            ("least_box_px", 1),
+        ):
+            if getattr(self, name) < least:
+                msg = f"{name}: {getattr(self, name)} must be at least {least}"
+                raise ValueError(msg)
+        if self.low_hu >= self.high_hu:
+            msg = f"low_hu: {self.low_hu:g} must lie below high_hu: {self.high_hu:g}"
+            raise ValueError(msg)
+        if not 0 < self.lung_share <= 1 or self.field_mm < 0:
+            msg = (
+                f"lung_share: {self.lung_share:g} must lie above 0 and up to 1, field_mm: {self.field_mm:g} not below 0"
+            )
+            raise ValueError(msg)
+        if not self.segments or len(set(self.segments)) != len(self.segments):
+            msg = f"segments: {list(self.segments)} must name each segment once, and at least one"
+            raise ValueError(msg)
