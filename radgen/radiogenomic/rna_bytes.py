@@ -154,6 +154,10 @@ def _parquet(path: Path) -> Grid:
         if cells > MOST_CELLS:
             msg = f"{path.name}: {cells} cells, and a table may have {MOST_CELLS}; leave out what is no expression"
             raise InputError(msg)
+        size = sum(file.metadata.row_group(number).total_byte_size for number in range(file.metadata.num_row_groups))
+        if size > MOST_BYTES + 8 * cells:
+            msg = f"{path.name}: {size} bytes when decompressed, too many for {cells} cells; write it again"
+            raise InputError(msg)
         table = file.read()
     except pa.ArrowException as error:
         msg = f"{path.name}: not a readable Parquet file ({type(error).__name__}); write it again"

@@ -169,6 +169,7 @@ def _is_standardised(values: NDArray[np.float64]) -> bool:
     seen = values[:, (~np.isnan(values)).sum(axis=0) > 1]
     if not seen.size or len(values) < 3:
         return False
-    means, deviations = np.nanmean(seen, axis=0), np.nanstd(seen, axis=0, ddof=1)
+    with np.errstate(over="ignore"):  # a damaged file may hold 1e300
+        means, deviations = np.nanmean(seen, axis=0), np.nanstd(seen, axis=0, ddof=1)
     near = (np.abs(means) < STANDARD_TOLERANCE) & (np.abs(deviations - 1) < STANDARD_TOLERANCE)
     return bool(near.all())
