@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 FEATURES = ("area_mm2", "diameter_mm", "mean_hu", "std_hu", "gradient_hu_per_mm", "roundness")
 """Names of the columns of `nodule_features`."""
-INSIDE = 0.5
 
 
 def nodule_features(
