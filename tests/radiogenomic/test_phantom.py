@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from radgen.cohort.dicom_volumes import read_volume
 from radgen.cohort.segmentations import read_segmentation
 from radgen.cohort.settings import StructureSettings
 from radgen.imaging.volume import upright
+from radgen.radiogenomic.coupling import coupling_test
 from radgen.radiogenomic.nodule_features import FEATURES, nodule_features
 from radgen.radiogenomic.phantom.archive import NODULE, RNA_NAME, write_archive
 from radgen.radiogenomic.phantom.chest import draw_chest
@@ -19,7 +21,7 @@ from radgen.radiogenomic.phantom.genes import pathways_of, patient_id, plant, rn
 from radgen.radiogenomic.phantom.settings import PATHWAYS, RadiogenomicPhantomSettings
 from radgen.radiogenomic.rna_table import RnaTable, read_rna
 from radgen.radiogenomic.rna_transform import fit
-from radgen.radiogenomic.saliency_scores import area_under_roc
+from radgen.radiogenomic.saliency_scores import area_under_roc, binomial_bounds
 from radgen.radiogenomic.settings import RnaSettings
 
 SMALL = RadiogenomicPhantomSettings(patients=2, without_rna=0, rna_alone=1, size_px=96, views=96, slices_per_patient=5)
@@ -111,3 +113,38 @@ def test_planted_genes_follow_their_pathway_and_variance_betrays_none(tmp_path: 
         assert (planted.pathway == pathway).sum() == settings.pathway_genes
         assert area_under_roc(correlation[:, pathway], planted.pathway == pathway) > 0.99
     assert 0.35 < area_under_roc(transform.deviation, planted.pathway >= 0) < 0.65
+
+
+@pytest.mark.slow
+def test_a_linear_guess_from_genes_is_coupled_to_new_nodules(tmp_path: Path) -> None:
+    """The evaluation finds what is planted, end to end: ridge regression stands in for a generator."""
+    settings, table = full_table(tmp_path)
+    numbers = [number for number in rna_patients(settings) if number <= settings.patients]
+    patients = [patient_id(number) for number in numbers]
+    shown = RadiogenomicPhantomSettings(size_px=160, slices_per_patient=3)
+    features = []
+    for number in numbers:
+        chest = draw_chest(shown, number)
+        cover = chest.nodule[1:2].astype(float)
+        features.append(nodule_features(chest.hu[1:2], cover, np.array([chest.pixel_mm]))[0])
+    real, train = np.array(features), 94
+    transform = fit(table.of(patients[:train]), RnaSettings(most_missing=0.5))
+    genes = transform.apply(table.of(patients)).astype(np.float64)
+    known = (real[:train] - real[:train].mean(axis=0)) / real[:train].std(axis=0)
+
+    def guess(learn: NDArray[np.intp], ask: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        inner = np.linalg.solve(genes[learn] @ genes[learn].T + 200 * np.eye(len(learn)), known)
+        weights = genes[learn].T @ inner
+        return genes[ask] @ weights, weights
+
+    first, new = np.arange(train), np.arange(train, len(patients))
+    made, weights = guess(first, new)
+    assert coupling_test(made, new, real[new], new).p_value < 0.01
+    assert area_under_roc(np.abs(weights).mean(axis=1), plant(settings).pathway >= 0) >= 0.8
+    small = 0
+    for shuffle in range(20):
+        rng = np.random.default_rng(shuffle)
+        made, _ = guess(rng.permutation(first), rng.permutation(new))
+        small += coupling_test(made, new, real[new], new, permutations=999, seed=shuffle).p_value < 0.05
+    low, high = binomial_bounds(20, 0.05)
+    assert low <= small <= high
