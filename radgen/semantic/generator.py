@@ -1,0 +1,194 @@
+"""The generator of semantic synthesis: residual blocks whose maps are scaled and shifted pixel by pixel by the labels.
+
+The label map, one-hot, and noise beside it enter at every scale (Park et al. 2019, "SPADE", section 3.1; Sushko et al.
+2021, "OASIS", section 3.3: noise of three dimensions). Maps are normalised image by image, in groups of channels,
+where the papers normalise over the batch: an image is then a function of its own map, noise and the weights alone, the
+parts of a batch give what the whole gives, and there are no running statistics that an averaged network would lack.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from radgen.errors import ConfigError
+from radgen.semantic.layers import SIDE_STEP, SpectralConv, double, haar, inverse_haar
+from radgen.semantic.settings import SemanticNetworkSettings
+
+LEAK = 0.2
+GROUP_CHANNELS = 16
+UNLABELLED = -1
+
+
+@dataclass(frozen=True)
+class SemanticShape:
+    """What rebuilds a generator: sides in pixels, channels of images, number of labels, sizes of the network.
+
+    Raises
+    ------
+    ConfigError
+        A side is no multiple of 32, or there are no labels.
+    """
+
+    height: int
+    width: int
+    image_channels: int
+    labels: int
+    networks: SemanticNetworkSettings
+
+    def __post_init__(self) -> None:
+        if self.height < SIDE_STEP or self.width < SIDE_STEP or self.height % SIDE_STEP or self.width % SIDE_STEP:
+            msg = (
+                f"images of {self.height} x {self.width} pixels: both sides must be multiples of {SIDE_STEP}; "
+                "crop or pad them, or choose another slices.size_px"
+            )
+            raise ConfigError(msg)
+        if self.labels < 1 or self.image_channels < 1:
+            msg = f"labels and image_channels must be above 0, not {self.labels} and {self.image_channels}"
+            raise ConfigError(msg)
+
+    @property
+    def noise_length(self) -> int:
+        """Normal numbers that one image takes."""
+        return self.networks.image_noise + self.networks.pixel_noise * self.height * self.width
+
+
+def one_hot(maps: Tensor, labels: int) -> Tensor:
+    """Turn ids int64 [n, H, W] into float32 [n, labels, H, W]; an unlabelled pixel is zero in every channel."""
+    known = F.one_hot(maps.clamp(min=0), labels).permute(0, 3, 1, 2)
+    return known.float() * (maps != UNLABELLED)[:, None]
+
+
+class Modulation(nn.Module):
+    """Normalise maps without weights, then scale and shift them pixel by pixel by what the labels say.
+
+    Source: Park et al. 2019, SPADE, equation 1, with normalisation image by image.
+    """
+
+    def __init__(self, channels: int, condition_channels: int, hidden: int) -> None:
+        super().__init__()
+        self.shared = nn.Conv2d(condition_channels, hidden, 3, padding=1)
+        self.scale_shift = nn.Conv2d(hidden, 2 * channels, 3, padding=1)
+        self._groups = max(1, channels // GROUP_CHANNELS) if channels % GROUP_CHANNELS == 0 else 1
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """Map [n, channels, h, w] and condition [n, c, h, w] to [n, channels, h, w]."""
+        scale, shift = self.scale_shift(F.relu(self.shared(condition))).chunk(2, dim=1)
+        normal = F.group_norm(x, self._groups).to(scale.dtype)
+        modulated: Tensor = normal * (1 + scale) + shift
+        return modulated
+
+
+class ModulatedBlock(nn.Module):
+    """Two modulated convolutions beside a shortcut, on pixels or on Haar coefficients.
+
+    Source: Park et al. 2019, SPADE, figure 4; George et al. 2023, USIS-Wavelet, section 2 (modulation of coefficients
+    in the image domain).
+
+    Parameters
+    ----------
+    inputs, outputs
+        Channels of images; coefficients have four times as many.
+    condition_channels, hidden
+        Of the modulation.
+    wavelet
+        Whether maps are Haar coefficients.
+    """
+
+    def __init__(self, inputs: int, outputs: int, condition_channels: int, hidden: int, *, wavelet: bool) -> None:
+        super().__init__()
+        middle, bands = min(inputs, outputs), 4 if wavelet else 1
+        self._wavelet = wavelet
+        self.first_modulation = Modulation(inputs, condition_channels, hidden)
+        self.first = SpectralConv(bands * inputs, bands * middle)
+        self.second_modulation = Modulation(middle, condition_channels, hidden)
+        self.second = SpectralConv(bands * middle, bands * outputs)
+        self.shortcut_modulation = self.shortcut = None
+        if inputs != outputs:
+            self.shortcut_modulation = Modulation(inputs, condition_channels, hidden)
+            self.shortcut = SpectralConv(bands * inputs, bands * outputs, size=1, bias=False)
+
+    def forward(self, x: Tensor, beside: Tensor, condition: Tensor) -> Tensor:
+        """Map the main path's and the shortcut's maps to the sum of both."""
+        y = self.first(F.leaky_relu(self._modulate(self.first_modulation, x, condition), LEAK))
+        y = self.second(F.leaky_relu(self._modulate(self.second_modulation, y, condition), LEAK))
+        if self.shortcut is not None and self.shortcut_modulation is not None:
+            beside = self.shortcut(self._modulate(self.shortcut_modulation, beside, condition))
+        total: Tensor = y + beside
+        return total
+
+    def _modulate(self, modulation: Modulation, x: Tensor, condition: Tensor) -> Tensor:
+        if not self._wavelet:
+            modulated: Tensor = modulation(x, condition)
+            return modulated
+        return haar(modulation(inverse_haar(x), condition))
+
+
+class SemanticGenerator(nn.Module):
+    """Paint images on label maps.
+
+    Parameters
+    ----------
+    shape
+        Sides, channels, labels and sizes.
+    """
+
+    def __init__(self, shape: SemanticShape) -> None:
+        super().__init__()
+        self.shape = shape
+        sizes = shape.networks
+        condition = shape.labels + sizes.image_noise + sizes.pixel_noise
+        # Coefficients of the full scale lie at half of it: one doubling less.
+        channels = sizes.generator_channels[:-1] if sizes.wavelet else sizes.generator_channels
+        self._bands = 4 if sizes.wavelet else 1
+        self.start = nn.Conv2d(condition, self._bands * channels[0], 3, padding=1)
+        pairs = itertools.pairwise((*channels, max(1, channels[-1] // 2)))
+        self.blocks = nn.ModuleList(
+            ModulatedBlock(a, b, condition, sizes.modulation_channels, wavelet=sizes.wavelet) for a, b in pairs
+        )
+        last, size = max(1, channels[-1] // 2), 1 if sizes.wavelet else 3
+        self.paint = nn.Conv2d(self._bands * last, self._bands * shape.image_channels, size, padding=size // 2)
+
+    def forward(self, maps: Tensor, noise: Tensor) -> Tensor:
+        """Map ids int64 [n, H, W] and noise float32 [n, noise_length] to images float32 [n, C, H, W] in [-1, 1]."""
+        condition = self._condition(maps, noise)
+        smallest = 1 << (len(self.blocks) - 1)
+        stride = smallest * (2 if self._bands > 1 else 1)
+        x = self.start(_every(condition, stride))
+        for number, block in enumerate(self.blocks):
+            beside = x
+            if number:
+                beside = haar(_smooth(inverse_haar(x))) if self._bands > 1 else double(x)
+                x = double(x) if self._bands > 1 else beside
+            x = block(x, beside, _every(condition, smallest >> number))
+        painted = self.paint(F.leaky_relu(x, LEAK)).float()
+        return torch.tanh(inverse_haar(painted) if self._bands > 1 else painted)
+
+    def _condition(self, maps: Tensor, noise: Tensor) -> Tensor:
+        sizes, (height, width) = self.shape.networks, maps.shape[1:]
+        whole, local = noise[:, : sizes.image_noise], noise[:, sizes.image_noise :]
+        parts = [
+            one_hot(maps, self.shape.labels),
+            whole[:, :, None, None].expand(-1, -1, height, width),
+            local.view(-1, sizes.pixel_noise, height, width),
+        ]
+        return torch.cat(parts, dim=1).contiguous(memory_format=torch.channels_last)
+
+
+def _every(condition: Tensor, step: int) -> Tensor:
+    """Reduce a map to every `step`-th pixel: labels are never mixed."""
+    return condition[..., step // 2 :: step, step // 2 :: step].contiguous(memory_format=torch.channels_last)
+
+
+def _smooth(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+def draw_noise(shape: SemanticShape, seeds: list[int]) -> Tensor:
+    """Draw the noise of images by their seeds, on the CPU: float32 [n, noise_length]."""
+    draws = [torch.randn(shape.noise_length, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+    return torch.stack(draws)

@@ -1,0 +1,97 @@
+"""Layers of semantic synthesis: the Haar transform, spectrally normalised convolutions, resampling.
+
+Feature maps are [n, c, h, w].
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+SIDE_STEP = 32  # sides are multiples of it: five halvings
+START_ITERATIONS = 10
+
+
+def haar(x: Tensor) -> Tensor:
+    """Transform maps [n, c, h, w] into their Haar coefficients [n, 4 c, h / 2, w / 2].
+
+    The bands follow each other: mean, difference of columns, difference of rows, difference of both. The transform is
+    orthonormal, so `inverse_haar` undoes it exactly but for rounding.
+
+    Source: Haar 1910; Gal et al. 2021, "SWAGAN", section 3.
+    """
+    a, b, c, d = x[..., ::2, ::2], x[..., ::2, 1::2], x[..., 1::2, ::2], x[..., 1::2, 1::2]
+    top, bottom, left, right = a + b, c + d, a - b, c - d
+    return torch.cat([top + bottom, left + right, top - bottom, left - right], dim=1) * 0.5
+
+
+def inverse_haar(x: Tensor) -> Tensor:
+    """Undo `haar`: [n, 4 c, h, w] to [n, c, 2 h, 2 w]."""
+    mean, columns, rows, both = (x * 0.5).chunk(4, dim=1)
+    top, bottom, left, right = mean + rows, mean - rows, columns + both, columns - both
+    upper = torch.stack([top + left, top - left], dim=-1).flatten(-2)
+    lower = torch.stack([bottom + right, bottom - right], dim=-1).flatten(-2)
+    return torch.stack([upper, lower], dim=-2).flatten(-3, -2)
+
+
+def halve_blurred(x: Tensor) -> Tensor:
+    """Halve height and width after the binomial filter [1, 3, 3, 1] in both directions."""
+    line = torch.tensor([1.0, 3.0, 3.0, 1.0], device=x.device, dtype=x.dtype) / 8
+    kernel = (line[:, None] * line).expand(x.shape[1], 1, 4, 4)
+    return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), kernel, stride=2, groups=x.shape[1])
+
+
+def double(x: Tensor) -> Tensor:
+    """Double height and width by repeating pixels."""
+    return F.interpolate(x, scale_factor=2, mode="nearest")
+
+
+class SpectralConv(nn.Module):
+    """Convolution whose weights are divided by their largest singular value.
+
+    The singular vectors move once per step, by `advance`, and not in the forward pass: a part of a batch is then a
+    function of the weights alone, whichever process computes it.
+
+    Source: Miyato et al. 2018, "Spectral normalization for generative adversarial networks", algorithm 1.
+
+    Parameters
+    ----------
+    inputs, outputs
+        Channels.
+    size
+        Height and width of the kernel, odd.
+    """
+
+    left: Tensor
+    right: Tensor
+
+    def __init__(self, inputs: int, outputs: int, *, size: int = 3, bias: bool = True) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(outputs, inputs, size, size))
+        nn.init.xavier_normal_(self.weight, gain=0.02)  # the scale is divided out
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+        self.register_buffer("left", F.normalize(torch.randn(outputs), dim=0))
+        self.register_buffer("right", torch.zeros(inputs * size * size))
+        for _ in range(START_ITERATIONS):
+            self.advance()
+
+    @torch.no_grad()
+    def advance(self) -> None:
+        """Take one step of the power iteration."""
+        matrix = self.weight.flatten(1)
+        self.right.copy_(F.normalize(matrix.t() @ self.left, dim=0, eps=1e-12))
+        self.left.copy_(F.normalize(matrix @ self.right, dim=0, eps=1e-12))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [n, inputs, h, w] to [n, outputs, h, w]."""
+        with torch.autocast(x.device.type, enabled=False):
+            weight = self.weight / torch.dot(self.left, self.weight.flatten(1) @ self.right)
+        return F.conv2d(x, weight, self.bias, padding=weight.shape[-1] // 2)
+
+
+def advance_norms(network: nn.Module) -> None:
+    """Move the singular vectors of all spectrally normalised layers of a network."""
+    for module in network.modules():
+        if isinstance(module, SpectralConv):
+            module.advance()
