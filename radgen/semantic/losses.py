@@ -1,0 +1,108 @@
+"""Losses of semantic synthesis: class-balanced entropy, LabelMix, and a body mask that has a gradient."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from radgen.semantic.generator import UNLABELLED
+
+MASK_WINDOW = 3  # pixels; grain at the threshold is averaged out before it
+
+
+def label_weights(maps: Tensor, labels: int) -> Tensor:
+    """Return what a pixel of each label counts: labelled pixels by pixels of the label, 0 for an absent one.
+
+    Background is a label like any other; what is unlabelled counts nowhere.
+
+    Source: Sushko et al. 2021, OASIS, equation 2.
+
+    Parameters
+    ----------
+    maps
+        int64 [n, H, W] of the whole batch, so that parts of it agree.
+    labels
+        Number of labels.
+
+    Returns
+    -------
+    float32 [labels]
+    """
+    counts = torch.bincount(maps[maps != UNLABELLED], minlength=labels)[:labels].float()
+    return torch.where(counts > 0, counts.sum() / counts.clamp(min=1), 0.0)
+
+
+def balanced_entropy(logits: Tensor, maps: Tensor, weights: Tensor) -> Tensor:
+    """Mean over all pixels of the weighted cross entropy; unlabelled pixels give 0.
+
+    Parameters
+    ----------
+    logits
+        [n, labels + 1, H, W]; the last one stands for "generated".
+    maps
+        int64 [n, H, W].
+    weights
+        [labels] from `label_weights`.
+    """
+    every = F.cross_entropy(logits, maps, reduction="none", ignore_index=UNLABELLED)
+    return (every * weights[maps.clamp(min=0)]).mean()
+
+
+def generated_entropy(logits: Tensor) -> Tensor:
+    """Mean cross entropy of every pixel with the last label, "generated"."""
+    return -logits.log_softmax(dim=1)[:, -1].mean()
+
+
+def label_mask(maps: Tensor, labels: int, coins: Tensor) -> Tensor:
+    """Return 1 where an image's coin for the pixel's label is 1: float32 [n, 1, H, W].
+
+    Labels are drawn independently of each other, and what is unlabelled has a coin of its own.
+
+    Parameters
+    ----------
+    maps
+        int64 [n, H, W].
+    labels
+        Number of labels.
+    coins
+        0 or 1, [n, labels + 1]; the last one is of unlabelled pixels.
+    """
+    places = torch.where(maps == UNLABELLED, labels, maps).flatten(1)
+    return coins.float().gather(1, places).view(len(maps), 1, *maps.shape[1:])
+
+
+def label_mix(mixed: Tensor, real: Tensor, fake: Tensor, mask: Tensor) -> Tensor:
+    """Mean squared difference between the logits of a mixed image and the mixture of its logits.
+
+    Source: Sushko et al. 2021, OASIS, equation 4.
+    """
+    return F.mse_loss(mixed, mask * real + (1 - mask) * fake)
+
+
+def soft_body(images: Tensor, threshold: float, softness: float) -> Tensor:
+    """Return how surely each pixel is body, between 0 and 1, [n, H, W]; differentiable in the images [n, C, H, W]."""
+    grey = images.mean(dim=1, keepdim=True)
+    smooth = F.avg_pool2d(grey, MASK_WINDOW, 1, MASK_WINDOW // 2, count_include_pad=False)
+    return torch.sigmoid((smooth[:, 0] - threshold) / softness)
+
+
+def mask_loss(
+    images: Tensor, maps: Tensor, *, threshold: float, softness: float, outside_ids: tuple[int, ...]
+) -> Tensor:
+    """Mean over all pixels of the difference between an image's soft body and its map's body.
+
+    Parameters
+    ----------
+    images
+        [n, C, H, W] in [-1, 1].
+    maps
+        int64 [n, H, W]; unlabelled pixels give 0.
+    threshold, softness
+        Grey levels, see `SemanticSettings`.
+    outside_ids
+        Labels that are not body.
+    """
+    outside = torch.isin(maps, torch.tensor(outside_ids, dtype=maps.dtype, device=maps.device))
+    difference = (soft_body(images, threshold, softness) - (~outside).float()).abs()
+    return (difference * (maps != UNLABELLED)).mean()

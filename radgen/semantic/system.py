@@ -1,0 +1,235 @@
+"""Training of semantic synthesis, paired (OASIS) or unpaired (USIS), as a system of the adversarial trainer.
+
+Every draw is seeded by the number of the image it belongs to, and balancing looks at the maps of the whole step: parts
+of a batch, in one process or several, give the sums of the whole.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from radgen.gan.losses import gradient_penalty
+from radgen.seeds import derive_seed
+from radgen.semantic.data import Lessons
+from radgen.semantic.generator import SemanticGenerator, SemanticShape, draw_noise
+from radgen.semantic.judges import PixelJudge, WaveletJudge
+from radgen.semantic.layers import advance_norms
+from radgen.semantic.losses import (
+    balanced_entropy,
+    generated_entropy,
+    label_mask,
+    label_mix,
+    label_weights,
+    mask_loss,
+)
+from radgen.semantic.settings import SemanticSettings
+from radgen.training.adversarial import AdversarialTrainer, Losses, Player
+from radgen.training.devices import autocast, place
+from radgen.training.ema import ema_decay, move_average
+from radgen.training.ranks import Ranks
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some maps of one step with their noise, images beside them, and what labels count in the whole step."""
+
+    maps: Tensor
+    noise: Tensor
+    real: Tensor
+    weights: Tensor
+    first_image: int
+    step: int
+
+
+class SemanticSystem:
+    """A generator, its judges and their losses.
+
+    Parameters
+    ----------
+    shape
+        Sides, channels, labels and sizes of the networks.
+    settings
+        Of the training.
+    lessons
+        Maps and images.
+    device
+        Where it runs.
+    """
+
+    def __init__(
+        self, shape: SemanticShape, settings: SemanticSettings, lessons: Lessons, device: torch.device
+    ) -> None:
+        self.shape, self.settings = shape, settings
+        self._lessons, self._device = lessons, device
+        torch.manual_seed(derive_seed("semantic", settings.seed, "weights"))
+        self.generator = SemanticGenerator(shape)
+        self.segmenter = PixelJudge(shape)
+        self.discriminator = WaveletJudge(shape) if settings.mode == "unpaired" else None
+        self.average = copy.deepcopy(self.generator).requires_grad_(requires_grad=False)
+        for network in (self.generator, self.segmenter, self.discriminator, self.average):
+            if network is not None:
+                place(network, device)
+        self._players = {
+            "generator": self._player(self.generator, settings.generator_rate),
+            "segmenter": self._player(self.segmenter, settings.segmenter_rate),
+        }
+        if self.discriminator is not None:
+            self._players["discriminator"] = self._player(self.discriminator, settings.discriminator_rate)
+
+    def _player(self, network: nn.Module, rate: float) -> Player:
+        betas = (self.settings.beta1, self.settings.beta2)
+        optimiser = torch.optim.Adam(network.parameters(), lr=rate, betas=betas, foreach=True)
+        return Player(network, optimiser, lambda _seen: rate)
+
+    @property
+    def players(self) -> Mapping[str, Player]:
+        """See `System`."""
+        return self._players
+
+    @property
+    def followers(self) -> Mapping[str, nn.Module]:
+        """See `System`."""
+        return {"average": self.average}
+
+    def backward(self, seen_images: int, first_image: int, count: int, share: float) -> Losses:
+        """See `System`."""
+        part = self._part(seen_images, first_image, count)
+        cast = partial(autocast, self._device, self.settings.precision)
+        with cast():
+            made = self.generator(part.maps, part.noise)
+        # Judges see a leaf: the generator's graph is walked once, with the gradient of all its losses.
+        fake = made.detach().requires_grad_()
+        with cast():
+            slope, losses = self._unpaired(fake, part, share) if self.discriminator else self._paired(fake, part, share)
+        slope = slope + self._mask(fake, part, losses)
+        torch.autograd.backward(made, share * slope)
+        return losses
+
+    def follow(self, seen_images: int, _losses: Mapping[str, float]) -> None:
+        """See `System`."""
+        settings = self.settings
+        decay = ema_decay(
+            seen_images=seen_images,
+            batch_size=settings.batch_size,
+            half_life_images=settings.ema_half_life_images,
+            rampup=settings.ema_rampup,
+        )
+        move_average(self.average, self.generator, decay)
+        for network in (self.generator, self.segmenter, self.average):
+            advance_norms(network)
+
+    def _part(self, seen_images: int, first_image: int, count: int) -> _Part:
+        batch, start = self.settings.batch_size, first_image - seen_images
+        maps = self._lessons.maps(seen_images, batch)
+        seeds = [derive_seed("semantic noise", self.settings.seed, first_image + i) for i in range(count)]
+        return _Part(
+            maps=maps[start : start + count].to(self._device),
+            noise=draw_noise(self.shape, seeds).to(self._device),
+            real=self._lessons.images(first_image, count).to(self._device),
+            weights=label_weights(maps, self.shape.labels).to(self._device),
+            first_image=first_image,
+            step=seen_images // batch,
+        )
+
+    def _paired(self, fake: Tensor, part: _Part, share: float) -> tuple[Tensor, Losses]:
+        """Play OASIS (equations 1 to 4); return the generator's gradient in its images."""
+        weights, count = part.weights, len(fake)
+        real_logits, fake_logits = self.segmenter(torch.cat([part.real, fake])).split(count)
+        convince = balanced_entropy(fake_logits, part.maps, weights)
+        (slope,) = torch.autograd.grad(convince, fake, retain_graph=True)
+        real, generated = balanced_entropy(real_logits, part.maps, weights), generated_entropy(fake_logits)
+        losses = {"generator": convince.detach(), "real": real.detach(), "fake": generated.detach()}
+        loss = real + generated
+        if self.settings.label_mix > 0:
+            mask = label_mask(part.maps, self.shape.labels, self._coins(part))
+            mixed = self.segmenter(mask * part.real + (1 - mask) * fake.detach())
+            mixing = label_mix(mixed, real_logits, fake_logits, mask)
+            losses["label_mix"] = mixing.detach()
+            loss = loss + self.settings.label_mix * mixing
+        _learn(share * loss, self.segmenter)
+        return slope, losses
+
+    def _unpaired(self, fake: Tensor, part: _Part, share: float) -> tuple[Tensor, Losses]:
+        """Play USIS (section 5.1): the segmenter helps the generator, the discriminator opposes it."""
+        settings, discriminator = self.settings, self.discriminator
+        assert discriminator is not None  # noqa: S101 - of this mode
+        named = balanced_entropy(self.segmenter(fake), part.maps, part.weights)
+        # One walk back gives the helper's gradient in its weights and in the images.
+        (share * named).backward(inputs=[fake, *self.segmenter.parameters()])  # type: ignore[no-untyped-call]
+        slope = settings.segmentation / share * _taken(fake)
+        losses = {"segmentation": named.detach()}
+        fake_logits = discriminator(fake)
+        losses["generator"] = F.softplus(-fake_logits).mean().detach()
+        caught = F.softplus(fake_logits).mean()
+        (share * caught).backward(inputs=[fake, *discriminator.parameters()])  # type: ignore[no-untyped-call]
+        # An image's logit is its own: the gradient of softplus(-l) is that of softplus(l), times -exp(-l).
+        ratio = -(-fake_logits.detach()).clamp(max=30).exp()
+        slope = slope + ratio[:, None, None, None] / share * _taken(fake)
+        penalised = settings.penalty > 0 and part.step % settings.penalty_every == 0
+        shown = part.real.requires_grad_(penalised)
+        real_logits = discriminator(shown)
+        doubted = F.softplus(-real_logits).mean()
+        losses["discriminator"] = (caught + doubted).detach()
+        if penalised:
+            penalty = gradient_penalty(real_logits, shown)
+            losses["penalty"] = penalty.detach()
+            doubted = doubted + settings.penalty / 2 * settings.penalty_every * penalty
+        _learn(share * doubted, discriminator)
+        return slope, losses
+
+    def _mask(self, fake: Tensor, part: _Part, losses: Losses) -> Tensor:
+        """Return the gradient of the mask loss in the generated images."""
+        settings = self.settings
+        if settings.mask == 0:
+            return torch.zeros_like(fake)
+        loss = mask_loss(
+            fake,
+            part.maps,
+            threshold=settings.mask_threshold,
+            softness=settings.mask_softness,
+            outside_ids=settings.outside_ids,
+        )
+        losses["mask"] = loss.detach()
+        (slope,) = torch.autograd.grad(settings.mask * loss, fake)
+        return slope
+
+    def _coins(self, part: _Part) -> Tensor:
+        coins = []
+        for number in range(part.first_image, part.first_image + len(part.maps)):
+            random = torch.Generator().manual_seed(derive_seed("semantic mix", self.settings.seed, number))
+            coins.append(torch.randint(0, 2, (self.shape.labels + 1,), generator=random))
+        return torch.stack(coins).to(self._device)
+
+
+def _learn(loss: Tensor, network: nn.Module) -> None:
+    loss.backward(inputs=list(network.parameters()))  # type: ignore[no-untyped-call]
+
+
+def _taken(leaf: Tensor) -> Tensor:
+    """Take a leaf's gradient away from it."""
+    gradient, leaf.grad = leaf.grad, None
+    assert gradient is not None  # noqa: S101 - just computed
+    return gradient
+
+
+def semantic_trainer(
+    shape: SemanticShape,
+    settings: SemanticSettings,
+    lessons: Lessons,
+    device: torch.device,
+    ranks: Ranks | None = None,
+) -> AdversarialTrainer[SemanticSystem]:
+    """Build the networks and the trainer that moves them."""
+    return AdversarialTrainer(
+        SemanticSystem(shape, settings, lessons, device),
+        batch_size=settings.batch_size,
+        part_size=settings.part_size or settings.batch_size,
+        ranks=ranks,
+    )

@@ -1,0 +1,59 @@
+"""Losses: background counts, the unlabelled does not, LabelMix draws labels apart, the body mask has a gradient."""
+
+from __future__ import annotations
+
+import torch
+
+from radgen.semantic.losses import (
+    balanced_entropy,
+    generated_entropy,
+    label_mask,
+    label_mix,
+    label_weights,
+    mask_loss,
+    soft_body,
+)
+from tests.semantic import toys
+
+
+def test_every_present_label_counts_alike_and_the_unlabelled_nothing() -> None:
+    maps = torch.tensor([[[0, 0, 0, 1], [0, 0, 0, -1]]])
+    weights = label_weights(maps, 3)
+    assert torch.allclose(weights, torch.tensor([7 / 6, 7.0, 0.0]))
+    logits = torch.randn(1, 4, 2, 4, requires_grad=True)
+    balanced_entropy(logits, maps, weights).backward()
+    assert logits.grad is not None
+    assert bool((logits.grad[0, :, 0] != 0).all())  # background too
+    assert not logits.grad[0, :, 1, 3].any()
+    background = torch.zeros(1, 2, 4, dtype=torch.int64)
+    assert float(balanced_entropy(logits.detach(), background, label_weights(background, 3))) > 0
+
+
+def test_generated_pixels_are_told_by_the_last_logit() -> None:
+    sure = torch.zeros(1, 4, 2, 2)
+    sure[:, -1] = 50
+    assert float(generated_entropy(sure)) < 1e-6
+    assert float(generated_entropy(sure.flip(1))) > 40
+
+
+def test_labels_are_mixed_independently_and_the_unlabelled_has_its_own_coin() -> None:
+    maps = torch.tensor([[[0, 1, -1]], [[0, 1, -1]]])
+    mask = label_mask(maps, 2, torch.tensor([[1, 0, 0], [0, 0, 1]]))
+    assert mask[:, 0, 0].tolist() == [[1, 0, 0], [0, 0, 1]]
+    real, fake = torch.randn(2, 3, 1, 3), torch.randn(2, 3, 1, 3)
+    assert float(label_mix(mask * real + (1 - mask) * fake, real, fake, mask)) == 0
+    assert float(label_mix(real, real, fake, mask)) > 0
+
+
+def test_the_mask_loss_has_a_gradient_that_moves_the_boundary() -> None:
+    maps = toys.maps(2)
+    images = torch.full((2, 1, toys.PX, toys.PX), -0.8, requires_grad=True)
+    options = {"threshold": -0.8, "softness": 0.1, "outside_ids": (0,)}
+    loss = mask_loss(images, maps, **options)  # type: ignore[arg-type]
+    loss.backward()
+    assert images.grad is not None
+    inside, outside = (maps > 0)[:, None], (maps == 0)[:, None]
+    assert float(images.grad[inside].mean()) < 0 < float(images.grad[outside].mean())
+    moved = images.detach() - 1e3 * images.grad
+    assert float(mask_loss(moved, maps, **options)) < float(loss) / 4  # type: ignore[arg-type]
+    assert float(soft_body(torch.full((1, 1, 4, 4), -0.8), -0.8, 0.1).mean()) == 0.5

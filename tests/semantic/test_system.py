@@ -1,0 +1,141 @@
+"""Training: both modes learn, parts equal the whole, a stopped training ends in the same bytes."""
+
+from __future__ import annotations
+
+import copy
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import torch
+
+from radgen.errors import CheckpointError, CohortError, Interrupted
+from radgen.semantic.checkpoint import SemanticCard, load_semantic, save_semantic
+from radgen.semantic.data import TensorLessons
+from radgen.semantic.settings import SemanticSettings
+from radgen.semantic.system import SemanticSystem
+from radgen.settings import as_plain
+from radgen.training.adversarial import AdversarialTrainer
+from radgen.training.loop import Plan, train
+from radgen.training.state import StateStore
+from tests.semantic import toys
+
+MODES = ("paired", "unpaired")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_two_parts_give_the_losses_and_gradients_of_the_whole(mode: str) -> None:
+    whole, parts = toys.trainer(mode), toys.trainer(mode, part_size=2)
+    one, two = whole.step(0), parts.step(0)
+    assert one == pytest.approx(two, rel=1e-5)
+    for name, player in whole.system.players.items():
+        theirs = parts.system.players[name].network
+        for ours, other in zip(player.network.parameters(), theirs.parameters(), strict=True):
+            assert ours.grad is not None
+            assert other.grad is not None
+            torch.testing.assert_close(ours.grad, other.grad, rtol=1e-3, atol=1e-6)
+
+
+def test_the_discriminators_one_walk_back_gives_the_generators_gradient() -> None:
+    system = toys.trainer("unpaired", segmentation=0.0, mask=0.0).system
+    assert system.discriminator is not None
+    part = system._part(0, 0, 4)
+    fake = system.generator(part.maps, part.noise).detach().requires_grad_()
+    slope, _ = system._unpaired(fake, part, 0.5)
+    loss = torch.nn.functional.softplus(-system.discriminator(fake)).mean()
+    (expected,) = torch.autograd.grad(loss, fake)
+    torch.testing.assert_close(slope, expected, rtol=1e-4, atol=1e-8)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_all_networks_move_and_the_average_follows(mode: str) -> None:
+    trainer = toys.trainer(mode)
+    before = copy.deepcopy(trainer.state())
+    for seen in (0, 4):
+        assert trainer.step(seen)
+    after = trainer.state()
+    for name in (*trainer.system.players, "average"):
+        assert any(not torch.equal(after[name][key], value) for key, value in before[name].items())
+
+
+def _kill_at(trainer: AdversarialTrainer[SemanticSystem], image: int) -> None:
+    step = trainer.step
+
+    def killed(seen_images: int) -> dict[str, float]:
+        if seen_images == image:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(seen_images)
+
+    trainer.step = killed  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_killed_training_ends_in_the_same_bytes(tmp_path: Path, mode: str) -> None:
+    plan = Plan(budget_images=24, tick_images=12, save_every_images=8)
+    files = []
+    for name in ("straight", "stopped"):
+        folder = tmp_path / name
+        folder.mkdir()
+
+        def run(trainer: AdversarialTrainer[SemanticSystem], folder: Path = folder) -> Mapping[int, float]:
+            store = StateStore(folder, print)
+            history = train(trainer, plan, store, label="toy", on_tick=lambda *_: {}, on_save=lambda *_: None).history
+            return history.of("loss_generator") or history.of("loss_real")
+
+        trainer = toys.trainer(mode, penalty_every=2)
+        if name == "stopped":
+            _kill_at(trainer, 12)
+            with pytest.raises(Interrupted):
+                run(trainer)
+            trainer = toys.trainer(mode, penalty_every=2)
+        curve = run(trainer)
+        system = trainer.system
+        card = SemanticCard(system.shape, ("air", "body", "organ"), "toy", 24, as_plain(system.settings))
+        save_semantic(folder / "weights.safetensors", system.average.state_dict(), card)
+        files.append(((folder / "weights.safetensors").read_bytes(), curve))
+    assert files[0] == files[1]
+    loaded, card = load_semantic(tmp_path / "straight" / "weights.safetensors", torch.device("cpu"))
+    assert (card.label_names, card.seen_images, loaded.shape) == (("air", "body", "organ"), 24, system.shape)
+
+
+def test_foreign_weights_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    with pytest.raises(CheckpointError, match=r"weights.safetensors: not readable as weights of a semantic generator"):
+        load_semantic(path, torch.device("cpu"))
+    from safetensors.torch import save_file
+
+    save_file({"x": torch.zeros(1)}, path)
+    with pytest.raises(CheckpointError, match="holds no semantic generator; give weights that semantic training wrote"):
+        load_semantic(path, torch.device("cpu"))
+
+
+def test_lessons_that_do_not_fit_are_refused() -> None:
+    maps, images = toys.maps(4), toys.images(4)
+    with pytest.raises(CohortError, match="4 label maps and 0 images to learn from: both sides need at least one"):
+        TensorLessons(maps, images[:0], seed=1, paired=False)
+    with pytest.raises(CohortError, match=r"label maps of \(32, 32\) pixels, but images of \(32, 16\)"):
+        TensorLessons(maps, images[..., :16], seed=1, paired=False)
+    with pytest.raises(CohortError, match="4 label maps but 3 images: pairs need one each"):
+        TensorLessons(maps, images[:3], seed=1, paired=True)
+
+
+def test_pairs_stay_together_and_sides_are_drawn_apart() -> None:
+    for paired in (True, False):
+        lessons = TensorLessons(toys.maps(), toys.images(), seed=1, paired=paired)
+        shown = ((lessons.images(3, 16) + 1) * 1.275).round().long()[:, 0]
+        assert torch.equal(shown, lessons.maps(3, 16).clamp(min=0)) == paired
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"mode": "both"}, "mode must be one of paired, unpaired, not 'both'"),
+        ({"batch_size": 4, "part_size": 3}, "part_size must divide batch_size 4, but it is 3"),
+        ({"mask": -1.0}, "mask must be 0 or more, not -1.0"),
+    ],
+)
+def test_impossible_settings_are_refused(options: dict[str, object], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        SemanticSettings(**options)  # type: ignore[arg-type]
