@@ -1,0 +1,84 @@
+"""Images of label maps: image i of a map is a function of weights, map, seed, source, the map's name and i alone.
+
+Each image is made alone, in fp32, because batch size changes the lowest bits of sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from radgen.errors import InputError
+from radgen.gan.sampling import to_grey
+from radgen.seeds import derive_seed
+from radgen.semantic.generator import UNLABELLED, SemanticGenerator, draw_noise
+
+
+class SemanticSampler:
+    """Make images on label maps.
+
+    Parameters
+    ----------
+    generator
+        In evaluation mode.
+    source
+        The study's name for the generator.
+    seed
+        Seed of the noise.
+    """
+
+    def __init__(self, generator: SemanticGenerator, *, source: str, seed: int) -> None:
+        self.generator = generator
+        self._source, self._seed = source, seed
+        self._device = generator.paint.weight.device
+
+    def seed_of(self, map_name: str, index: int) -> int:
+        """Return the seed of one image; maps that share a name, as slices of a case, share their noise."""
+        return derive_seed("semantic sample", self._seed, self._source, map_name, index)
+
+    @torch.no_grad()
+    def images(self, label_map: NDArray[np.integer], map_name: str, indices: Sequence[int]) -> NDArray[np.uint8]:
+        """Make images of a map.
+
+        Parameters
+        ----------
+        label_map
+            Ids [H, W], unlabelled -1.
+        map_name
+            Part of the seeds.
+        indices
+            Which images of the map.
+
+        Returns
+        -------
+        uint8 [n, C, H, W]
+
+        Raises
+        ------
+        InputError
+            The map has another size or ids than the generator learnt.
+        """
+        shape = self.generator.shape
+        if label_map.shape != (shape.height, shape.width):
+            msg = (
+                f"label map {map_name}: {label_map.shape} pixels, but the generator paints "
+                f"{(shape.height, shape.width)}; resample it (nearest) or train for its size"
+            )
+            raise InputError(msg)
+        low, high = int(label_map.min()), int(label_map.max())
+        if low < UNLABELLED or high >= shape.labels:
+            msg = (
+                f"label map {map_name}: ids from {low} to {high}, but the generator knows 0 to {shape.labels - 1} and "
+                f"{UNLABELLED} for unlabelled; map its ids by the schema it was trained with"
+            )
+            raise InputError(msg)
+        maps = torch.from_numpy(label_map.astype(np.int64))[None].to(self._device)
+        made = np.empty((len(indices), shape.image_channels, shape.height, shape.width), dtype=np.uint8)
+        with torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False):
+            for place, index in enumerate(indices):
+                noise = draw_noise(shape, [self.seed_of(map_name, index)]).to(self._device)
+                made[place] = to_grey(self.generator(maps, noise))[0]
+        return made
