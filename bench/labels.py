@@ -2,9 +2,10 @@
 
     python bench/labels.py [--px 64] [--members 5] [--runs 20] [--annotations 64] [--images 4000]
 
-The generator has the default channels and random weights, as speed asks for no others. A mask is the members' mean
-probability and its most likely label; blocks with and without masks take turns, and the medians of both are compared,
-so that other jobs on the machine count for both. Without --annotations nothing is trained. Processor time, one thread.
+The generator has the default channels and random weights, as speed asks for no others. A mask is the likeliest label by
+the members' mean logits, a score their disagreement. Images, masks, and masks with scores take turns, and medians are
+compared, so that other jobs on the machine count for all. Without --annotations nothing is trained. Processor time, one
+thread.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from radgen.gan.generator import Generator, GeneratorShape
 from radgen.gan.sampling import Sampler
 from radgen.labels.annotated import Annotated, held_out_rows
 from radgen.labels.head import HeadShape, start_members
+from radgen.labels.masks import ensemble_masks, masks_and_scores
 from radgen.labels.settings import LabelHeadSettings
-from radgen.labels.train import member_probabilities, most_likely, train_heads
+from radgen.labels.train import train_heads
 from radgen.training.devices import set_threads
 
 CPU = torch.device("cpu")
@@ -60,18 +62,21 @@ def time_masks(pixels: int, settings: LabelHeadSettings, runs: int) -> None:
     block = sampler.block(0, 0, with_features=True)
     class_ids = torch.zeros(len(block.images), dtype=torch.int64)
 
-    def paint() -> torch.Tensor:
-        return most_likely(member_probabilities(heads, block.features, class_ids).mean(dim=0))
-
-    paint()
-    plain, painting = zip(
-        *((seconds_of(lambda: sampler.block(0, 0)), seconds_of(paint)) for _ in range(runs)), strict=True
-    )
-    one, two = statistics.median(plain), statistics.median(painting)
-    print(
-        f"masks at {pixels} px, {settings.members} heads: {two / one:.3f} of the images' time "
-        f"({1e3 * two / len(block.images):.2f} ms beside {1e3 * one / len(block.images):.2f} ms an image)"
-    )
+    tasks: dict[str, Callable[[], object]] = {
+        "images": lambda: sampler.block(0, 0),
+        "masks": lambda: ensemble_masks(heads, block.features, class_ids),
+        "masks and scores": lambda: masks_and_scores(heads, block.features, class_ids),
+    }
+    for call in tasks.values():
+        call()
+    turns = [{name: seconds_of(call) for name, call in tasks.items()} for _ in range(runs)]
+    medians = {name: statistics.median(turn[name] for turn in turns) for name in tasks}
+    for name in ("masks", "masks and scores"):
+        each, image = (1e3 * seconds / len(block.images) for seconds in (medians[name], medians["images"]))
+        print(
+            f"{name} at {pixels} px, {settings.members} heads: {each / image:.3f} of the images' time "
+            f"({each:.2f} ms beside {image:.2f} ms an image)"
+        )
 
 
 def time_training(count: int, pixels: int, settings: LabelHeadSettings) -> None:
@@ -88,12 +93,10 @@ def time_training(count: int, pixels: int, settings: LabelHeadSettings) -> None:
         masks=torch.randint(0, len(LABELS), (count, pixels, pixels), dtype=torch.uint8),
         largest_difference=0,
     )
-    teaching, held = held_out_rows(class_ids, settings.validation_fraction, range(count))
+    held = held_out_rows(class_ids, settings.validation_fraction, settings.members, range(count))
     patient = replace(settings, patience=settings.checks)  # the whole budget
     seconds = seconds_of(
-        lambda: train_heads(
-            annotated, teaching, held, head_shape(sampler, patient), patient, device=CPU, say=lambda _: None
-        )
+        lambda: train_heads(annotated, held, head_shape(sampler, patient), patient, device=CPU, say=lambda _: None)
     )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"training on {count} annotations at {pixels} px: {seconds:.1f} s, peak memory {peak:.0f} MiB")

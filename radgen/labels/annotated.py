@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,17 @@ class Annotated:
         noise = self.sampler.noise([self.seeds[row] for row in rows])
         with torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False):
             return self.sampler.generator.synthesise(w, noise)[1]
+
+    def take(self, rows: Sequence[int]) -> Annotated:
+        """Return some of the rows."""
+        return replace(
+            self,
+            image_ids=tuple(self.image_ids[row] for row in rows),
+            class_ids=self.class_ids[list(rows)],
+            seeds=tuple(self.seeds[row] for row in rows),
+            w=self.w[list(rows)],
+            masks=self.masks[list(rows)],
+        )
 
     def targets(self, rows: Sequence[int]) -> Tensor:
         """Return the masks of rows as int64 [n, H, W]."""
@@ -175,26 +186,37 @@ def _difference(row: Mapping[str, Any], block: Block, place: int, image: NDArray
     return difference
 
 
-def held_out_rows(class_ids: Tensor, fraction: float, order: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Split rows into those that teach and those held out, class by class.
+def held_out_rows(class_ids: Tensor, fraction: float, members: int, order: Sequence[int]) -> NDArray[np.bool_]:
+    """Choose the rows that each member of an ensemble does not learn from: bool [members, n].
+
+    Rows are shared out over 1 / fraction parts, class by class; each member holds out the next part, so that all of
+    them together have learnt from every row. No member holds out a whole class; its only row always teaches.
 
     Parameters
     ----------
     class_ids
         int64 [n] of all annotated images.
     fraction
-        Share held out of each class: at least one of a class with two or more images, never all of it. Nothing is held
-        out where every class has one image.
+        Share of the rows that a member holds out, at most half.
+    members
+        How many members.
     order
-        The rows to split, in a random order: the first of each class are held out.
+        All rows in a random order.
+
+    Notes
+    -----
+    Source: Krogh and Vedelsby 1995, Neural network ensembles, cross validation, and active learning (NIPS 7).
+
+    >>> held_out_rows(torch.tensor([0, 0, 0, 1]), 0.5, 3, [0, 1, 2, 3]).astype(int).tolist()
+    [[1, 0, 1, 0], [0, 1, 0, 0], [1, 0, 1, 0]]
     """
-    teaching: list[int] = []
-    held: list[int] = []
+    parts = max(2, round(1 / fraction))
+    held = np.zeros((members, len(class_ids)), dtype=bool)
     for rows in _by_class(class_ids, order):
-        count = min(len(rows) - 1, max(1, round(fraction * len(rows))))
-        held += rows[:count]
-        teaching += rows[count:]
-    return sorted(teaching), sorted(held)
+        if len(rows) > 1:
+            for place, row in enumerate(rows):
+                held[place % parts :: parts, row] = True
+    return held
 
 
 def fold_rows(class_ids: Tensor, folds: int, order: Sequence[int]) -> list[list[int]]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from radgen.gan.kinds import ImageGenerator
 from radgen.gan.latent.styles import Style
 from radgen.gan.sampling import to_grey
-from radgen.labels.train import member_probabilities
+from radgen.labels.masks import ensemble_probabilities
 
 OPACITY = 0.45
 OUTLINE_OPACITY = 0.9
@@ -58,7 +58,7 @@ def paint_with_mask(
         images, features = generator.synthesise(style.w[None], style.noise[None])
         maps = {name: value.float() for name, value in features.items()}
         asked = [
-            share * member_probabilities(heads, maps, torch.tensor([class_id], device=images.device)).mean(dim=0)
+            share * ensemble_probabilities(heads, maps, torch.tensor([class_id], device=images.device))
             for class_id, share in shares.items()
         ]
     mask = torch.stack(asked).sum(dim=0).argmax(dim=1)[0]

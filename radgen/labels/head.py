@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -23,9 +23,11 @@ from torch import Tensor, nn
 from radgen.errors import CheckpointError
 from radgen.provenance import atomic_path
 
-FORMAT = "radgen-label-head-2"
+FORMAT = "radgen-label-head-3"
 LEAK = 0.2
-CONTEXT_SCALES = 4  # smallest scales at which members look at neighbours too; pixels are few there
+CONTEXT_SCALES = 2  # smallest scales at which members look at neighbours too; pixels are few there
+SHARE = 4  # a member is so many times narrower than the generator: five of them take about its width
+LEAST_WIDTH = 4
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class HeadShape:
     members
         Heads in the ensemble.
     width
-        Channels of each member at every scale; half as many at the largest, where most pixels are.
+        Most channels of each member at a scale; fewer where the generator has few, which is where pixels are many.
     generator
         Digest of the generator's weights.
     """
@@ -56,8 +58,15 @@ class HeadShape:
     @property
     def widths(self) -> tuple[int, ...]:
         """Channels of each member, scale by scale."""
-        last = max(1, self.width // 2) if len(self.scales) > 1 else self.width
-        return (*[self.width] * (len(self.scales) - 1), last)
+        return tuple(min(self.width, max(LEAST_WIDTH, count // SHARE)) for _, count in self.scales)
+
+
+class Joined(NamedTuple):
+    """Weights of one scale, all members side by side; reducing standardises the channels too."""
+
+    reduce: Tensor  # [members * width, c]
+    bias: Tensor  # [members * width]
+    mix: Tensor | None  # [members * width, members * width before]; none at the first scale
 
 
 class LabelHeads(nn.Module):
@@ -117,30 +126,52 @@ class LabelHeads(nn.Module):
         -------
         Logits float32 [members, n, labels, H, W] at the largest scale.
         """
-        x = torch.empty(0)  # nothing is handed on to the first scale
+        return self.logits(self.hidden(features, class_ids))
+
+    def joined(self) -> list[Joined]:
+        """Return each scale's weights with the members side by side, as `hidden` uses them."""
+        made = []
         for place, (name, _) in enumerate(self.shape.scales):
-            weight, bias = self._standardised(place)
-            reduced = F.linear(features[name].permute(0, 2, 3, 1).float(), weight)
-            if place == 0:
-                x = self._modulate(place, reduced.add_(bias), class_ids)
+            weight: Tensor = self.reduce[name] / self.deviation[name]
+            bias: Tensor = self.bias[place] - weight @ self.centre[name]
+            mix = _side_by_side(self.mix[place - 1]) if place else None
+            made.append(Joined(weight.flatten(0, 1), bias.flatten(), mix))
+        return made
+
+    def hidden(
+        self, features: Mapping[str, Tensor], class_ids: Tensor, joined: Sequence[Joined] | None = None
+    ) -> Tensor:
+        """Return what the logits are linear in, the members side by side: float32 [n, members * width, H, W].
+
+        Who asks for many small batches gives the joined weights, so that they are made but once.
+        """
+        x = torch.empty(0)  # nothing is handed on to the first scale
+        for place, (weight, bias, mix) in enumerate(joined or self.joined()):
+            maps = features[self.shape.scales[place][0]].float()
+            if mix is None:
+                begin = bias.repeat(len(maps), maps[0, 0].numel(), 1)
+                x = self._modulate(place, _reduce(begin, maps, weight), class_ids)
             else:
                 # The bias is added before enlarging too: there are fewer pixels.
-                small = F.linear(self._modulate(place, x, class_ids), _side_by_side(self.mix[place - 1])).add_(bias)
-                x = reduced.add_(_enlarge(small, reduced.shape[1:3]))
-            x = F.leaky_relu_(x, LEAK)
+                small = F.linear(self._modulate(place, x, class_ids), mix, bias)
+                x = _reduce(_enlarge(small, maps.shape[2:]).flatten(1, 2), maps, weight)
+            x = F.leaky_relu_(x.view(len(maps), *maps.shape[2:], -1), LEAK)
             if place < len(self.context):
                 x = x + F.leaky_relu_(self._look_around(place, x), LEAK)
-        count, height, width, _ = x.shape
-        flat = x.reshape(-1, self.shape.members, self.shape.widths[-1]).permute(1, 2, 0)
-        logits = torch.bmm(self.paint, flat).add_(self.paint_bias)
-        return logits.view(self.shape.members, -1, count, height, width).transpose(1, 2)
+        return x.permute(0, 3, 1, 2)
 
-    def _standardised(self, place: int) -> tuple[Tensor, Tensor]:
-        """Return weight [members * width, c] and bias [members * width] that also standardise the channels."""
-        name = self.shape.scales[place][0]
-        weight: Tensor = self.reduce[name] / self.deviation[name]
-        bias: Tensor = self.bias[place] - weight @ self.centre[name]
-        return weight.flatten(0, 1), bias.flatten()
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Return each member's logits [members, n, labels, H, W] from `hidden` of any size."""
+        count, _, height, width = hidden.shape
+        own = hidden.flatten(2).view(count, self.shape.members, -1, height * width).transpose(0, 1)
+        logits = torch.matmul(self.paint[:, None], own) + self.paint_bias[:, None]
+        return logits.view(self.shape.members, count, -1, height, width)
+
+    def mean_logits(self, hidden: Tensor) -> Tensor:
+        """Return the mean of the members' logits [n, labels, H, W]: one product for all members."""
+        weight = (self.paint / self.shape.members).transpose(0, 1).flatten(1).expand(len(hidden), -1, -1)
+        mean = torch.baddbmm(self.paint_bias.mean(dim=0), weight, hidden.flatten(2))
+        return mean.view(len(hidden), -1, *hidden.shape[2:])
 
     def _look_around(self, place: int, x: Tensor) -> Tensor:
         """Convolve [n, h, w, members * width] 3 x 3, each member by itself."""
@@ -148,9 +179,10 @@ class LabelHeads(nn.Module):
         return F.conv2d(x.permute(0, 3, 1, 2), weight, padding=1, groups=self.shape.members).permute(0, 2, 3, 1)
 
     def _modulate(self, place: int, x: Tensor, class_ids: Tensor) -> Tensor:
-        """Scale and shift [n, h, w, members * width] by the class of each image."""
+        """Scale and shift [n, ..., members * width] by the class of each image."""
+        shape = (len(x), *(1,) * (x.dim() - 2), x.shape[-1])
         tables = (self.scale[place], self.shift[place])
-        scale, shift = (table[:, class_ids].transpose(0, 1).flatten(1)[:, None, None] for table in tables)
+        scale, shift = (table[:, class_ids].transpose(0, 1).reshape(shape) for table in tables)
         modulated: Tensor = torch.addcmul(shift, x, 1 + scale)
         return modulated
 
@@ -164,6 +196,11 @@ def _side_by_side(weights: Tensor) -> Tensor:
     """Return the block-diagonal matrix that applies each member's [members, outputs, inputs] to its own channels."""
     joined: Tensor = torch.block_diag(*weights)  # type: ignore[no-untyped-call]
     return joined
+
+
+def _reduce(begin: Tensor, maps: Tensor, weight: Tensor) -> Tensor:
+    """Add the product of weight [width, c] and maps [n, c, h, w] to [n, h * w, width], which is changed."""
+    return begin.baddbmm_(maps.flatten(2).mT, weight.T.expand(len(maps), -1, -1))
 
 
 def _fixed(values: Tensor) -> nn.Parameter:

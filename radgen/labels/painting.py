@@ -17,9 +17,8 @@ from radgen.errors import CheckpointError
 from radgen.features.network import FeatureNetwork, load_features
 from radgen.gan.sampling import BLOCK_SIZE, Sampler
 from radgen.labels.head import LabelHeads
+from radgen.labels.masks import masks_and_scores
 from radgen.labels.settings import PairsSettings
-from radgen.labels.train import member_probabilities
-from radgen.labels.uncertainty import image_score, jensen_shannon
 
 
 @dataclass(frozen=True)
@@ -80,13 +79,11 @@ def paint(
     features: dict[str, torch.Tensor],
     class_id: int,
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Paint one block: masks uint8 [n, H, W] by the members' mean probability, and scores float64 [n]."""
+    """Paint one block: masks uint8 [n, H, W] by the members' mean logits, and scores float64 [n]."""
     first = next(iter(features.values()))
     class_ids = torch.full((len(first),), class_id, dtype=torch.int64, device=first.device)
-    with torch.no_grad():
-        probabilities = member_probabilities(heads, features, class_ids)
-        masks = probabilities.mean(dim=0).argmax(dim=1).to(torch.uint8).cpu().numpy()
-        return masks, image_score(jensen_shannon(probabilities)).double().cpu().numpy()
+    masks, scores = masks_and_scores(heads, features, class_ids)
+    return masks.cpu().numpy(), scores.double().cpu().numpy()
 
 
 def load_classifier(

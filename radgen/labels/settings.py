@@ -66,9 +66,7 @@ class LabelHeadSettings:
     members: int = setting(5, "Heads in the ensemble; their disagreement is a pair's uncertainty.")
     images: int = setting(4_000, "Budget: annotated images shown, again and again; all heads look at the same ones.")
     batch_size: int = setting(8, "Images per step.")
-    width: int = setting(
-        16, "Channels of each head at every scale; half as many at the largest, where most pixels are."
-    )
+    width: int = setting(16, "Most channels of each head at a scale; a quarter of the generator's where that is less.")
     dropout: float = setting(0.1, "Share of the generator's feature channels left out in training.")
     learning_rate: float = setting(1e-2, "AdamW's highest rate; it falls to zero along a cosine.")
     weight_decay: float = setting(1e-2, "AdamW's weight decay.")
@@ -80,14 +78,15 @@ class LabelHeadSettings:
     mixing: float = setting(0.5, "Share of the shown images whose fine layers take another image's style.")
     truncation_jitter: float = setting(0.2, "Largest change of the fine layers' truncation, as a share.")
     validation_fraction: float = setting(
-        0.2, "Share of the annotated images held out; they end the training, and the heads' Dice is measured on them."
+        0.2,
+        "Share of the annotated images each head holds out, others each; they end its training and measure its Dice.",
     )
     checks: int = setting(20, "How often the held-out images are looked at in training; each head's best is kept.")
     patience: int = setting(6, "Checks without a better loss after which a head stops.")
     folds: int = setting(
-        4, "Parts of the annotated images, each left out once to score heads that never saw it; 0 leaves this out."
+        0, "Parts of the annotated images, each left out once and whole ensembles taught without; 0 leaves this out."
     )
-    seed: int = setting(1, "Seed of initial weights, bootstraps and order.")
+    seed: int = setting(1, "Seed of initial weights, of what is held out and of order.")
     threads: int = setting(1, "CPU threads; another number gives slightly different weights.")
 
     def __post_init__(self) -> None:
@@ -109,6 +108,9 @@ class LabelHeadSettings:
             weight_decay=self.weight_decay,
             truncation_jitter=self.truncation_jitter,
         )
+        if self.validation_fraction > 0.5:
+            msg = f"validation_fraction must be at most 0.5, not {self.validation_fraction}: each head must learn too"
+            raise ValueError(msg)
         if not 0 <= self.mixing <= 1:
             msg = f"mixing must lie in [0, 1], not {self.mixing}"
             raise ValueError(msg)

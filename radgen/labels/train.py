@@ -1,10 +1,10 @@
-"""Training the ensemble of label heads, all members at once, and what they paint."""
+"""Training the ensemble of label heads, all members at once."""
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -21,30 +21,29 @@ from radgen.seeds import derive_seed, random_generator
 
 BLOCK = 16  # images per forward pass where nothing is learnt
 LEAST_DEVIATION = 1e-4  # a feature channel that never changes stays small instead of dividing by nothing
-CACHED_PIXELS = 16_384  # pixels painted together: their maps stay in the processor's cache
 
 
 def train_heads(
     annotated: Annotated,
-    teaching: Sequence[int],
-    held: Sequence[int],
+    held: NDArray[np.bool_],
     shape: HeadShape,
     settings: LabelHeadSettings,
     *,
     device: torch.device,
     say: Callable[[str], None],
 ) -> LabelHeads:
-    """Train all members together; each has its own initial weights and its own bootstrap of the rows.
+    """Train all members together; each has its own initial weights and holds out other rows.
 
-    All look at the same images at a step, which their bootstraps weigh differently: the generator draws each but once.
+    All look at the same images at a step, some of which do not count for some: the generator draws each but once.
     A member's gradient, its bound and its end depend on no other member.
 
     Parameters
     ----------
     annotated
         Images, masks and where the features come from.
-    teaching, held
-        Rows that teach; rows whose loss says which weights are kept, and when to stop. Without, the last are kept.
+    held
+        bool [members, n]: rows that a member does not learn from, but whose loss says which of its weights are kept,
+        and when to stop. The last are kept of a member that holds out none.
     shape
         Of the ensemble.
     settings
@@ -56,34 +55,30 @@ def train_heads(
     """
     seeds = [derive_seed("labels", "weights", settings.seed, number) for number in range(shape.members)]
     heads = start_members(shape, seeds).to(device)
-    standardise(heads, annotated, teaching)
+    standardise(heads, annotated)
     steps = max(1, settings.images // settings.batch_size)
     stop = EarlyStop(heads, annotated, held, settings.patience, max(1, steps // settings.checks))
     run_steps(
         heads,
-        _loss(heads, annotated, teaching, settings),
+        _loss(heads, annotated, held, settings),
         steps=steps,
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
         name="label heads",
         say=say,
         clip=clip_members,
-        is_done=stop if held else lambda _: False,
+        is_done=stop,
     )
-    return (stop.best if held else heads).eval()
+    return stop.finish().eval()
 
 
 def _loss(
-    heads: LabelHeads, annotated: Annotated, teaching: Sequence[int], settings: LabelHeadSettings
+    heads: LabelHeads, annotated: Annotated, held: NDArray[np.bool_], settings: LabelHeadSettings
 ) -> Callable[[int], Tensor]:
     """Return step number to loss; a step's rows and styles depend on seed and step alone."""
-    rows = np.asarray(teaching)
+    rows = np.arange(len(annotated))
     device = heads.paint.device
-    weights = np.zeros((heads.shape.members, len(annotated)), dtype=np.float32)
-    for number in range(heads.shape.members):
-        drawn = bootstrap(annotated.class_ids[list(teaching)].numpy(), settings.seed, number)
-        weights[number] = np.bincount(rows[drawn], minlength=len(annotated))
-    counts = torch.bincount(annotated.masks[list(teaching)].flatten().long(), minlength=len(heads.shape.labels))
+    counts = torch.bincount(annotated.masks.flatten().long(), minlength=len(heads.shape.labels))
     balance = label_weights_of(counts, settings.balance).to(device) if settings.balance else None
 
     def loss_at(step: int) -> Tensor:
@@ -94,7 +89,7 @@ def _loss(
         if settings.fine_layers:
             styles = vary_styles(annotated.sampler, styles, class_ids, settings, random)
         features = drop(annotated.features(batch, styles), settings.dropout, random)
-        member_weights = torch.from_numpy(weights[:, batch]).to(device)
+        member_weights = torch.from_numpy(~held[:, batch]).float().to(device)
         return ensemble_loss(
             heads(features, class_ids),
             annotated.targets(batch).to(device),
@@ -127,23 +122,13 @@ def drop(features: dict[str, Tensor], share: float, random: torch.Generator) -> 
     return dropped
 
 
-def bootstrap(class_ids: NDArray[np.int64], seed: int, member: int) -> NDArray[np.int64]:
-    """Draw as many rows as there are, with replacement, within each class: int64 [n], so that no class is lost."""
-    random = random_generator("labels", "bootstrap", seed, member)
-    parts = [
-        random.choice(np.flatnonzero(class_ids == class_id), int((class_ids == class_id).sum()))
-        for class_id in np.unique(class_ids)
-    ]
-    return np.concatenate(parts)
-
-
 @torch.no_grad()
-def standardise(heads: LabelHeads, annotated: Annotated, rows: Sequence[int]) -> None:
-    """Measure mean and deviation of every feature channel on rows, so that all scales speak equally loud at first."""
+def standardise(heads: LabelHeads, annotated: Annotated) -> None:
+    """Measure mean and deviation of every feature channel, so that all scales speak equally loud at first."""
     sums = {name: torch.zeros(2, count, dtype=torch.float64) for name, count in heads.shape.scales}
     pixels = dict.fromkeys(sums, 0)
-    for start in range(0, len(rows), BLOCK):
-        for name, maps in annotated.features(rows[start : start + BLOCK]).items():
+    for start in range(0, len(annotated), BLOCK):
+        for name, maps in annotated.features(range(start, min(start + BLOCK, len(annotated)))).items():
             flat = maps.double().cpu().transpose(0, 1).flatten(1)
             sums[name] += torch.stack([flat.sum(dim=1), flat.square().sum(dim=1)])
             pixels[name] += flat.shape[1]
@@ -166,21 +151,25 @@ def clip_members(heads: nn.Module) -> None:
 
 
 class EarlyStop:
-    """Keep each member's weights of the lowest loss on held-out rows; all done when none has improved for long.
+    """Keep each member's weights of the lowest loss on the rows it holds out; all done when none has improved for long.
 
     Parameters
     ----------
     heads
         In training.
-    annotated, held
-        The rows held out.
+    annotated
+        All rows.
+    held
+        bool [members, n]; a member that holds out nothing never stops, and its last weights are kept.
     patience
         Checks without a lower loss after which a member's weights are kept for good.
     every
         Steps between checks.
     """
 
-    def __init__(self, heads: LabelHeads, annotated: Annotated, held: Sequence[int], patience: int, every: int) -> None:
+    def __init__(
+        self, heads: LabelHeads, annotated: Annotated, held: NDArray[np.bool_], patience: int, every: int
+    ) -> None:
         self.best = copy.deepcopy(heads)
         self._heads, self._annotated, self._held = heads, annotated, held
         self._patience, self._every = patience, every
@@ -192,7 +181,7 @@ class EarlyStop:
         if step % self._every:
             return False
         for number, loss in enumerate(held_out_loss(self._heads, self._annotated, self._held).tolist()):
-            if self._waited[number] >= self._patience:
+            if self._waited[number] >= self._patience or math.isinf(loss):
                 continue
             self._waited[number] += 1
             if loss < self._lowest[number]:
@@ -200,36 +189,23 @@ class EarlyStop:
                 copy_members(self._heads, [number], self.best, [number])
         return min(self._waited) >= self._patience
 
+    def finish(self) -> LabelHeads:
+        """Return each member with the weights that are kept."""
+        last = np.flatnonzero(~self._held.any(axis=1)).tolist()
+        copy_members(self._heads, last, self.best, last)
+        return self.best
+
 
 @torch.no_grad()
-def held_out_loss(heads: LabelHeads, annotated: Annotated, rows: Sequence[int]) -> Tensor:
-    """Return each member's mean loss on rows, [members]."""
+def held_out_loss(heads: LabelHeads, annotated: Annotated, held: NDArray[np.bool_]) -> Tensor:
+    """Return each member's mean loss on the rows that it holds out, [members]; infinite where there are none."""
     total = torch.zeros(heads.shape.members)
+    rows = np.flatnonzero(held.any(axis=0)).tolist()
     for start in range(0, len(rows), BLOCK):
         batch = rows[start : start + BLOCK]
-        logits = heads(annotated.features(batch), annotated.class_ids[list(batch)].to(heads.paint.device))
-        weights = torch.ones(heads.shape.members, len(batch), device=logits.device)
-        total += len(batch) * ensemble_loss(logits, annotated.targets(batch).to(logits.device), weights).cpu()
-    return total / len(rows)
-
-
-@torch.no_grad()
-def member_probabilities(heads: LabelHeads, features: dict[str, Tensor], class_ids: Tensor) -> Tensor:
-    """Return the members' probabilities: float32 [members, n, labels, H, W]."""
-    height, width = features[heads.shape.scales[-1][0]].shape[-2:]
-    together = max(1, CACHED_PIXELS // (height * width))
-    parts = []
-    for start in range(0, len(class_ids), together):
-        part = slice(start, start + together)
-        logits = heads({name: maps[part] for name, maps in features.items()}, class_ids[part])
-        parts.append(logits.softmax(dim=2))
-    return torch.cat(parts, dim=1)
-
-
-def most_likely(probabilities: Tensor) -> Tensor:
-    """Return the label of the highest probability, [n, labels, H, W] to uint8 [n, H, W]: a faster argmax."""
-    best = probabilities.amax(dim=1, keepdim=True)
-    labels = torch.arange(probabilities.shape[1], 0, -1, dtype=torch.uint8, device=probabilities.device)
-    # The first of equals wins: labels are counted from the end, and the largest count is taken.
-    counted = (probabilities == best) * labels.view(1, -1, 1, 1)
-    return probabilities.shape[1] - counted.amax(dim=1)
+        logits = heads(annotated.features(batch), annotated.class_ids[batch].to(heads.paint.device))
+        weights = torch.from_numpy(held[:, batch]).float()
+        losses = ensemble_loss(logits, annotated.targets(batch).to(logits.device), weights.to(logits.device)).cpu()
+        total += weights.sum(dim=1) * losses
+    counts = torch.from_numpy(held.sum(axis=1))
+    return torch.where(counts > 0, total / counts.clamp_min(1), math.inf)

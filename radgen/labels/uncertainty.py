@@ -14,13 +14,15 @@ def entropy(probabilities: Tensor, dim: int) -> Tensor:
     return total
 
 
-def jensen_shannon(probabilities: Tensor) -> Tensor:
+def jensen_shannon(probabilities: Tensor, logarithms: Tensor | None = None) -> Tensor:
     """Return the Jensen-Shannon divergence of the members at each pixel: H(mean P) - mean H(P), in nats.
 
     Parameters
     ----------
     probabilities
         Float [members, n, labels, H, W], summing to 1 over labels.
+    logarithms
+        Theirs, where the caller has them: they are dear.
 
     Returns
     -------
@@ -31,7 +33,8 @@ def jensen_shannon(probabilities: Tensor) -> Tensor:
     Source: Lin 1991, Divergence measures based on the Shannon entropy, equation 5.1; used so by Li et al. 2022,
     BigDatasetGAN (arXiv 2201.04684).
     """
-    divergence = entropy(probabilities.mean(dim=0), dim=1) - entropy(probabilities, dim=2).mean(dim=0)
+    own = entropy(probabilities, dim=2) if logarithms is None else -(probabilities * logarithms).sum(dim=2)
+    divergence = entropy(probabilities.mean(dim=0), dim=1) - own.mean(dim=0)
     return divergence.clamp_min(0)  # rounding may leave -1e-8
 
 

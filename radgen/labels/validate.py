@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
+import numpy as np
 import pyarrow as pa
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from radgen.labels.annotated import Annotated, fold_rows, held_out_rows
 from radgen.labels.head import HeadShape, LabelHeads
+from radgen.labels.masks import ensemble_masks, member_probabilities, most_likely
 from radgen.labels.overlap import StructureScore, score_structures
 from radgen.labels.settings import LabelHeadSettings
-from radgen.labels.train import BLOCK, member_probabilities, most_likely, train_heads
+from radgen.labels.train import BLOCK, train_heads
 
 ENSEMBLE = "ensemble"
 LEAVE_SOME_OUT = "leave-some-out"
@@ -30,28 +33,42 @@ VALIDATION_SCHEMA = pa.schema(
 )
 
 
-def paint_rows(heads: LabelHeads, annotated: Annotated, rows: Sequence[int]) -> dict[str, Tensor]:
-    """Paint rows with every member and the ensemble: masks uint8 [n, H, W] by "0", "1", ... and "ensemble"."""
-    painted: dict[str, list[Tensor]] = {name: [] for name in [*map(str, range(heads.shape.members)), ENSEMBLE]}
+def paint_rows(heads: LabelHeads, annotated: Annotated, rows: Sequence[int]) -> Tensor:
+    """Paint rows with the whole ensemble: uint8 [n, H, W]."""
+    painted = [annotated.masks[:0]]
     for start in range(0, len(rows), BLOCK):
         batch = rows[start : start + BLOCK]
         class_ids = annotated.class_ids[list(batch)].to(heads.paint.device)
+        painted.append(ensemble_masks(heads, annotated.features(batch), class_ids).cpu())
+    return torch.cat(painted)
+
+
+def validate(heads: LabelHeads, annotated: Annotated, held: NDArray[np.bool_]) -> pa.Table:
+    """Score every member on the rows that it did not learn from: a table of VALIDATION_SCHEMA.
+
+    The row of the ensemble has all rows that some member did not learn from, painted by those members alone.
+
+    Parameters
+    ----------
+    heads, annotated
+        As after training.
+    held
+        bool [members, n]: rows that a member did not learn from.
+    """
+    members = heads.shape.members
+    painted = torch.zeros((members + 1, *annotated.masks.shape), dtype=torch.uint8)
+    for start in range(0, len(annotated), BLOCK):
+        batch = list(range(start, min(start + BLOCK, len(annotated))))
+        class_ids = annotated.class_ids[batch].to(heads.paint.device)
         probabilities = member_probabilities(heads, annotated.features(batch), class_ids)
-        for number, one in enumerate(probabilities):
-            painted[str(number)].append(most_likely(one).cpu())
-        painted[ENSEMBLE].append(most_likely(probabilities.mean(dim=0)).cpu())
-    nothing = annotated.masks[:0]
-    return {name: torch.cat([nothing, *masks]) for name, masks in painted.items()}
-
-
-def validate(heads: LabelHeads, annotated: Annotated, rows: Sequence[int]) -> pa.Table:
-    """Score every member and the ensemble on rows that taught none of them: a table of VALIDATION_SCHEMA."""
-    truth = annotated.masks[list(rows)].numpy()
-    structures = heads.shape.labels[1:]
-    return pa.concat_tables(
-        _table(name, score_structures(masks.numpy(), truth, structures))
-        for name, masks in paint_rows(heads, annotated, rows).items()
-    )
+        counts = torch.from_numpy(held[:, batch]).to(probabilities)
+        for number, one in enumerate([*probabilities, torch.einsum("mnlhw,mn->nlhw", probabilities, counts)]):
+            painted[number, batch] = most_likely(one).cpu()
+    parts = []
+    for number, rows in enumerate([*held, held.any(axis=0)]):
+        scores = score_structures(painted[number].numpy()[rows], annotated.masks.numpy()[rows], heads.shape.labels[1:])
+        parts.append(_table(str(number) if number < members else ENSEMBLE, scores))
+    return pa.concat_tables(parts)
 
 
 def leave_some_out(
@@ -83,10 +100,11 @@ def leave_some_out(
     painted = torch.zeros_like(annotated.masks)
     for number, fold in enumerate(folds, start=1):
         rest = [row for row in order if row not in fold]
-        teaching, held = held_out_rows(annotated.class_ids, settings.validation_fraction, rest)
+        known = annotated.take(rest)
+        held = held_out_rows(known.class_ids, settings.validation_fraction, shape.members, range(len(rest)))
         say(f"labels: fold {number} of {len(folds)}, {len(fold)} images left out")
-        heads = train_heads(annotated, teaching, held, shape, settings, device=device, say=_quiet)
-        painted[fold] = paint_rows(heads, annotated, fold)[ENSEMBLE]
+        heads = train_heads(known, held, shape, settings, device=device, say=_quiet)
+        painted[fold] = paint_rows(heads, annotated, fold)
     return _table(LEAVE_SOME_OUT, score_structures(painted.numpy(), annotated.masks.numpy(), shape.labels[1:]))
 
 

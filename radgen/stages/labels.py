@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from radgen.keyed import Finished, KeyedJob
     from radgen.labels.annotated import PackFacts
 
-VERSION = 2
+VERSION = 3
 
 
 def run(
@@ -140,8 +140,9 @@ def _teach(
     sampler = load_sampler(weights, seed=facts.sampler_seed, truncation=facts.truncation, device=chosen)
     annotated = redraw(sampler, facts, images)
     order = random_generator("labels", "held out", settings.seed).permutation(len(annotated)).tolist()
-    teaching, held = held_out_rows(annotated.class_ids, settings.validation_fraction, order)
-    _say(f"labels: {len(teaching)} images to learn from, {len(held)} held out; {chosen} ({reason})")
+    held = held_out_rows(annotated.class_ids, settings.validation_fraction, settings.members, order)
+    least, most = int(held.sum(axis=1).min()), int(held.sum(axis=1).max())
+    _say(f"labels: {len(annotated)} images, of which each head holds out {least} to {most}; {chosen} ({reason})")
     shape = HeadShape(
         scales=tuple(sampler.feature_channels.items()),
         class_names=names[0],
@@ -150,7 +151,7 @@ def _teach(
         width=settings.width,
         generator=facts.generator,
     )
-    heads = train_heads(annotated, teaching, held, shape, settings, device=chosen, say=_say)
+    heads = train_heads(annotated, held, shape, settings, device=chosen, say=_say)
     left_out = leave_some_out(annotated, order, shape, settings, device=chosen, say=_say)
     table = pa.concat_tables([validate(heads, annotated, held), left_out])
     files = {"head": job.path("head.safetensors"), "validation": job.path("validation.parquet")}
@@ -159,8 +160,8 @@ def _teach(
     notes: dict[str, Any] = {
         "validation_dice": _dice_of("ensemble", table.to_pylist()),
         "leave_some_out_dice": _dice_of("leave-some-out", table.to_pylist()),
-        "taught": len(teaching),
-        "held_out": len(held),
+        "taught": len(annotated),
+        "held_out": int(held.any(axis=0).sum()),
         "largest_redraw_difference": annotated.largest_difference,
         "device": chosen.type,
     }

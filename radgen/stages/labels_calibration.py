@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from radgen.keyed import Finished, KeyedJob
 
-VERSION = 1
+VERSION = 2
 TEACHING_SPLIT = "train"  # of the oracle: all real masks a study has for training
 
 

@@ -11,7 +11,7 @@ from radgen.labels.settings import PairsSettings
 from radgen.provenance import digest_file, input_digest, saw_patients_of, what_part, write_manifest
 from radgen.settings import as_plain
 
-VERSION = 1
+VERSION = 2
 
 
 def run(

@@ -87,14 +87,23 @@ def test_damaged_pack_is_refused(tmp_path: Path) -> None:
 
 def test_every_class_teaches_and_is_checked() -> None:
     class_ids = torch.tensor([0] * 9 + [1] * 2 + [2])
-    teaching, held = held_out_rows(class_ids, 0.2, list(range(12))[::-1])
-    assert sorted(teaching + held) == list(range(12))
-    assert set(class_ids[teaching].tolist()) == {0, 1, 2}
-    assert class_ids[held].tolist() == [0, 0, 1]
+    held = held_out_rows(class_ids, 0.2, 5, list(range(12))[::-1])
+    assert held.shape == (5, 12)
+    assert held.sum(axis=0).tolist() == [1] * 11 + [0]  # each by one member; the only one of its class by none
+    assert [int(row[class_ids == 0].sum()) for row in held] == [2, 2, 2, 2, 1]
+    for row in held:
+        assert set(class_ids[torch.from_numpy(~row)].tolist()) == {0, 1, 2}
 
 
 def test_one_image_teaches_and_nothing_is_held_out() -> None:
-    assert held_out_rows(torch.tensor([1]), 0.5, [0]) == ([0], [])
+    assert not held_out_rows(torch.tensor([1]), 0.5, 3, [0]).any()
+
+
+def test_more_members_than_parts_hold_out_the_first_parts_again() -> None:
+    held = held_out_rows(torch.zeros(6, dtype=torch.int64), 0.34, 5, [5, 4, 3, 2, 1, 0])
+    assert held.sum(axis=1).tolist() == [2] * 5
+    assert np.array_equal(held[0], held[3])
+    assert np.flatnonzero(held[1]).tolist() == [1, 4]
 
 
 @pytest.mark.parametrize("folds", [2, 3, 7])

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from radgen.errors import TrainingError
 from radgen.gan.aliasfree.generator import AliasFreeGenerator
@@ -17,18 +18,24 @@ from radgen.gan.sampling import load_sampler
 from radgen.imageset.core import ImageSet
 from radgen.labels.annotated import Annotated, held_out_rows, read_pack_facts, redraw
 from radgen.labels.head import HeadShape, LabelHeads, member, start_members
+from radgen.labels.masks import (
+    ensemble_masks,
+    ensemble_probabilities,
+    masks_and_scores,
+    member_probabilities,
+    most_likely,
+)
+from radgen.labels.overlap import score_structures
 from radgen.labels.settings import LabelHeadSettings
 from radgen.labels.steps import cosine_rate, run_steps
 from radgen.labels.train import (
     EarlyStop,
-    bootstrap,
     clip_members,
     held_out_loss,
-    member_probabilities,
-    most_likely,
     rows_at,
     train_heads,
 )
+from radgen.labels.uncertainty import image_score, jensen_shannon
 from radgen.labels.validate import LEAVE_SOME_OUT, VALIDATION_SCHEMA, leave_some_out, paint_rows, validate
 from radgen.labels.vary import vary_styles
 from radgen.provenance import digest_file
@@ -55,21 +62,20 @@ def _shape(annotated: Annotated, members: int = 2) -> HeadShape:
     return HeadShape(scales, CLASSES, ("background", *STRUCTURES), members, SMALL.width, generator="g")
 
 
-def _split(annotated: Annotated) -> tuple[list[int], list[int]]:
-    return held_out_rows(annotated.class_ids, 0.25, list(range(len(annotated))))
+def _held(annotated: Annotated, members: int = 2) -> NDArray[np.bool_]:
+    return held_out_rows(annotated.class_ids, 0.25, members, list(range(len(annotated))))
 
 
-def _train(annotated: Annotated, settings: LabelHeadSettings, held: list[int] | None = None) -> LabelHeads:
-    teaching, others = _split(annotated)
+def _train(annotated: Annotated, settings: LabelHeadSettings, held: NDArray[np.bool_] | None = None) -> LabelHeads:
     shape = _shape(annotated, settings.members)
-    held = others if held is None else held
-    return train_heads(annotated, teaching, held, shape, settings, device=CPU, say=lambda _: None)
+    held = _held(annotated, settings.members) if held is None else held
+    return train_heads(annotated, held, shape, settings, device=CPU, say=lambda _: None)
 
 
 def test_heads_learn_on_an_alias_free_generator_too(tmp_path: Path) -> None:
     annotated = _annotate(tmp_path, save_alias_free_file)
     assert annotated.largest_difference == 0
-    held = _split(annotated)[1]
+    held = _held(annotated)
     untrained = start_members(_shape(annotated), [3, 4]).eval()
     before, after = (
         {
@@ -113,7 +119,7 @@ def test_alias_free_features_lie_where_the_image_does() -> None:
 
 
 def test_ensemble_learns_a_toy(annotated: Annotated) -> None:
-    held = _split(annotated)[1]
+    held = _held(annotated)
     table = validate(_train(annotated, SMALL), annotated, held)
     assert table.schema == VALIDATION_SCHEMA
     rows = table.to_pylist()
@@ -121,10 +127,37 @@ def test_ensemble_learns_a_toy(annotated: Annotated) -> None:
         (name, structure) for name in ("0", "1", "ensemble") for structure in STRUCTURES
     ]
     for row in rows:
-        assert row["n"] == len(held)
+        rows = held.any(axis=0) if row["member"] == "ensemble" else held[int(row["member"])]
+        assert row["n"] == rows.sum()
         assert row["dice"] > 0.8, row
     untrained = start_members(_shape(annotated, 1), [3]).eval()
-    assert all(row["dice"] < 0.5 for row in validate(untrained, annotated, held).to_pylist())
+    assert all(row["dice"] < 0.5 for row in validate(untrained, annotated, held[:1]).to_pylist())
+
+
+def test_rows_of_the_ensemble_are_painted_by_members_that_did_not_learn_them(annotated: Annotated) -> None:
+    few = annotated.take(range(4))
+    heads = start_members(_shape(annotated), [0, 1]).eval()
+    held = np.array([[True, False, False, True], [False, False, True, True]])
+    own = member_probabilities(heads, few.features(range(4)), few.class_ids)
+    wanted = torch.stack([own[0, 0], own[1, 2], own[:, 3].mean(dim=0)]).argmax(dim=1).numpy()
+    scores = score_structures(wanted, few.masks[[0, 2, 3]].numpy(), STRUCTURES)
+    rows = [row for row in validate(heads, few, held).to_pylist() if row["member"] == "ensemble"]
+    assert [(row["dice"], row["n"]) for row in rows] == [(pytest.approx(score.dice), score.n) for score in scores]
+
+
+def test_held_out_rows_teach_nothing(annotated: Annotated) -> None:
+    settings, held = replace(SMALL, images=64), np.zeros((2, len(annotated)), dtype=bool)
+    held[0, :4] = True
+    changed = replace(annotated, masks=annotated.masks.clone())
+    changed.masks[:4] = 2 - changed.masks[:4]
+    heads = [
+        start_members(_shape(annotated), [0, 1]),
+        *(_train(source, replace(settings, checks=1), held) for source in (annotated, changed)),
+    ]
+    start, one, two = (head.state_dict()["paint"] for head in heads)
+    assert torch.equal(one[0], two[0])
+    assert not torch.equal(one[1], two[1])
+    assert not torch.equal(start[0], one[0])
 
 
 def test_images_left_out_are_all_scored(annotated: Annotated) -> None:
@@ -172,7 +205,7 @@ def test_each_members_best_weights_are_kept_and_all_stop(annotated: Annotated, m
     heads = start_members(_shape(annotated), [0, 1])
     losses = iter([[3.0, 3.0], [2.0, 4.0], [2.5, 5.0], [1.0, 1.0], [9.0, 9.0], [9.0, 9.0]])
     monkeypatch.setattr("radgen.labels.train.held_out_loss", lambda *_: torch.tensor(next(losses)))
-    stop = EarlyStop(heads, annotated, [0], patience=2, every=10)
+    stop = EarlyStop(heads, annotated, _held(annotated), patience=2, every=10)
     ends = []
     for step in range(5, 65, 5):
         with torch.no_grad():
@@ -180,22 +213,29 @@ def test_each_members_best_weights_are_kept_and_all_stop(annotated: Annotated, m
         ends.append(stop(step))
     assert ends == [False] * 11 + [True]
     # The second member had waited twice when its loss fell to 1, too late.
-    assert stop.best.paint[:, 0, 0].tolist() == [40.0, 10.0]
+    assert stop.finish().paint[:, 0, 0].tolist() == [40.0, 10.0]
 
 
 def test_members_stop_before_the_budget_is_spent(annotated: Annotated) -> None:
     said: list[str] = []
-    teaching, held = _split(annotated)
+    held = _held(annotated)
     settings = replace(SMALL, images=8_000, learning_rate=0.5, checks=100, patience=1)
-    heads = train_heads(annotated, teaching, held, _shape(annotated), settings, device=CPU, say=said.append)
+    heads = train_heads(annotated, held, _shape(annotated), settings, device=CPU, say=said.append)
     assert len(said) < 10
-    last = held_out_loss(heads, annotated, held)
-    assert torch.isfinite(last).all()
+    assert torch.isfinite(held_out_loss(heads, annotated, held)).all()
 
 
-def test_without_held_out_images_the_last_weights_are_kept(annotated: Annotated) -> None:
-    heads = _train(annotated, replace(SMALL, images=16), held=[])
-    assert validate(heads, annotated, []).column("n").to_pylist() == [0] * 6
+def test_member_that_holds_out_nothing_spends_the_budget_and_keeps_its_last_weights(annotated: Annotated) -> None:
+    nothing = np.zeros((2, len(annotated)), dtype=bool)
+    assert held_out_loss(start_members(_shape(annotated), [0, 1]), annotated, nothing).tolist() == [np.inf, np.inf]
+    heads = start_members(_shape(annotated), [0, 1])
+    stop = EarlyStop(heads, annotated, nothing, patience=1, every=1)
+    with torch.no_grad():
+        for step in range(1, 5):
+            heads.paint.fill_(step)
+            assert not stop(step)
+    assert (stop.finish().paint == 4).all()
+    assert validate(stop.finish(), annotated, nothing).column("n").to_pylist() == [0] * 6
 
 
 def test_fine_layers_alone_are_varied(annotated: Annotated) -> None:
@@ -228,24 +268,32 @@ def test_probabilities_are_the_members_own_and_sum_to_one(
     whole = member_probabilities(heads, features, class_ids)
     assert whole.shape == (2, 5, 3, 16, 16)
     torch.testing.assert_close(whole.sum(dim=2), torch.ones(2, 5, 16, 16))
-    monkeypatch.setattr("radgen.labels.train.CACHED_PIXELS", 2 * 16 * 16)
+    monkeypatch.setattr("radgen.labels.masks.CACHED_PIXELS", 2 * 16 * 16)
     torch.testing.assert_close(member_probabilities(heads, features, class_ids), whole, rtol=1e-4, atol=1e-5)
-    painted = paint_rows(heads, annotated, range(5))
-    assert torch.equal(painted["1"], whole[1].argmax(dim=1).to(torch.uint8))
+
+
+def test_masks_are_those_of_the_members_mean_logits(annotated: Annotated) -> None:
+    heads = start_members(_shape(annotated), [0, 1]).eval()
+    with torch.no_grad():
+        for parameter in heads.parameters():
+            parameter.add_(0.2 * torch.rand(parameter.shape, generator=torch.Generator().manual_seed(1)))
+        features, class_ids = annotated.features(range(5)), annotated.class_ids[:5]
+        logits = heads(features, class_ids)
+        mean = logits.mean(dim=0)
+    wanted = mean.argmax(dim=1).to(torch.uint8)
+    assert torch.equal(ensemble_masks(heads, features, class_ids), wanted)
+    assert torch.equal(paint_rows(heads, annotated, range(5)), wanted)
+    torch.testing.assert_close(ensemble_probabilities(heads, features, class_ids), mean.softmax(dim=1))
+    masks, scores = masks_and_scores(heads, features, class_ids)
+    assert torch.equal(masks, wanted)
+    squares = torch.nn.functional.avg_pool2d(logits.flatten(0, 1), 2).unflatten(0, logits.shape[:2]).softmax(dim=2)
+    torch.testing.assert_close(scores, image_score(jensen_shannon(squares)), rtol=1e-3, atol=1e-6)
 
 
 def test_most_likely_is_argmax_and_the_first_of_equals_wins() -> None:
     probabilities = torch.rand(3, 7, 5, 5, generator=torch.Generator().manual_seed(0))
     assert torch.equal(most_likely(probabilities).long(), probabilities.argmax(dim=1))
     assert most_likely(torch.ones(1, 4, 2, 2)).tolist() == [[[0, 0], [0, 0]]]
-
-
-def test_bootstraps_differ_and_keep_every_class() -> None:
-    class_ids = np.array([0] * 10 + [1] * 3)
-    draws = [bootstrap(class_ids, 1, member) for member in range(20)]
-    assert len({tuple(draw.tolist()) for draw in draws}) == 20
-    for draw in draws:
-        assert np.array_equal(np.bincount(class_ids[draw]), [10, 3])
 
 
 def test_loss_that_is_not_finite_stops_with_a_sentence() -> None:

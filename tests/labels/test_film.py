@@ -15,7 +15,7 @@ from radgen.gan.latent.styles import draw_style
 from radgen.gan.sampling import load_sampler
 from radgen.labels.film import OUTLINE_OPACITY, class_shares, overlaid, paint_with_mask
 from radgen.labels.head import HeadShape, save_heads, start_members
-from radgen.labels.train import member_probabilities
+from radgen.labels.masks import ensemble_masks
 from radgen.provenance import SawPatients, digest_file, read_manifest
 from tests.labels.toys import CLASSES, CPU, SIDE, save_generator_file, write_any_manifest
 
@@ -88,8 +88,8 @@ def test_a_frames_mask_is_what_the_heads_read_from_its_own_features(made: Path) 
     _, features = generator.synthesise(style.w[None], style.noise[None])
     for class_id in (0, 1):
         _, mask = paint_with_mask(generator, heads, style, {class_id: 1.0})
-        wanted = member_probabilities(heads, features, torch.tensor([class_id])).mean(dim=0)
-        assert np.array_equal(mask, wanted.argmax(dim=1)[0].numpy())
+        wanted = ensemble_masks(heads, features, torch.tensor([class_id]))
+        assert np.array_equal(mask, wanted[0].numpy())
 
 
 @pytest.mark.parametrize(("share", "label"), [(0.5, 0), (0.25, 1)])
@@ -98,9 +98,9 @@ def test_between_classes_probabilities_are_mixed_in_the_shares_of_the_way(
 ) -> None:
     def told(_heads: object, _features: object, class_ids: torch.Tensor) -> torch.Tensor:
         background = 0.9 if int(class_ids[0]) == 0 else 0.3
-        return torch.tensor([background, 1 - background]).view(1, 1, 2, 1, 1).expand(1, 1, 2, SIDE, SIDE)
+        return torch.tensor([background, 1 - background]).view(1, 2, 1, 1).expand(1, 2, SIDE, SIDE)
 
-    monkeypatch.setattr("radgen.labels.film.member_probabilities", told)
+    monkeypatch.setattr("radgen.labels.film.ensemble_probabilities", told)
     generator = load_sampler(made / "gan" / "generator.safetensors", seed=1, truncation=1.0, device=CPU).generator
     _, mask = paint_with_mask(generator, None, draw_style(generator, 0, 5), {0: share, 1: 1 - share})
     assert (mask == label).all()

@@ -1,0 +1,74 @@
+"""What an ensemble paints: masks by the mean of its members' logits, each member's probabilities, and its doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from radgen.labels.head import LabelHeads
+from radgen.labels.uncertainty import image_score, jensen_shannon
+
+CACHED_PIXELS = 32_768  # pixels painted together: their maps stay in the processor's cache
+
+
+def _hidden_parts(heads: LabelHeads, features: Mapping[str, Tensor], class_ids: Tensor) -> Iterator[Tensor]:
+    """Yield what the logits are linear in, a few images at a time."""
+    height, width = features[heads.shape.scales[-1][0]].shape[-2:]
+    together = max(1, CACHED_PIXELS // (height * width))
+    joined = heads.joined()
+    for start in range(0, len(class_ids), together):
+        part = slice(start, start + together)
+        yield heads.hidden({name: maps[part] for name, maps in features.items()}, class_ids[part], joined)
+
+
+@torch.no_grad()
+def ensemble_masks(heads: LabelHeads, features: Mapping[str, Tensor], class_ids: Tensor) -> Tensor:
+    """Return the masks of the ensemble, uint8 [n, H, W]: at each pixel the label of the highest mean logit.
+
+    The mean of logits is the logarithmic pool of the members' opinions. It is one product at full resolution, where the
+    mean of probabilities would need every member's.
+
+    Source: Heskes 1998, Selecting weighting factors in logarithmic opinion pools (NIPS 10), equation 1.
+    """
+    parts = _hidden_parts(heads, features, class_ids)
+    return torch.cat([most_likely(heads.mean_logits(hidden)) for hidden in parts])
+
+
+@torch.no_grad()
+def ensemble_probabilities(heads: LabelHeads, features: Mapping[str, Tensor], class_ids: Tensor) -> Tensor:
+    """Return the ensemble's probabilities, float32 [n, labels, H, W]; the highest ones are `ensemble_masks`."""
+    parts = _hidden_parts(heads, features, class_ids)
+    return torch.cat([heads.mean_logits(hidden).softmax(dim=1) for hidden in parts])
+
+
+@torch.no_grad()
+def masks_and_scores(heads: LabelHeads, features: Mapping[str, Tensor], class_ids: Tensor) -> tuple[Tensor, Tensor]:
+    """Return `ensemble_masks` and how far the members disagree on each image, float32 [n] in nats.
+
+    Disagreement is looked at in squares of 2 x 2 pixels, by the mean of each member's logits: a quarter of the work.
+    """
+    masks, scores = [], []
+    for hidden in _hidden_parts(heads, features, class_ids):
+        masks.append(most_likely(heads.mean_logits(hidden)))
+        members = heads.logits(F.avg_pool2d(hidden, 2)).log_softmax(dim=2)
+        scores.append(image_score(jensen_shannon(members.exp(), members)))
+    return torch.cat(masks), torch.cat(scores)
+
+
+@torch.no_grad()
+def member_probabilities(heads: LabelHeads, features: Mapping[str, Tensor], class_ids: Tensor) -> Tensor:
+    """Return the members' probabilities: float32 [members, n, labels, H, W]."""
+    parts = [heads.logits(hidden).softmax(dim=2) for hidden in _hidden_parts(heads, features, class_ids)]
+    return torch.cat(parts, dim=1)
+
+
+def most_likely(values: Tensor) -> Tensor:
+    """Return the label of the highest value, [n, labels, H, W] to uint8 [n, H, W]: a faster argmax."""
+    best = values.amax(dim=1, keepdim=True)
+    labels = torch.arange(values.shape[1], 0, -1, dtype=torch.uint8, device=values.device)
+    # The first of equals wins: labels are counted from the end, and the largest count is taken.
+    counted = (values == best) * labels.view(1, -1, 1, 1)
+    return values.shape[1] - counted.amax(dim=1)
