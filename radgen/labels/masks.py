@@ -11,7 +11,7 @@ from torch import Tensor
 from radgen.labels.head import LabelHeads
 from radgen.labels.uncertainty import image_score, jensen_shannon
 
-CACHED_PIXELS = 32_768  # pixels painted together: their maps stay in the processor's cache
+CACHED_PIXELS = 65_536  # pixels painted together: their maps stay in the processor's cache
 
 
 def _hidden_parts(heads: LabelHeads, features: Mapping[str, Tensor], class_ids: Tensor) -> Iterator[Tensor]:
