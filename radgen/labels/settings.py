@@ -152,6 +152,72 @@ class CalibrationSettings:
 
 
 @section
+class AnnotationCurveSettings:
+    """What a number of annotations is worth: masks and a downstream task against it, real masks beside synthetic."""
+
+    counts: tuple[int, ...] = setting(
+        (1, 4, 16, 64), "Numbers of annotated images, rising; each adds to the one before."
+    )
+    seeds: int = setting(3, "Repetitions of every number, each with images, heads, pairs and segmenters of its own.")
+    held_out: int = setting(32, "Annotated images that no number learns from: the heads' masks are scored on them.")
+    head_images: int = setting(2_000, "Budget of the label heads of one point: annotated images shown.")
+    pairs_per_class: int = setting(128, "Pairs of each class that a downstream segmenter learns from.")
+    segmenter_images: int = setting(
+        2_400, "Budget of each downstream segmenter, on pairs or on real images: augmented images shown."
+    )
+    segmenter_channels: tuple[int, ...] = setting(
+        (8, 16, 32, 64), "Channels of the downstream segmenter at full, half, quarter, ... resolution."
+    )
+    split: str = setting("val", "The real patients on whom the segmenters are scored; val or test.")
+    seconds_per_image: float | None = setting(
+        None, "Assumed seconds to annotate an image, where none were noted; null leaves the axis of minutes out."
+    )
+    seed: int = setting(1, "First seed.")
+    threads: int = setting(1, "CPU threads; another number gives slightly different weights.")
+    bootstrap_samples: int = setting(1_000, "Bootstrap samples behind every interval.")
+    confidence: float = setting(0.95, "Coverage of the intervals.")
+
+    def __post_init__(self) -> None:
+        """Refuse numbers with which there is no curve or no interval."""
+        if not self.counts or min(self.counts) < 1 or list(self.counts) != sorted(set(self.counts)):
+            msg = f"counts must be rising numbers above 0, not {self.counts}"
+            raise ValueError(msg)
+        if self.seeds < 3:
+            msg = f"seeds must be at least 3, not {self.seeds}: fewer say nothing about how much a result varies"
+            raise ValueError(msg)
+        if self.split not in {"val", "test"}:
+            msg = f"split must be val or test, not {self.split}: the others teach the generator or the annotator"
+            raise ValueError(msg)
+        _positive(
+            held_out=self.held_out,
+            head_images=self.head_images,
+            pairs_per_class=self.pairs_per_class,
+            segmenter_images=self.segmenter_images,
+            threads=self.threads,
+        )
+        if len(self.segmenter_channels) < 2 or min(self.segmenter_channels) < 1:
+            msg = f"segmenter_channels needs at least two numbers above 0, not {self.segmenter_channels}"
+            raise ValueError(msg)
+        if self.seconds_per_image is not None:
+            _positive(seconds_per_image=self.seconds_per_image)
+        if self.bootstrap_samples < 100:
+            msg = f"bootstrap_samples must be at least 100, not {self.bootstrap_samples}: an interval needs tails"
+            raise ValueError(msg)
+        if not 0.5 <= self.confidence < 1:
+            msg = f"confidence must be at least 0.5 and below 1, not {self.confidence}"
+            raise ValueError(msg)
+
+    @property
+    def images(self) -> int:
+        """Annotated images that the whole curve needs.
+
+        >>> AnnotationCurveSettings(counts=(1, 8), held_out=4).images
+        12
+        """
+        return self.counts[-1] + self.held_out
+
+
+@section
 class PairsSettings:
     """Image and mask pairs: how many are thrown away, why, and how many jobs draw them."""
 
