@@ -47,6 +47,8 @@ STAGES = (
     "pairs_draft",
     "pairs",
     "labels_calibration",
+    "annotation_curve_point",
+    "annotation_curve",
     "benchmark",
     "benchmark_summary",
     "metrics",

@@ -29,7 +29,13 @@ from radgen.errors import ConfigError
 from radgen.features.settings import EncoderSettings, JudgeSettings
 from radgen.gan.settings import GanSettings, SampleSettings, SourceSettings
 from radgen.imaging.settings import SlicesSettings
-from radgen.labels.settings import AnnotatorSettings, CalibrationSettings, LabelHeadSettings, PairsSettings
+from radgen.labels.settings import (
+    AnnotationCurveSettings,
+    AnnotatorSettings,
+    CalibrationSettings,
+    LabelHeadSettings,
+    PairsSettings,
+)
 from radgen.metrics.settings import MetricsSettings
 from radgen.report.settings import ReportSettings
 from radgen.settings import section, setting
@@ -76,6 +82,9 @@ class StudyConfig:
     labels: LabelHeadSettings = setting(LabelHeadSettings(), "The label head on the generator's features.")
     calibration: CalibrationSettings = setting(CalibrationSettings(), "Whether uncertainty tells error; optional.")
     pairs: PairsSettings = setting(PairsSettings(), "Image and mask pairs.")
+    annotation_curve: AnnotationCurveSettings = setting(
+        AnnotationCurveSettings(), "What a number of annotations is worth; optional."
+    )
     metrics: MetricsSettings = setting(MetricsSettings(), "Distances to real images and the nearest-image audit.")
     benchmark: BenchmarkSettings = setting(BenchmarkSettings(), "The downstream tasks.")
     arms: dict[str, ArmSettings] = setting({}, "What each arm of the benchmark trains on.")

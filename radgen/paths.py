@@ -1,7 +1,7 @@
 """The one table of result paths: where each output of each stage lies below `results/<study>/`.
 
-Names are `<stage>.<output>`; `{shard}`, `{source}`, `{px}`, `{round}`, `{job}`, `{task}` and `{arm}` are the wildcards,
-each constrained.
+Names are `<stage>.<output>`; `{shard}`, `{source}`, `{px}`, `{round}`, `{job}`, `{task}`, `{arm}`, `{count}` and
+`{seed}` are the wildcards, each constrained.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ WILDCARDS: Mapping[str, str] = {
     "round": r"round-\d\d",
     "job": r"\d{3}",
     "arm": r"[a-z][a-z0-9_]*",
+    "count": r"\d+",
+    "seed": r"\d+",
 }
 
 TABLE: Mapping[str, str] = {
@@ -87,6 +89,14 @@ TABLE: Mapping[str, str] = {
     "calibration.images": "labels/{source}/calibration/images.parquet",
     "calibration.curve": "labels/{source}/calibration/curve.parquet",
     "calibration.part_manifest": "labels/{source}/calibration/manifest.json",
+    "annotation_curve.pack": "annotation_curve/{source}/{round}/pack/pack.parquet",
+    "annotation_curve.pack_manifest": "annotation_curve/{source}/{round}/pack/manifest.json",
+    "annotation_curve.painted_index": "annotation_curve/{source}/{round}/index.parquet",
+    "annotation_curve.painted_manifest": "annotation_curve/{source}/{round}/manifest.json",
+    "annotation_curve.point": "annotation_curve/{source}/points/count-{count}_seed-{seed}.parquet",
+    "annotation_curve.point_manifest": "annotation_curve/{source}/points/count-{count}_seed-{seed}.manifest.json",
+    "annotation_curve.table": "annotation_curve/{source}/curve.parquet",
+    "annotation_curve.part_manifest": "annotation_curve/{source}/manifest.json",
     "pairs.draft": "pairs/{source}/drafts/{job}",
     "pairs.part_index": "pairs/{source}/index.parquet",
     "pairs.uncertainty": "pairs/{source}/uncertainty.parquet",

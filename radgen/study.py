@@ -47,6 +47,10 @@ STAGE_SECTIONS: Mapping[str, tuple[str, ...]] = {
     "annotate_gather": (),
     "labels": ("labels", "structures", "classes"),
     "labels_calibration": ("calibration", "annotator", "sample", "structures", "classes"),
+    "annotation_curve_point": (
+        *("annotation_curve", "labels", "annotator", "pairs", "sample", "structures", "classes"),
+    ),
+    "annotation_curve": ("annotation_curve", "structures"),
     "pairs_draft": ("pairs", "sample", "source_settings", "low", "structures", "classes"),
     "pairs": ("pairs", "sample", "source_settings", "low", "structures", "classes"),
     "benchmark": ("benchmark", "arm_settings", "low", "classes", "structures"),

@@ -44,6 +44,15 @@ def trial_of(config: StudyConfig) -> StudyConfig:
         annotator=replace(config.annotator, images=ANNOTATOR_IMAGES),
         annotation=replace(config.annotation, count=ANNOTATED_IMAGES, candidates_per_class=32),
         labels=replace(config.labels, images=HEAD_IMAGES, members=3),
+        annotation_curve=replace(
+            config.annotation_curve,
+            counts=(1, 4),
+            held_out=ANNOTATED_IMAGES,
+            head_images=HEAD_IMAGES,
+            pairs_per_class=SYNTHETIC_PER_CLASS,
+            segmenter_images=HEAD_IMAGES,
+            bootstrap_samples=100,
+        ),
         sample=replace(
             config.sample,
             match=None,

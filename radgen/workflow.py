@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from radgen.annotation.settings import FIRST_ROUND
 from radgen.cohort.archives import Roots
 from radgen.cohort.layouts import module_of
 from radgen.config import StudyConfig, load_config
@@ -163,6 +164,35 @@ class Plan:
     def pair_jobs(self) -> list[str]:
         """Numbers of the jobs that draw pairs, as they stand in file names."""
         return [f"{number:03d}" for number in range(self.study.config.pairs.jobs)]
+
+    # ------------------------------------------------------------ the annotation curve
+
+    def curve_inputs(self, wildcards: Any) -> dict[str, str]:  # noqa: ANN401 - Snakemake's own type
+        """Return the annotated images of a source: a pack of the curve's own where the annotator is simulated."""
+        kinds = {
+            "annotation": ("annotation_curve.painted_index", "annotate.index"),
+            "annotation_manifest": ("annotation_curve.painted_manifest", "annotate.manifest"),
+            "pack": ("annotation_curve.pack", "annotate.rows"),
+        }
+        place = 0 if self.study.simulated_annotator else 1
+        named = {"source": str(wildcards.source), "round": FIRST_ROUND}
+        return {name: self.path(keys[place], **named) for name, keys in kinds.items()}
+
+    def curve_points(self, output: str) -> list[str]:
+        """Return one file of every (count, seed) job of a source that stays a wildcard."""
+        curve = self.study.config.annotation_curve
+        seeds = range(curve.seed, curve.seed + curve.seeds)
+        return [
+            self.path(f"annotation_curve.{output}", count=str(count), seed=str(seed))
+            for count in curve.counts
+            for seed in seeds
+        ]
+
+    def curve_pack_settings(self, wildcards: Any) -> str:  # noqa: ANN401
+        """Return the settings of the curve's own pack as JSON: as many images as the whole curve needs."""
+        settings = self.study.settings("annotate_pack", source=wildcards.source, round=FIRST_ROUND)
+        settings["annotation"]["count"] = self.study.config.annotation_curve.images
+        return json.dumps(settings, sort_keys=True)
 
     def optional(self, name: str) -> list[str]:
         """Return an optional input file as a list of one or none."""
@@ -380,8 +410,9 @@ class Plan:
         for source in study.annotated_sources:
             files += [path(f"labels.{name}", source=source) for name in ("validation", "manifest")]
             files += [path(f"pairs.{name}", source=source) for name in ("uncertainty", "part_manifest")]
-            # Optional: its figure is drawn once `labels_calibration` was asked for.
+            # Optional: their figures are drawn once `labels_calibration` and `annotation_curve` were asked for.
             optional = [path(f"calibration.{name}", source=source) for name in ("curve", "images", "part_manifest")]
+            optional += [path(f"annotation_curve.{name}", source=source) for name in ("table", "part_manifest")]
             files += [name for name in optional if Path(name).is_file()]
         files += [path("pairs.index")] if study.annotated_sources else []
         if study.tasks:

@@ -102,6 +102,35 @@ if PLAN.study.simulated_annotator:
             " --index {output.index:q} --manifest {output.manifest:q} --settings {params.settings:q}"
             " --device {resources.device} > {log:q} 2>&1"
 
+    # The annotation curve needs more masks than a study does, and simulated ones cost nothing: a pack of its own.
+    use rule annotate_pack as annotation_curve_pack with:
+        output:
+            pack=P("annotation_curve.pack"),
+            manifest=P("annotation_curve.pack_manifest"),
+        log:
+            P.log("annotation_curve_pack_{source}_{round}"),
+        benchmark:
+            P.benchmark("annotation_curve_pack_{source}_{round}")
+        params:
+            settings=PLAN.curve_pack_settings,
+            code=PLAN.code("annotate_pack"),
+            folder=PLAN.folder_of("pack"),
+
+    use rule annotate_simulated as annotation_curve_painted with:
+        input:
+            pack=P("annotation_curve.pack"),
+            pack_manifest=P("annotation_curve.pack_manifest"),
+            annotator=P("annotator.weights"),
+            annotator_manifest=P("annotator.manifest"),
+        output:
+            index=P("annotation_curve.painted_index"),
+            manifest=P("annotation_curve.painted_manifest"),
+        log:
+            P.log("annotation_curve_painted_{source}_{round}"),
+        benchmark:
+            P.benchmark("annotation_curve_painted_{source}_{round}")
+
+
 else:
 
     rule annotate_import:
@@ -371,3 +400,68 @@ rule labels_calibration_source:
 rule labels_calibration:
     input:
         expand(P("calibration.part_manifest"), source=PLAN.study.annotated_sources),
+
+
+# What a number of annotations is worth; nothing waits for it. Each (count, seed) is a job.
+rule annotation_curve_point:
+    input:
+        unpack(PLAN.curve_inputs),
+        weights=P("gan.weights"),
+        gan_manifest=P("gan.manifest"),
+        slices=P("slices.index"),
+        slices_manifest=P("slices.manifest"),
+    output:
+        scores=P("annotation_curve.point"),
+        manifest=P("annotation_curve.point_manifest"),
+    log:
+        P.log("annotation_curve_point_{source}_{count}_{seed}"),
+    benchmark:
+        P.benchmark("annotation_curve_point_{source}_{count}_{seed}")
+    conda:
+        f"../{ENVIRONMENT}"
+    threads: PLAN.threads("annotation_curve")
+    resources:
+        **PLAN.gpu,
+        mem_mb=4000,
+        runtime=240,
+        device=PLAN.device,
+        work=PLAN.work,
+    params:
+        settings=PLAN.settings("annotation_curve_point"),
+        code=PLAN.code("annotation_curve_point"),
+    shell:
+        "exec radgen annotation-curve-point --weights {input.weights:q} --gan-manifest {input.gan_manifest:q}"
+        " --annotation {input.annotation:q} --annotation-manifest {input.annotation_manifest:q} --pack {input.pack:q}"
+        " --slices {input.slices:q} --slices-manifest {input.slices_manifest:q} --source {wildcards.source}"
+        " --count {wildcards.count} --seed {wildcards.seed} --scores {output.scores:q} --manifest {output.manifest:q}"
+        " --settings {params.settings:q} --work {resources.work:q} --device {resources.device} > {log:q} 2>&1"
+
+
+rule annotation_curve_source:
+    input:
+        points=PLAN.curve_points("point"),
+        manifests=PLAN.curve_points("point_manifest"),
+    output:
+        table=P("annotation_curve.table"),
+        manifest=P("annotation_curve.part_manifest"),
+    log:
+        P.log("annotation_curve_{source}"),
+    benchmark:
+        P.benchmark("annotation_curve_{source}")
+    conda:
+        f"../{ENVIRONMENT}"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        settings=PLAN.settings("annotation_curve"),
+        code=PLAN.code("annotation_curve"),
+    shell:
+        "exec radgen annotation-curve --points {input.points:q} --point-manifests {input.manifests:q}"
+        " --source {wildcards.source} --table {output.table:q} --manifest {output.manifest:q}"
+        " --settings {params.settings:q} > {log:q} 2>&1"
+
+
+rule annotation_curve:
+    input:
+        expand(P("annotation_curve.part_manifest"), source=PLAN.study.annotated_sources),
