@@ -1,6 +1,6 @@
 """The one table of result paths: where each output of each stage lies below `results/<study>/`.
 
-Names are `<stage>.<output>`; `{shard}`, `{source}`, `{px}`, `{round}`, `{job}`, `{task}`, `{arm}`, `{count}` and
+Names are `<stage>.<output>`; `{shard}`, `{source}`, `{px}`, `{round}`, `{job}`, `{task}`, `{arm}`, `{annotations}` and
 `{seed}` are the wildcards, each constrained.
 """
 
@@ -17,7 +17,7 @@ WILDCARDS: Mapping[str, str] = {
     "round": r"round-\d\d",
     "job": r"\d{3}",
     "arm": r"[a-z][a-z0-9_]*",
-    "count": r"\d+",
+    "annotations": r"\d+",
     "seed": r"\d+",
 }
 
@@ -93,8 +93,8 @@ TABLE: Mapping[str, str] = {
     "annotation_curve.pack_manifest": "annotation_curve/{source}/{round}/pack/manifest.json",
     "annotation_curve.painted_index": "annotation_curve/{source}/{round}/index.parquet",
     "annotation_curve.painted_manifest": "annotation_curve/{source}/{round}/manifest.json",
-    "annotation_curve.point": "annotation_curve/{source}/points/count-{count}_seed-{seed}.parquet",
-    "annotation_curve.point_manifest": "annotation_curve/{source}/points/count-{count}_seed-{seed}.manifest.json",
+    "annotation_curve.point": "annotation_curve/{source}/points/n-{annotations}_seed-{seed}.parquet",
+    "annotation_curve.point_manifest": "annotation_curve/{source}/points/n-{annotations}_seed-{seed}.manifest.json",
     "annotation_curve.table": "annotation_curve/{source}/curve.parquet",
     "annotation_curve.part_manifest": "annotation_curve/{source}/manifest.json",
     "pairs.draft": "pairs/{source}/drafts/{job}",

@@ -167,23 +167,22 @@ class Plan:
 
     # ------------------------------------------------------------ the annotation curve
 
-    def curve_inputs(self, wildcards: Any) -> dict[str, str]:  # noqa: ANN401 - Snakemake's own type
-        """Return the annotated images of a source: a pack of the curve's own where the annotator is simulated."""
-        kinds = {
-            "annotation": ("annotation_curve.painted_index", "annotate.index"),
-            "annotation_manifest": ("annotation_curve.painted_manifest", "annotate.manifest"),
-            "pack": ("annotation_curve.pack", "annotate.rows"),
-        }
-        place = 0 if self.study.simulated_annotator else 1
-        named = {"source": str(wildcards.source), "round": FIRST_ROUND}
-        return {name: self.path(keys[place], **named) for name, keys in kinds.items()}
+    def curve_annotation(self, output: str) -> str:
+        """Return a file of the annotated images: of the curve's own pack where the annotator is simulated.
+
+        `output` is index, manifest or pack.
+        """
+        if not self.study.simulated_annotator:
+            return self.path("annotate.rows" if output == "pack" else f"annotate.{output}")
+        own = "pack" if output == "pack" else f"painted_{output}"
+        return self.path(f"annotation_curve.{own}", round=FIRST_ROUND)
 
     def curve_points(self, output: str) -> list[str]:
         """Return one file of every (count, seed) job of a source that stays a wildcard."""
         curve = self.study.config.annotation_curve
         seeds = range(curve.seed, curve.seed + curve.seeds)
         return [
-            self.path(f"annotation_curve.{output}", count=str(count), seed=str(seed))
+            self.path(f"annotation_curve.{output}", annotations=str(count), seed=str(seed))
             for count in curve.counts
             for seed in seeds
         ]

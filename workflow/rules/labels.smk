@@ -405,7 +405,9 @@ rule labels_calibration:
 # What a number of annotations is worth; nothing waits for it. Each (count, seed) is a job.
 rule annotation_curve_point:
     input:
-        unpack(PLAN.curve_inputs),
+        annotation=PLAN.curve_annotation("index"),
+        annotation_manifest=PLAN.curve_annotation("manifest"),
+        pack=PLAN.curve_annotation("pack"),
         weights=P("gan.weights"),
         gan_manifest=P("gan.manifest"),
         slices=P("slices.index"),
@@ -414,9 +416,9 @@ rule annotation_curve_point:
         scores=P("annotation_curve.point"),
         manifest=P("annotation_curve.point_manifest"),
     log:
-        P.log("annotation_curve_point_{source}_{count}_{seed}"),
+        P.log("annotation_curve_point_{source}_{annotations}_{seed}"),
     benchmark:
-        P.benchmark("annotation_curve_point_{source}_{count}_{seed}")
+        P.benchmark("annotation_curve_point_{source}_{annotations}_{seed}")
     conda:
         f"../{ENVIRONMENT}"
     threads: PLAN.threads("annotation_curve")
@@ -433,7 +435,7 @@ rule annotation_curve_point:
         "exec radgen annotation-curve-point --weights {input.weights:q} --gan-manifest {input.gan_manifest:q}"
         " --annotation {input.annotation:q} --annotation-manifest {input.annotation_manifest:q} --pack {input.pack:q}"
         " --slices {input.slices:q} --slices-manifest {input.slices_manifest:q} --source {wildcards.source}"
-        " --count {wildcards.count} --seed {wildcards.seed} --scores {output.scores:q} --manifest {output.manifest:q}"
+        " --count {wildcards.annotations} --seed {wildcards.seed} --scores {output.scores:q} --manifest {output.manifest:q}"
         " --settings {params.settings:q} --work {resources.work:q} --device {resources.device} > {log:q} 2>&1"
 
 
