@@ -333,6 +333,7 @@ def write_masks(tree: Tree) -> None:
     ]  # fmt: skip
     tree.table("labels.validation", rows, source=SOURCE)
     _write_calibration(tree)
+    _write_annotation_curve(tree)
     tree.manifest("labels.manifest", "labels", {"labels": {"members": 3, "validation_fraction": 0.2}}, source=SOURCE)
     _write_synthetic(tree, "pairs.part_index", noise=3.0, with_masks=True)
     tree.manifest("pairs.part_manifest", "pairs", {"pairs": {"drop_fraction": 0.1}}, source=SOURCE)
@@ -366,6 +367,27 @@ def _write_calibration(tree: Tree) -> None:
             )
     tree.table("calibration.images", images, source=SOURCE)
     tree.table("calibration.curve", curve, source=SOURCE)
+
+
+def _write_annotation_curve(tree: Tree) -> None:
+    rows = [
+        {
+            "measure": measure,
+            "arm": arm,
+            "structure": structure,
+            "count": count,
+            "minutes": 1.5 * count,
+            "dice": 0.5 + 0.05 * place,
+            "lower": 0.45 + 0.05 * place,
+            "upper": 0.53 + 0.05 * place,
+            "n_seeds": 3,
+            "n_units": 20,
+        }
+        for measure, arm in (("masks", "synthetic"), ("downstream", "synthetic"), ("downstream", "real"))
+        for structure in ("all", "liver")
+        for place, count in enumerate((1, 4, 16, 64))
+    ]
+    tree.table("annotation_curve.table", rows, source=SOURCE)
 
 
 # ---------------------------------------------------------------- benchmark

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from radgen.annotation.pack import PACK_SCHEMA
+from radgen.benchmark import annotation_curve
 from radgen.benchmark import tables as benchmark
 from radgen.cohort import tables as cohort
 from radgen.features import train as features
@@ -21,6 +22,7 @@ from radgen.metrics.class_agreement import METRIC as CLASS_ACCURACY
 from radgen.metrics.judge_checks import CHECKS_SCHEMA
 from radgen.metrics.quality import AUDITS, METRICS, QUALITY_SCHEMA
 from radgen.report import arms, scores
+from radgen.report.figures import annotation as annotation_figure
 from radgen.report.figures import calibration as calibration_figure
 from radgen.report.figures import curves, judge, training
 from radgen.report.figures import labels as label_figures
@@ -48,6 +50,7 @@ READ = {
     "labels.validation": (labels.VALIDATION_SCHEMA, label_figures.VALIDATION),
     "calibration.images": (calibration.IMAGES_SCHEMA, calibration_figure.IMAGES),
     "calibration.curve": (calibration.CURVE_SCHEMA, calibration_figure.CURVE),
+    "annotation_curve.table": (annotation_curve.CURVE_SCHEMA, annotation_figure.CURVE),
     "pairs.uncertainty": (pairs.UNCERTAINTY_SCHEMA, label_figures.UNCERTAINTY),
     "benchmark.summary": (benchmark.SUMMARY_SCHEMA, arms.SUMMARY),
     "benchmark.curve": (benchmark.CURVE_SCHEMA, curves.CURVE),

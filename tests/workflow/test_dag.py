@@ -99,6 +99,7 @@ def test_each_stage_has_a_target_of_its_own_name(tmp_path: Path) -> None:
         "annotate",
         "labels",
         "labels_calibration",
+        "annotation_curve",
         "pairs",
         "benchmark",
         "metrics",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from radgen.report.album import Album
 from radgen.report.arms import tasks
+from radgen.report.figures.annotation import draw_annotation_curve
 from radgen.report.figures.arms import draw_arms, draw_differences
 from radgen.report.figures.calibration import draw_calibration
 from radgen.report.figures.cohort import draw_cohort, draw_refused
@@ -64,6 +65,7 @@ SOURCE_FIGURES = (
     OfSource("closest", ("metrics.nearest", "sample.part_index", "slices.index"), draw_closest),
     OfSource("labels", ("labels.validation",), draw_labels),
     OfSource("calibration", ("calibration.curve", "calibration.images"), draw_calibration),
+    OfSource("annotation_curve", ("annotation_curve.table",), draw_annotation_curve),
     OfSource("pairs", ("pairs.part_index",), draw_pairs),
     OfSource("uncertainty", ("pairs.uncertainty",), draw_uncertainty),
 )
