@@ -26,7 +26,7 @@ from radgen.labels.plan import PairsPlan
 from radgen.labels.segmenter import Segmenter, predict
 from radgen.labels.settings import AnnotationCurveSettings, AnnotatorSettings, LabelHeadSettings, PairsSettings
 from radgen.labels.train import train_heads
-from radgen.labels.validate import ENSEMBLE, paint_rows
+from radgen.labels.validate import paint_rows
 from radgen.seeds import derive_seed, random_generator
 
 MASKS, DOWNSTREAM = "masks", "downstream"
@@ -154,14 +154,15 @@ def teach_heads(
     device: torch.device,
     say: Callable[[str], None],
 ) -> LabelHeads:
-    """Train heads on some annotated images alone; their share that ends the training counts among them."""
-    teaching, held = held_out_rows(annotated.class_ids, settings.validation_fraction, rows)
-    return train_heads(annotated, teaching, held, shape, settings, device=device, say=say)
+    """Train heads on some annotated images alone; what ends a member's training counts among them."""
+    known = annotated.take(rows)
+    held = held_out_rows(known.class_ids, settings.validation_fraction, shape.members, range(len(known)))
+    return train_heads(known, held, shape, settings, device=device, say=say)
 
 
 def mask_scores(heads: LabelHeads, annotated: Annotated, rows: Sequence[int]) -> list[Row]:
     """Return the Dice of the ensemble's masks with the annotator's: one row per image and structure that it holds."""
-    painted, truth = paint_rows(heads, annotated, rows)[ENSEMBLE].numpy(), annotated.masks[list(rows)].numpy()
+    painted, truth = paint_rows(heads, annotated, rows).numpy(), annotated.masks[list(rows)].numpy()
     return [
         {
             "unit": annotated.image_ids[row],
