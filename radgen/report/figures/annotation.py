@@ -31,7 +31,7 @@ def draw_annotation_curve(study: StudyResults, album: Album, source: str) -> Non
         _draw(axes[2], downstream, "minutes", "minutes of annotation")
         panel_title(axes[2], "The same, by time")
     axes[0].set_ylabel("Dice, mean over structures")
-    axes[1].legend(loc="lower right")
+    axes[1].legend(loc="upper left")
     minutes = (
         "Minutes count a real image as long as a synthetic one."
         if timed
