@@ -130,7 +130,6 @@ if PLAN.study.simulated_annotator:
         benchmark:
             P.benchmark("annotation_curve_painted_{source}_{round}")
 
-
 else:
 
     rule annotate_import:
