@@ -135,6 +135,25 @@ BENCHES = {
         ("--pairs", "128", "--memory"),
         (Figure("image and mask pairs at 64 px", rf"(?m)^pairs, .*?: {NUMBER} pairs", "pairs/CPU-s", 27.8),),
     ),
+    "semantic": Bench(
+        "semantic.py",
+        (),
+        ("--steps", "1", "--samples", "1"),
+        (
+            Figure(
+                "semantic step at 64 px, 10 + 22 + 21 M, unpaired",
+                rf"reference size, unpaired: training {NUMBER} images/s",
+                "images/CPU-s",
+                3 * 0.74,
+            ),
+            Figure(
+                "semantic samples at 64 px, 10 M",
+                rf"reference size, unpaired: .*sampling {NUMBER} images/s",
+                "images/CPU-s",
+                36,
+            ),
+        ),
+    ),
     "startup": Bench(
         "startup.py",
         (),
