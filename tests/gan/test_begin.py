@@ -169,6 +169,7 @@ def test_a_dry_run_prints_what_training_needs_and_writes_nothing(
 def test_two_processes_train_what_one_trains(study: Path) -> None:
     """The same parts of the same batches, added in another order: after 30 steps of 0.0025 equal to within 0.001."""
     options: dict[str, object] = {"part_size": 4, "images": 240, "rebuild": {"alone_images": 160}, "precision": "fp32"}
+    options["learning_rate"] = 2.5e-3
     assert main(toys.gan_command(study, "one-process", **options)) == 0
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
