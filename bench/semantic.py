@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import dataclass
 
 import torch
 from machine import describe
+from torch import Tensor
 
-from radgen.semantic.data import TensorLessons
 from radgen.semantic.generator import SemanticShape
+from radgen.semantic.maps.batches import image_tensor
 from radgen.semantic.sampling import SemanticSampler
 from radgen.semantic.settings import REFERENCE, SMALL, SemanticSettings
 from radgen.semantic.system import semantic_trainer
@@ -24,18 +26,31 @@ from radgen.training.devices import set_threads
 CPU = torch.device("cpu")
 
 
-def lessons(pixels: int, labels: int) -> TensorLessons:
+@dataclass(frozen=True)
+class Random:
+    """Maps and images in turn, held in memory."""
+
+    maps: Tensor
+    images: Tensor
+
+    def batch(self, seen_images: int, size: int) -> tuple[Tensor, Tensor]:
+        """Return maps and images of a position."""
+        numbers = torch.arange(seen_images, seen_images + size) % len(self.maps)
+        return self.maps[numbers], self.images[numbers]
+
+
+def random_batches(pixels: int, labels: int) -> Random:
     """Return random blocks of labels and random images, three channels."""
     random = torch.Generator().manual_seed(0)
     blocks = torch.randint(0, labels, (16, pixels // 8, pixels // 8), generator=random)
     maps = blocks.repeat_interleave(8, dim=1).repeat_interleave(8, dim=2)
     images = torch.randint(0, 256, (16, 3, pixels, pixels), generator=random, dtype=torch.uint8)
-    return TensorLessons(maps, images, seed=1, paired=False)
+    return Random(maps, image_tensor(images.numpy()))
 
 
 def measure(name: str, settings: SemanticSettings, pixels: int, labels: int, *, steps: int, samples: int) -> None:
     """Print images per processor-second of training, and of sampling."""
-    data = lessons(pixels, labels)
+    data = random_batches(pixels, labels)
     shape = SemanticShape(pixels, pixels, 3, labels, settings.networks)
     trainer = semantic_trainer(shape, settings, data, CPU)
     batch = settings.batch_size
@@ -45,7 +60,7 @@ def measure(name: str, settings: SemanticSettings, pixels: int, labels: int, *, 
         trainer.step((step + 1) * batch)
     rate = steps * batch / (time.process_time() - start)
     sampler = SemanticSampler(trainer.system.average.eval(), source="bench", seed=1)
-    label_map = data.maps(0, 1)[0].numpy()
+    label_map = data.maps[0].numpy()
     sampler.images(label_map, "bench", [0])
     start = time.process_time()
     sampler.images(label_map, "bench", range(samples))

@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from radgen.gan.losses import gradient_penalty
+from radgen.imageset.prefetch import Batches
 from radgen.seeds import derive_seed
-from radgen.semantic.data import Lessons
 from radgen.semantic.generator import SemanticGenerator, SemanticShape, draw_noise
 from radgen.semantic.judges import PixelJudge, WaveletJudge
 from radgen.semantic.layers import advance_norms
@@ -57,17 +57,18 @@ class SemanticSystem:
         Sides, channels, labels and sizes of the networks.
     settings
         Of the training.
-    lessons
-        Maps and images.
+    batches
+        Maps int64 [n, H, W] and images float32 [n, C, H, W] of a position: `PairBatches` in the paired mode,
+        `UnpairedBatches` in the unpaired one.
     device
         Where it runs.
     """
 
     def __init__(
-        self, shape: SemanticShape, settings: SemanticSettings, lessons: Lessons, device: torch.device
+        self, shape: SemanticShape, settings: SemanticSettings, batches: Batches, device: torch.device
     ) -> None:
         self.shape, self.settings = shape, settings
-        self._lessons, self._device = lessons, device
+        self._batches, self._device = batches, device
         torch.manual_seed(derive_seed("semantic", settings.seed, "weights"))
         self.generator = SemanticGenerator(shape)
         self.segmenter = PixelJudge(shape)
@@ -126,14 +127,15 @@ class SemanticSystem:
             advance_norms(network)
 
     def _part(self, seen_images: int, first_image: int, count: int) -> _Part:
-        batch, start = self.settings.batch_size, first_image - seen_images
-        maps = self._lessons.maps(seen_images, batch)
+        batch = self.settings.batch_size
+        maps, real = self._batches.batch(first_image, count)
+        step_maps = maps if count == batch else self._batches.batch(seen_images, batch)[0]
         seeds = [derive_seed("semantic noise", self.settings.seed, first_image + i) for i in range(count)]
         return _Part(
-            maps=maps[start : start + count].to(self._device),
+            maps=maps.to(self._device),
             noise=draw_noise(self.shape, seeds).to(self._device),
-            real=self._lessons.images(first_image, count).to(self._device),
-            weights=label_weights(maps, self.shape.labels).to(self._device),
+            real=real.to(self._device),
+            weights=label_weights(step_maps, self.shape.labels).to(self._device),
             first_image=first_image,
             step=seen_images // batch,
         )
@@ -222,13 +224,13 @@ def _taken(leaf: Tensor) -> Tensor:
 def semantic_trainer(
     shape: SemanticShape,
     settings: SemanticSettings,
-    lessons: Lessons,
+    batches: Batches,
     device: torch.device,
     ranks: Ranks | None = None,
 ) -> AdversarialTrainer[SemanticSystem]:
     """Build the networks and the trainer that moves them."""
     return AdversarialTrainer(
-        SemanticSystem(shape, settings, lessons, device),
+        SemanticSystem(shape, settings, batches, device),
         batch_size=settings.batch_size,
         part_size=settings.part_size or settings.batch_size,
         ranks=ranks,

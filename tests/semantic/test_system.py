@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import os
 import signal
 from collections.abc import Mapping
@@ -11,16 +12,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from radgen.errors import CheckpointError, CohortError, Interrupted
+from radgen.errors import CheckpointError, Interrupted
 from radgen.semantic.checkpoint import SemanticCard, load_semantic, save_semantic
-from radgen.semantic.data import TensorLessons
+from radgen.semantic.generator import SemanticShape
+from radgen.semantic.maps.batches import PairBatches, UnpairedBatches
 from radgen.semantic.settings import SemanticSettings
-from radgen.semantic.system import SemanticSystem
+from radgen.semantic.system import SemanticSystem, semantic_trainer
 from radgen.settings import as_plain
 from radgen.training.adversarial import AdversarialTrainer
 from radgen.training.loop import Plan, train
 from radgen.training.state import StateStore
 from tests.semantic import toys
+from tests.semantic.maps.toys import SCHEMA, discs, write_pairs
 
 MODES = ("paired", "unpaired")
 
@@ -111,21 +114,17 @@ def test_foreign_weights_are_refused(tmp_path: Path) -> None:
         load_semantic(path, torch.device("cpu"))
 
 
-def test_lessons_that_do_not_fit_are_refused() -> None:
-    maps, images = toys.maps(4), toys.images(4)
-    with pytest.raises(CohortError, match="4 label maps and 0 images to learn from: both sides need at least one"):
-        TensorLessons(maps, images[:0], seed=1, paired=False)
-    with pytest.raises(CohortError, match=r"label maps of \(32, 32\) pixels, but images of \(32, 16\)"):
-        TensorLessons(maps, images[..., :16], seed=1, paired=False)
-    with pytest.raises(CohortError, match="4 label maps but 3 images: pairs need one each"):
-        TensorLessons(maps, images[:3], seed=1, paired=True)
-
-
-def test_pairs_stay_together_and_sides_are_drawn_apart() -> None:
-    for paired in (True, False):
-        lessons = TensorLessons(toys.maps(), toys.images(), seed=1, paired=paired)
-        shown = ((lessons.images(3, 16) + 1) * 1.275).round().long()[:, 0]
-        assert torch.equal(shown, lessons.maps(3, 16).clamp(min=0)) == paired
+@pytest.mark.parametrize("mode", MODES)
+def test_batches_of_an_image_set_train_both_modes(tmp_path: Path, mode: str) -> None:
+    pairs = write_pairs(tmp_path, discs(8))
+    batches: PairBatches | UnpairedBatches = PairBatches(pairs, range(8), SCHEMA, seed=1)
+    if mode == "unpaired":
+        batches = UnpairedBatches(pairs, range(4), pairs, range(4, 8), SCHEMA, seed=1)
+    settings = SemanticSettings(mode=mode, networks=toys.TINY, precision="fp32", part_size=2)
+    shape = SemanticShape(*pairs.mask_shape, 1, len(SCHEMA.labels), toys.TINY)
+    losses = semantic_trainer(shape, settings, batches, torch.device("cpu")).step(0)
+    assert all(math.isfinite(value) for value in losses.values())
+    assert losses["generator"] > 0
 
 
 @pytest.mark.parametrize(

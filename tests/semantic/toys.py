@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from radgen.semantic.data import TensorLessons
 from radgen.semantic.generator import SemanticShape
+from radgen.semantic.maps.batches import image_tensor
 from radgen.semantic.settings import SemanticNetworkSettings, SemanticSettings
 from radgen.semantic.system import SemanticSystem, semantic_trainer
 from radgen.training.adversarial import AdversarialTrainer
@@ -42,11 +42,23 @@ def images(count: int = 8) -> Tensor:
     return (maps(count).clamp(min=0) * 100).to(torch.uint8)[:, None]
 
 
+class InMemory:
+    """Maps and images in turn; in the unpaired mode an image stands beside another's map."""
+
+    def __init__(self, mode: str) -> None:
+        self._maps, self._images = maps(), image_tensor(images().numpy())
+        self._apart = 0 if mode == "paired" else 3
+
+    def batch(self, seen_images: int, size: int) -> tuple[Tensor, Tensor]:
+        """Return maps and images of a position."""
+        numbers = torch.arange(seen_images, seen_images + size)
+        return self._maps[numbers % len(self._maps)], self._images[(numbers + self._apart) % len(self._images)]
+
+
 def trainer(mode: str, part_size: int | None = None, **options: object) -> AdversarialTrainer[SemanticSystem]:
     """Return a trainer of tiny networks in fp32."""
     settings = SemanticSettings(
         **{"mode": mode, "networks": TINY, "precision": "fp32", "part_size": part_size, "mask": 1.0} | options  # type: ignore[arg-type]
     )
-    lessons = TensorLessons(maps(), images(), seed=1, paired=mode == "paired")
     shape = SemanticShape(PX, PX, 1, 3, settings.networks)
-    return semantic_trainer(shape, settings, lessons, torch.device("cpu"))
+    return semantic_trainer(shape, settings, InMemory(mode), torch.device("cpu"))
