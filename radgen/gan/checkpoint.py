@@ -8,18 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from radgen.errors import CheckpointError, ConfigError
 from radgen.gan.kinds import KINDS, ImageGenerator, Shape, kind_of
-from radgen.provenance import atomic_path
 from radgen.settings import as_plain, build
-from radgen.training.devices import place
-
-CARD_KEY = "radgen"  # one key only: the order of several would change from run to run
+from radgen.training.weights import fill, read_weights, save_weights
 
 
 @dataclass(frozen=True)
@@ -49,11 +44,7 @@ class GeneratorCard:
 
 def save_generator(path: Path, tensors: Mapping[str, Tensor], card: GeneratorCard) -> None:
     """Write a generator's state and card atomically; equal content gives equal bytes."""
-    plain = as_plain(card) | {"kind": kind_of(card.shape).words}
-    text = json.dumps(plain, sort_keys=True)
-    ready = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    with atomic_path(path) as temporary:
-        save_file(ready, temporary, metadata={CARD_KEY: text})
+    save_weights(path, tensors, as_plain(card) | {"kind": kind_of(card.shape).words})
 
 
 def load_generator(path: Path, device: torch.device) -> tuple[ImageGenerator, GeneratorCard]:
@@ -64,28 +55,17 @@ def load_generator(path: Path, device: torch.device) -> tuple[ImageGenerator, Ge
     CheckpointError
         The file is missing, damaged, or holds something else.
     """
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            card = _read_card(path, (file.metadata() or {}).get(CARD_KEY))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-    except (OSError, safetensors.SafetensorError) as error:
-        msg = f"{path}: not readable as generator weights ({error}); delete it and run the gan stage again"
-        raise CheckpointError(msg) from error
-    generator = kind_of(card.shape).build(card.shape)
-    try:
-        generator.load_state_dict(tensors)
-    except RuntimeError as error:
-        msg = f"{path}: its tensors do not fit its own card ({str(error).splitlines()[0]}); run the gan stage again"
-        raise CheckpointError(msg) from error
-    place(generator, device)
-    frozen: Any = generator.eval().requires_grad_(requires_grad=False)
-    return frozen, card
+    text, tensors = read_weights(path, what="generator weights", remedy="delete it and run the gan stage again")
+    card = _read_card(path, text)
+    generator: Any = kind_of(card.shape).build(card.shape)
+    fill(generator, tensors, device, path=path, remedy="run the gan stage again")
+    return generator, card
 
 
-def _read_card(path: Path, text: str | None) -> GeneratorCard:
+def _read_card(path: Path, text: str) -> GeneratorCard:
     known = {kind.words: kind for kind in KINDS.values()}
     try:
-        plain = json.loads(text or "{}")
+        plain = json.loads(text)
         words = str(plain.pop("kind", "nothing"))
         if words in known:
             names, shape = tuple(plain.pop("class_names")), build(known[words].shape, plain.pop("shape"))

@@ -8,18 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from radgen.errors import CheckpointError, ConfigError
-from radgen.provenance import atomic_path
 from radgen.semantic.generator import SemanticGenerator, SemanticShape
 from radgen.settings import as_plain, build
-from radgen.training.devices import place
+from radgen.training.weights import fill, read_weights, save_weights
 
-CARD_KEY = "radgen"
 KIND = "semantic generator"
 
 
@@ -50,10 +46,7 @@ class SemanticCard:
 
 def save_semantic(path: Path, tensors: Mapping[str, Tensor], card: SemanticCard) -> None:
     """Write a generator's state and card atomically; equal content gives equal bytes."""
-    text = json.dumps(as_plain(card) | {"kind": KIND}, sort_keys=True)
-    ready = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    with atomic_path(path) as temporary:
-        save_file(ready, temporary, metadata={CARD_KEY: text})
+    save_weights(path, tensors, as_plain(card) | {"kind": KIND})
 
 
 def load_semantic(path: Path, device: torch.device) -> tuple[SemanticGenerator, SemanticCard]:
@@ -64,26 +57,16 @@ def load_semantic(path: Path, device: torch.device) -> tuple[SemanticGenerator, 
     CheckpointError
         The file is missing, damaged, or holds something else.
     """
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            card = _read_card(path, (file.metadata() or {}).get(CARD_KEY))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-    except (OSError, safetensors.SafetensorError) as error:
-        msg = f"{path}: not readable as weights of a semantic generator ({error}); train it again"
-        raise CheckpointError(msg) from error
+    text, tensors = read_weights(path, what="weights of a semantic generator", remedy="train it again")
+    card = _read_card(path, text)
     generator = SemanticGenerator(card.shape)
-    try:
-        generator.load_state_dict(tensors)
-    except RuntimeError as error:
-        msg = f"{path}: its tensors do not fit its own card ({str(error).splitlines()[0]}); train it again"
-        raise CheckpointError(msg) from error
-    place(generator, device)
-    return generator.eval().requires_grad_(requires_grad=False), card
+    fill(generator, tensors, device, path=path, remedy="train it again")
+    return generator, card
 
 
-def _read_card(path: Path, text: str | None) -> SemanticCard:
+def _read_card(path: Path, text: str) -> SemanticCard:
     try:
-        plain = json.loads(text or "{}")
+        plain = json.loads(text)
         if plain.pop("kind", None) == KIND:
             names, shape = tuple(plain.pop("label_names")), build(SemanticShape, plain.pop("shape"))
             return SemanticCard(shape=shape, label_names=names, **plain)

@@ -17,16 +17,14 @@ from pathlib import Path
 
 import safetensors
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from radgen.errors import CheckpointError, ConfigError
 from radgen.gan.kinds import ImageGenerator
 from radgen.gan.latent.kmeans import cluster
-from radgen.provenance import atomic_path
 from radgen.seeds import derive_seed
+from radgen.training.weights import CARD_KEY, save_weights
 
-CARD_KEY = "radgen"  # one key only: the order of several would change from run to run
 KIND = "style centroids"
 POOLED = -1  # class id of centroids that serve all classes
 CHUNK = 4096  # styles mapped and compared at once; the sums depend on it, so it is no setting
@@ -130,9 +128,7 @@ def save_centroids(path: Path, centroids: Centroids, *, generator: str) -> None:
         "class_ids": centroids.class_ids.contiguous(),
         "sizes": centroids.sizes.contiguous(),
     }
-    card = json.dumps({"kind": KIND, "generator": generator}, sort_keys=True)
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={CARD_KEY: card})
+    save_weights(path, tensors, {"kind": KIND, "generator": generator})
 
 
 def load_centroids(path: Path, *, generator: str) -> Centroids:
