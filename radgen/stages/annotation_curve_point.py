@@ -12,7 +12,6 @@ from radgen.keyed import run_keyed
 from radgen.labels.settings import AnnotationCurveSettings, AnnotatorSettings, LabelHeadSettings, PairsSettings
 from radgen.provenance import (
     SawPatients,
-    by_split,
     digest_file,
     read_manifest,
     saw_patients_of,
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from radgen.features.rows import patients_of
     from radgen.imageset.core import ImageSet
     from radgen.keyed import Finished, KeyedJob
     from radgen.labels.annotated import Annotated, PackFacts
@@ -151,9 +151,7 @@ def run(
         else:
             finished = done
             _say(f"annotation-curve-point {source}: {count} annotations, seed {seed}: unchanged, published again")
-        split, patient = real.column("split"), real.column("patient")
-        used = [*taught.tolist(), *scored.tolist()]
-        looked_at = by_split(zip(split[used].tolist(), patient[used].tolist(), strict=True))
+        looked_at = patients_of(real, np.concatenate([taught, scored]))
         who = read_manifest(annotation_manifest)["run"]["notes"].get("annotator")
         write_manifest(
             manifest,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from radgen.cohort.settings import ClassSettings, StructureSettings
 from radgen.keyed import run_keyed
 from radgen.labels.settings import AnnotatorSettings
-from radgen.provenance import SawPatients, by_split, saw_patients_of, what_part, write_manifest
+from radgen.provenance import SawPatients, saw_patients_of, what_part, write_manifest
 from radgen.settings import as_plain
 
 if TYPE_CHECKING:
@@ -137,9 +137,9 @@ def _saw(images: ImageSet, rows: AnnotatorRows) -> SawPatients:
     """Pixels and masks of all patients set apart: the held-out ones are scored on, and their masks were needed too."""
     import numpy as np
 
-    used = np.concatenate([rows.teaching, rows.held_out])
-    split, patient = images.column("split"), images.column("patient")
-    everyone = by_split(zip(split[used].tolist(), patient[used].tolist(), strict=True))
+    from radgen.features.rows import patients_of
+
+    everyone = patients_of(images, np.concatenate([rows.teaching, rows.held_out]))
     return SawPatients(pixels=everyone, masks=everyone)
 
 

@@ -13,7 +13,6 @@ from radgen.keyed import run_keyed
 from radgen.labels.settings import AnnotatorSettings, CalibrationSettings
 from radgen.provenance import (
     SawPatients,
-    by_split,
     digest_file,
     input_digest,
     read_manifest,
@@ -84,6 +83,9 @@ def run(
     CheckpointError, CohortError
         The head is another generator's; the split has no masks.
     """
+    import numpy as np
+
+    from radgen.features.rows import patients_of
     from radgen.imageset.core import ImageSet
     from radgen.labels.digests import rows_digest
     from radgen.labels.inverted import held_out_rows
@@ -120,9 +122,7 @@ def run(
         else:
             finished = done
             _say(f"labels-calibration {source}: unchanged, published again")
-        split, patient = real.column("split"), real.column("patient")
-        used = [*teaching.tolist(), *held.tolist()]
-        looked_at = by_split(zip(split[used].tolist(), patient[used].tolist(), strict=True))
+        looked_at = patients_of(real, np.concatenate([teaching, held]))
         who = read_manifest(labels_manifest)["run"]["notes"].get("annotator")
         write_manifest(
             manifest,
