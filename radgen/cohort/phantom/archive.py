@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +23,7 @@ from radgen.cohort.phantom.settings import STRUCTURES, PhantomSettings
 from radgen.cohort.phantom.traits import place
 from radgen.provenance import digest_file
 from radgen.seeds import random_generator
+from radgen.spawn import spawned
 
 INDEX = "index.txt"
 README = f"""{MARK}
@@ -77,23 +76,13 @@ def write_archive(folder: Path, settings: PhantomSettings, workers: int, said: C
     said
         Gets a line of progress now and then.
     """
+    job = partial(write_patient, folder, settings)
     every = max(1, settings.patients // 10)
-    for done, _ in enumerate(_patients(folder, settings, workers), start=1):
+    for done, _ in enumerate(spawned(job, range(1, settings.patients + 1), workers), start=1):
         if done % every == 0 or done == settings.patients:
             said(f"phantom: {done} of {settings.patients} patients written")
     write_broken(folder, settings)
     (folder / "README.txt").write_text(README, encoding="utf-8")
-
-
-def _patients(folder: Path, settings: PhantomSettings, workers: int) -> Iterator[str]:
-    numbers = range(1, settings.patients + 1)
-    job = partial(write_patient, folder, settings)
-    if workers <= 1:
-        yield from map(job, numbers)
-        return
-    # Fresh processes: a fork would copy whatever threads and locks this process holds.
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(job, numbers)
 
 
 def write_broken(folder: Path, settings: PhantomSettings) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +23,7 @@ from radgen.radiogenomic.phantom.chest import draw_chest
 from radgen.radiogenomic.phantom.genes import patient_id, planted_text, rna_bytes, truth_text
 from radgen.radiogenomic.phantom.settings import RadiogenomicPhantomSettings
 from radgen.seeds import derive_seed, random_generator, stable_unit
+from radgen.spawn import spawned
 
 NODULE = "nodule"
 RNA_NAME = f"{MARK}_RNAseq.txt.gz"
@@ -97,19 +96,9 @@ def write_archive(
     (folder / "truth").mkdir()
     (folder / "truth" / "planted.csv").write_text(planted_text(settings), encoding="utf-8")
     (folder / "truth" / "truth.csv").write_text(truth_text(settings), encoding="utf-8")
+    job = partial(write_patient, folder, settings)
     every = max(1, settings.patients // 10)
-    for done, _ in enumerate(_patients(folder, settings, workers), start=1):
+    for done, _ in enumerate(spawned(job, range(1, settings.patients + 1), workers), start=1):
         if done % every == 0 or done == settings.patients:
             said(f"radiogenomic phantom: {done} of {settings.patients} patients written")
     (folder / "README.txt").write_text(README, encoding="utf-8")
-
-
-def _patients(folder: Path, settings: RadiogenomicPhantomSettings, workers: int) -> Iterator[None]:
-    numbers = range(1, settings.patients + 1)
-    job = partial(write_patient, folder, settings)
-    if workers <= 1:
-        yield from map(job, numbers)
-        return
-    # Fresh processes: a fork would copy whatever threads and locks this process holds.
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(job, numbers)
