@@ -9,8 +9,6 @@ Source: DICOM PS3.3, C.8.6.1 (conversion type SYN, synthetic image), C.12.1 (syn
 
 from __future__ import annotations
 
-import hashlib
-import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,12 +23,11 @@ from radgen.export.folder import write_bytes
 from radgen.export.notice import Origin
 from radgen.export.pictures import picture_array
 from radgen.export.placed import Options, Placed
+from radgen.imaging.dicom_out import MAKER, dataset_bytes, fresh_uid
 
-MAKER = "radgen"
 IMPLEMENTATION_UID = "2.25.253918464216870137104129786152283617281"
 # What a row may call a modality, where it is a term that DICOM defines for pictures.
 MODALITIES = frozenset({"CT", "MR", "PT", "NM", "US", "MG", "DX", "CR", "XA", "RF", "ES", "GM", "SM", "OP", "OPT"})
-UID_BITS = 120
 
 
 def write(images: ExportSet, out: Path, options: Options) -> Iterator[Placed]:
@@ -39,24 +36,11 @@ def write(images: ExportSet, out: Path, options: Options) -> Iterator[Placed]:
         image = image_dataset(example, options.name)
         name = f"images/{example.stem}.dcm"
         write_bytes(out / name, dataset_bytes(image))
-        found = segmentation_bytes(example, image, images.labels, make_uid)
+        found = segmentation_bytes(example, image, images.labels)
         mask = f"segmentations/{example.stem}.dcm" if found is not None else ""
         if found is not None:
             write_bytes(out / mask, found)
         yield Placed(example.image_id, name, mask)
-
-
-def make_uid(*parts: str | bytes) -> str:
-    """Return a UID below 2.25 that is a digest of the parts: never that of a source, always the same.
-
-    >>> make_uid("study", b"1") == make_uid("study", b"1"), len(make_uid("series", b"1")) <= 64
-    (True, True)
-    """
-    state = hashlib.sha256(b"radgen export")
-    for part in parts:
-        data = part.encode() if isinstance(part, str) else part
-        state.update(len(data).to_bytes(8, "big") + data)
-    return f"2.25.{int.from_bytes(state.digest(), 'big') >> (256 - UID_BITS)}"
 
 
 def image_dataset(example: Example, set_name: str) -> FileDataset:
@@ -70,7 +54,7 @@ def image_dataset(example: Example, set_name: str) -> FileDataset:
     pixels = picture_array(example)
     spacing = np.array(example.spacing_mm).tobytes()
     content = (example.image_id, str(pixels.shape), pixels.tobytes(), spacing, str(sorted(example.facts().items())))
-    uid = make_uid("image", *content)
+    uid = fresh_uid("image", *content)
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
     meta.MediaStorageSOPInstanceUID = uid
@@ -82,8 +66,8 @@ def image_dataset(example: Example, set_name: str) -> FileDataset:
     image.SOPClassUID, image.SOPInstanceUID = SecondaryCaptureImageStorage, uid
     _say_who(image, example, set_name)
     # A real patient's images share a study, whichever set they are exported from; a synthetic image has its own.
-    image.StudyInstanceUID = make_uid("study", *([example.group] if example.origin is Origin.REAL else content))
-    image.SeriesInstanceUID, image.FrameOfReferenceUID = make_uid("series", *content), make_uid("frame", *content)
+    image.StudyInstanceUID = fresh_uid("study", *([example.group] if example.origin is Origin.REAL else content))
+    image.SeriesInstanceUID, image.FrameOfReferenceUID = fresh_uid("series", *content), fresh_uid("frame", *content)
     _say_what(image, example)
     _say_where(image, example)
     _store(image, pixels)
@@ -153,10 +137,3 @@ def _store(image: Dataset, pixels: np.ndarray) -> None:
     image.BitsAllocated, image.BitsStored, image.HighBit, image.PixelRepresentation = 8, 8, 7, 0
     data = pixels.tobytes()
     image.PixelData = data + b"\0" * (len(data) % 2)
-
-
-def dataset_bytes(dataset: Dataset) -> bytes:
-    """Return a dataset as the bytes of a DICOM file."""
-    out = io.BytesIO()
-    dataset.save_as(out, enforce_file_format=True)
-    return out.getvalue()

@@ -5,13 +5,11 @@ A structure whose name DICOM's dictionary of SNOMED CT terms knows gets that cod
 
 from __future__ import annotations
 
-import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import highdicom as hd
 import numpy as np
-from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
@@ -19,17 +17,13 @@ from pydicom.sr.coding import Code
 from radgen import __version__
 from radgen.annotation.schema import Label
 from radgen.export.examples import Example
+from radgen.imaging.dicom_out import LONG_STRING, MAKER, dataset_bytes, forget_chance, fresh_uid
 
-MAKER = "radgen"
 OWN_SCHEME = "99RADGEN"
-# highdicom writes the time of writing, which an export does not have.
-FIXED_CLOCK = {"DA": "20000101", "TM": "000000", "DT": "20000101000000"}
 ABNORMAL = frozenset({"Lesion", "Neoplasm", "Nodule", "Mass", "Tumor", "Polyp", "Cyst", "Edema", "Hemorrhage"})
 
 
-def segmentation_bytes(
-    example: Example, image: Dataset, labels: Sequence[Label], make_uid: Callable[..., str]
-) -> bytes | None:
+def segmentation_bytes(example: Example, image: Dataset, labels: Sequence[Label]) -> bytes | None:
     """Return the mask as the bytes of a DICOM SEG that refers to the image; None where there is no structure.
 
     Parameters
@@ -40,8 +34,6 @@ def segmentation_bytes(
         The exported image: geometry, patient and study are its own.
     labels
         Names and colours by label id.
-    make_uid
-        From parts to a UID.
     """
     present = [] if example.mask is None else [number for number in np.unique(example.mask).tolist() if number]
     if example.mask is None or not present:
@@ -53,23 +45,21 @@ def segmentation_bytes(
         pixel_array=np.stack([example.mask == number for number in present], axis=-1).astype(np.uint8)[np.newaxis],
         segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
         segment_descriptions=[_segment(k, labels[n], by_machine=by_machine) for k, n in enumerate(present, start=1)],
-        series_instance_uid=make_uid("seg series", *content),
+        series_instance_uid=fresh_uid("seg series", *content),
         series_number=2,
-        sop_instance_uid=make_uid("seg", *content),
+        sop_instance_uid=fresh_uid("seg", *content),
         instance_number=1,
         manufacturer=MAKER,
         manufacturer_model_name=MAKER,
         software_versions=__version__,
         device_serial_number=MAKER,
         content_label="MASKS",
-        content_description=f"{example.origin.word} masks"[:64],
+        content_description=f"{example.origin.word} masks"[:LONG_STRING],
         content_creator_name=f"{MAKER}^",
-        series_description=f"{image.SeriesDescription} masks"[:64],
+        series_description=f"{image.SeriesDescription} masks"[:LONG_STRING],
     )
-    _mark(result, image, make_uid("seg dimensions", *content))
-    out = io.BytesIO()
-    result.save_as(out, enforce_file_format=True)
-    return out.getvalue()
+    _mark(result, image, fresh_uid("seg dimensions", *content))
+    return dataset_bytes(result)
 
 
 def short_text(text: str) -> str:
@@ -78,7 +68,7 @@ def short_text(text: str) -> str:
     >>> short_text("left^right=both")
     'left right both'
     """
-    return re.sub(r"[\\^=\x00-\x1f]", " ", text)[:64]
+    return re.sub(r"[\\^=\x00-\x1f]", " ", text)[:LONG_STRING]
 
 
 def _segment(number: int, label: Label, *, by_machine: bool) -> hd.seg.SegmentDescription:
@@ -111,15 +101,7 @@ def _plural(term: str) -> Code | None:
 
 def _mark(result: Dataset, image: Dataset, organization: str) -> None:
     """Say that it is synthetic where the image does, and put fixed values where highdicom put the clock or chance."""
-
-    def overwrite(_: Dataset, element: DataElement) -> None:
-        if element.VR in FIXED_CLOCK and element.value:
-            element.value = FIXED_CLOCK[element.VR]
-
-    result.walk(overwrite)
-    result.DimensionOrganizationSequence[0].DimensionOrganizationUID = organization
-    for item in result.DimensionIndexSequence:
-        item.DimensionOrganizationUID = organization
+    forget_chance(result, organization)
     result.SyntheticData = image.SyntheticData
     result.ContributingEquipmentSequence = image.ContributingEquipmentSequence
     result.PatientIdentityRemoved, result.DeidentificationMethod = "YES", image.DeidentificationMethod

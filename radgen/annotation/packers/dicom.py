@@ -7,8 +7,6 @@ of its own with a frame of reference of its own: two pictures show no common spa
 
 from __future__ import annotations
 
-import io
-import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -22,14 +20,11 @@ from pydicom.valuerep import DSfloat
 from radgen.annotation.packers.material import Material, Packer
 from radgen.annotation.pictures import SYNTHETIC_NOTICE, slice_lps
 from radgen.annotation.schema import Label
+from radgen.imaging.dicom_out import LONG_STRING, MAKER, dataset_bytes, forget_chance, fresh_uid
 from radgen.provenance import digest_bytes
 
 if TYPE_CHECKING:
     from highdicom.seg import SegmentDescription
-
-MAKER = "radgen"
-NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "radgen:annotation:dicom")
-LONG_STRING = 64  # characters that a value of type LO may have
 
 
 def _files(material: Material) -> Iterator[tuple[str, bytes]]:
@@ -38,14 +33,13 @@ def _files(material: Material) -> Iterator[tuple[str, bytes]]:
         image = _image(image_id, pixels, material.spacing_mm)
         image.StudyInstanceUID = study
         image.SeriesNumber = number
-        yield f"{image_id}.dcm", _encode(image)
+        yield f"{image_id}.dcm", dataset_bytes(image)
         if material.structures:
-            yield f"{image_id}.seg.dcm", _encode(_empty_segmentation(image, material.structures))
+            yield f"{image_id}.seg.dcm", dataset_bytes(_empty_segmentation(image, material.structures))
 
 
 def _uid(*parts: str) -> UID:
-    """Return the same fresh UID for the same parts: a name-based UUID below 2.25 (DICOM PS3.5, annex B.2)."""
-    return UID(f"2.25.{uuid.uuid5(NAMESPACE, '/'.join(parts)).int}")
+    return UID(fresh_uid("annotation pack", *parts))
 
 
 def _image(image_id: str, pixels: NDArray[np.uint8], spacing_mm: tuple[float, float]) -> Dataset:
@@ -133,7 +127,8 @@ def _empty_segmentation(image: Dataset, structures: tuple[Label, ...]) -> Datase
     segmentation.SpecificCharacterSet = "ISO_IR 192"
     segmentation.SyntheticData = "YES"
     segmentation.SeriesDescription = f"{image.SeriesDescription[: LONG_STRING - 6]} paint"
-    _forget_time(segmentation, _uid("dimensions", seed))
+    forget_chance(segmentation, _uid("dimensions", seed))
+    del segmentation.ContributingEquipmentSequence  # it names highdicom's version, and nobody contributed yet
     return segmentation
 
 
@@ -150,21 +145,6 @@ def _segment(number: int, label: Label) -> SegmentDescription:
         algorithm_type="MANUAL",
         display_color=CIELabColor.from_rgb(*label.colour),
     )
-
-
-def _forget_time(segmentation: Dataset, dimensions: UID) -> None:
-    """Take out what differs from one writing to the next: the time, and highdicom's random UID of its dimensions."""
-    del segmentation.InstanceCreationDate, segmentation.InstanceCreationTime
-    del segmentation.ContributingEquipmentSequence
-    segmentation.ContentDate, segmentation.ContentTime = "20000101", "000000"
-    for item in (*segmentation.DimensionOrganizationSequence, *segmentation.DimensionIndexSequence):
-        item.DimensionOrganizationUID = dimensions
-
-
-def _encode(dataset: Dataset) -> bytes:
-    buffer = io.BytesIO()
-    dataset.save_as(buffer, enforce_file_format=True)
-    return buffer.getvalue()
 
 
 PACKER = Packer(
