@@ -105,7 +105,10 @@ def test_weights_file_keeps_images_and_bytes(tmp_path: Path) -> None:
     assert paths[0].read_bytes() == paths[1].read_bytes()
     sampler = load_sampler(paths[0], seed=3, truncation=1.0, device="cpu")
     assert np.array_equal(sampler.images(0, range(4)), _sampler().images(0, range(4)))
-    assert load_generator(paths[0], torch.device("cpu"))[1] == CARD
+    generator, card = load_generator(paths[0], torch.device("cpu"))
+    assert card == CARD
+    assert not generator.training
+    assert not any(parameter.requires_grad for parameter in generator.parameters())
 
 
 def test_files_that_are_no_generator_are_refused(tmp_path: Path) -> None:

@@ -100,6 +100,8 @@ def test_a_killed_training_ends_in_the_same_bytes(tmp_path: Path, mode: str) -> 
         files.append(((folder / "weights.safetensors").read_bytes(), curve))
     assert files[0] == files[1]
     loaded, card = load_semantic(tmp_path / "straight" / "weights.safetensors", torch.device("cpu"))
+    assert not loaded.training
+    assert not any(parameter.requires_grad for parameter in loaded.parameters())
     assert (card.label_names, card.seen_images, loaded.shape) == (("air", "body", "organ"), 24, system.shape)
 
 
