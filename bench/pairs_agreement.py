@@ -10,7 +10,6 @@ segmenter is not the simulated annotator: other patients taught it. It takes abo
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,11 +18,14 @@ import torch
 from machine import describe
 from numpy.typing import NDArray
 
+from radgen.annotation.schema import read_labels
+from radgen.annotation.settings import FIRST_ROUND
 from radgen.imageset.core import ImageSet
 from radgen.labels.overlap import score_structures
 from radgen.labels.segmenter import Segmenter, predict
 from radgen.labels.settings import AnnotatorSettings
 from radgen.labels.teach import teach_segmenter
+from radgen.paths import TABLE
 
 CPU = torch.device("cpu")
 CHUNK = 256  # images in memory at a time
@@ -40,8 +42,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    pack = options.results / "annotation" / options.source / "pack"
-    structures = [row["name"] for row in json.loads((pack / "labels.json").read_text())["labels"][1:]]
+    labels = options.results / TABLE["annotate.folder"].format(source=options.source, round=FIRST_ROUND) / "labels.json"
+    structures = [label.name for label in read_labels(labels)[1:]]
     real = ImageSet(options.results / "slices" / "index.parquet")
     pairs = ImageSet(options.results / "pairs" / options.source / "index.parquet")
     print(describe())
