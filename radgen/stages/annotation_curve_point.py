@@ -10,14 +10,7 @@ from radgen.cohort.settings import ClassSettings, StructureSettings
 from radgen.gan.settings import SampleSettings
 from radgen.keyed import run_keyed
 from radgen.labels.settings import AnnotationCurveSettings, AnnotatorSettings, LabelHeadSettings, PairsSettings
-from radgen.provenance import (
-    SawPatients,
-    digest_file,
-    read_manifest,
-    saw_patients_of,
-    what_part,
-    write_manifest,
-)
+from radgen.provenance import SawPatients, digest_file, read_manifest, saw_patients_of, what_part, write_manifest
 from radgen.settings import as_plain
 
 if TYPE_CHECKING:
@@ -25,7 +18,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from radgen.features.rows import patients_of
     from radgen.imageset.core import ImageSet
     from radgen.keyed import Finished, KeyedJob
     from radgen.labels.annotated import Annotated, PackFacts
@@ -110,6 +102,7 @@ def run(
     """
     import numpy as np
 
+    from radgen.features.rows import patients_of
     from radgen.imageset.core import ImageSet
     from radgen.labels.annotated import read_pack_facts
     from radgen.labels.curve import Budgets, real_rows
