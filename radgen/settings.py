@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, dataclass_transform
 
 from radgen.errors import ConfigError
@@ -25,6 +25,21 @@ def setting(default: Any, text: str) -> Any:  # noqa: ANN401 - stands in for a v
     if isinstance(default, list | dict):
         return dataclasses.field(default_factory=default.copy, metadata={"help": text})
     return dataclasses.field(default=default, metadata={"help": text})
+
+
+def one_of(name: str, value: str, allowed: Sequence[str]) -> None:
+    """Refuse a word that is none of those allowed, with a ValueError that names them all."""
+    if value not in allowed:
+        msg = f"{name} must be one of {', '.join(allowed)}, not {value!r}"
+        raise ValueError(msg)
+
+
+def above_zero(**values: float) -> None:
+    """Refuse the first number that is not above 0 with a ValueError; NaN is not."""
+    for name, value in values.items():
+        if not value > 0:
+            msg = f"{name} must be above 0, not {value}"
+            raise ValueError(msg)
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(dataclasses.field,))

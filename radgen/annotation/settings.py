@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from radgen.settings import section, setting
+from radgen.settings import one_of, section, setting
 
 ANNOTATORS = ("simulated", "folder")
 OVERLAPS = ("label", "later", "first", "refuse")  # what they mean: radgen/annotation/merge.py
@@ -54,9 +54,7 @@ class AnnotationSettings:
 
     def __post_init__(self) -> None:
         """Refuse unknown words and numbers with which nothing can be chosen."""
-        if self.source not in ANNOTATORS:
-            msg = f"source must be one of {', '.join(ANNOTATORS)}, not {self.source!r}"
-            raise ValueError(msg)
+        one_of("source", self.source, ANNOTATORS)
         if self.count < 2:
             msg = f"count must be at least 2 (one image to learn from, one to check with), not {self.count}"
             raise ValueError(msg)
@@ -69,12 +67,8 @@ class AnnotationSettings:
         if self.candidates_per_class < 1:
             msg = f"candidates_per_class must be at least 1, not {self.candidates_per_class}"
             raise ValueError(msg)
-        if self.overlap not in OVERLAPS:
-            msg = f"overlap must be one of {', '.join(OVERLAPS)}, not {self.overlap!r}"
-            raise ValueError(msg)
-        if self.doubt not in DOUBTS:
-            msg = f"doubt must be one of {', '.join(DOUBTS)}, not {self.doubt!r}"
-            raise ValueError(msg)
+        one_of("overlap", self.overlap, OVERLAPS)
+        one_of("doubt", self.doubt, DOUBTS)
         if not self.consensus.strip():
             msg = "consensus must be refuse, majority or an annotator's name, not empty"
             raise ValueError(msg)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from radgen.settings import section, setting
+from radgen.settings import above_zero, one_of, section, setting
 
 CLASSIFICATION = "classification"
 SEGMENTATION = "segmentation"
@@ -17,18 +17,6 @@ LOW = "low"
 FULL_ARM = "real_100"
 LOW_ARM = "real_low"
 BUDGET_ARM = "real_low_budget"
-
-
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        msg = f"{name} must be one of {', '.join(allowed)}, not {value!r}"
-        raise ValueError(msg)
-
-
-def _above_zero(name: str, value: float) -> None:
-    if not value > 0:
-        msg = f"{name} must be above 0, not {value}"
-        raise ValueError(msg)
 
 
 @section
@@ -51,7 +39,7 @@ class ArmSettings:
     def __post_init__(self) -> None:
         """Refuse an arm without images, and unknown words."""
         if isinstance(self.real_fraction, str):
-            _one_of("real_fraction", self.real_fraction, (LOW,))
+            one_of("real_fraction", self.real_fraction, (LOW,))
         elif not 0 <= self.real_fraction <= 1:
             msg = f"real_fraction must lie between 0 and 1 or be low, not {self.real_fraction}"
             raise ValueError(msg)
@@ -59,11 +47,11 @@ class ArmSettings:
             msg = "an arm without real and without synthetic images has nothing to learn from; name a source"
             raise ValueError(msg)
         if self.extra_real is not None:
-            _one_of("extra_real", self.extra_real, EXTRA_REAL)
+            one_of("extra_real", self.extra_real, EXTRA_REAL)
         if self.setting is not None:
-            _one_of("setting", self.setting, SETTINGS)
+            one_of("setting", self.setting, SETTINGS)
         for task in self.tasks:
-            _one_of("tasks", task, TASKS)
+            one_of("tasks", task, TASKS)
 
     @property
     def on_curve(self) -> bool:
@@ -106,10 +94,10 @@ class ArmTrainingSettings:
             msg = f"seeds must be at least 3, not {self.seeds}: fewer say nothing about how much a result varies"
             raise ValueError(msg)
         for name in ("threads", "max_steps", "eval_every", "val_images"):
-            _above_zero(name, getattr(self, name))
+            above_zero(**{name: getattr(self, name)})
         for name in ("batch_size", "learning_rate"):
             for network in ("classifier", "segmenter"):
-                _above_zero(f"{network}_{name}", getattr(self, f"{network}_{name}"))
+                above_zero(**{f"{network}_{name}": getattr(self, f"{network}_{name}")})
         if not 0 < self.synthetic_share < 1:
             msg = f"synthetic_share must lie between 0 and 1, not {self.synthetic_share}; for none, name no source"
             raise ValueError(msg)
@@ -142,8 +130,7 @@ class SummarySettings:
         if not 0.5 <= self.confidence < 1:
             msg = f"confidence must be at least 0.5 and below 1, not {self.confidence}"
             raise ValueError(msg)
-        _above_zero("rule_gap", self.rule_gap)
-        _above_zero("rule_standard_errors", self.rule_standard_errors)
+        above_zero(rule_gap=self.rule_gap, rule_standard_errors=self.rule_standard_errors)
 
 
 @section
@@ -163,7 +150,7 @@ class BenchmarkSettings:
     def __post_init__(self) -> None:
         """Refuse unknown tasks and impossible fractions."""
         for task in self.tasks:
-            _one_of("tasks", task, TASKS)
+            one_of("tasks", task, TASKS)
         for fraction in self.curve_fractions:
             if not 0 < fraction <= 1:
                 msg = f"curve_fractions must lie above 0 and at most at 1, not {fraction}"

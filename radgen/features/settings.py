@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from radgen.settings import section, setting
+from radgen.settings import above_zero, one_of, section, setting
 
 OBJECTIVES = ("auto", "classes", "views", "both")
 
@@ -107,13 +107,9 @@ class JudgeSettings:
 
 
 def _check_training(settings: EncoderSettings | JudgeSettings) -> None:
-    if settings.objective not in OBJECTIVES:
-        msg = f"objective must be one of {', '.join(OBJECTIVES)}, not {settings.objective!r}"
-        raise ValueError(msg)
+    one_of("objective", settings.objective, OBJECTIVES)
     for name in ("dimension", "width", "images", "batch_size", "learning_rate", "report_every_images", "threads"):
-        if not getattr(settings, name) > 0:
-            msg = f"{name} must be above 0, not {getattr(settings, name)}"
-            raise ValueError(msg)
+        above_zero(**{name: getattr(settings, name)})
     if settings.batch_size < 2:
         msg = f"batch_size must be at least 2, not {settings.batch_size}: the networks normalise over the batch"
         raise ValueError(msg)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from radgen.gan.projected.settings import ProjectedSettings
-from radgen.settings import section, setting
+from radgen.settings import above_zero, one_of, section, setting
 
 GENERATORS = ("residual", "alias-free")
 DISCRIMINATORS = ("residual", "projected")
@@ -18,19 +18,6 @@ MOST_AUGMENTED = 0.8
 PUBLISH = ("best", "last")
 TRAIN_ON = ("train", "low", "generator")
 SOURCE_KINDS = ("shared", "scarce-labels", "scarce", "disjoint", "external")
-
-
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        msg = f"{name} must be one of {', '.join(allowed)}, not {value!r}"
-        raise ValueError(msg)
-
-
-def _positive(**values: float) -> None:
-    for name, value in values.items():
-        if not value > 0:
-            msg = f"{name} must be above 0, not {value}"
-            raise ValueError(msg)
 
 
 def _probability(**values: float) -> None:
@@ -96,7 +83,7 @@ class RebuildSettings:
 
     def __post_init__(self) -> None:
         """Refuse impossible numbers."""
-        _positive(tolerance=self.tolerance, coarser=self.coarser)
+        above_zero(tolerance=self.tolerance, coarser=self.coarser)
         if self.alone_images < 0 or self.weight < 0:
             msg = f"alone_images and weight must be 0 or more, not {self.alone_images} and {self.weight}"
             raise ValueError(msg)
@@ -114,8 +101,8 @@ class AliasFreeSettings:
 
     def __post_init__(self) -> None:
         """Refuse unknown words."""
-        _one_of("preset", self.preset, PRESETS)
-        _one_of("filters", self.filters, FILTERS)
+        one_of("preset", self.preset, PRESETS)
+        one_of("filters", self.filters, FILTERS)
 
 
 @section
@@ -129,7 +116,7 @@ class StageSettings:
     def __post_init__(self) -> None:
         """Refuse impossible numbers."""
         given = {name: getattr(self, name) for name in ("images", "batch_size", "part_size")}
-        _positive(**{name: value for name, value in given.items() if value is not None})
+        above_zero(**{name: value for name, value in given.items() if value is not None})
 
 
 @section
@@ -225,11 +212,11 @@ class GanSettings:
 
     def __post_init__(self) -> None:
         """Refuse values with which no training is possible."""
-        _one_of("generator", self.generator, GENERATORS)
-        _one_of("discriminator", self.discriminator, DISCRIMINATORS)
-        _one_of("loss", self.loss, LOSSES)
-        _one_of("precision", self.precision, PRECISIONS)
-        _one_of("publish", self.publish, PUBLISH)
+        one_of("generator", self.generator, GENERATORS)
+        one_of("discriminator", self.discriminator, DISCRIMINATORS)
+        one_of("loss", self.loss, LOSSES)
+        one_of("precision", self.precision, PRECISIONS)
+        one_of("publish", self.publish, PUBLISH)
         _probability(beta1=self.beta1, beta2=self.beta2)
         if self.part_size is not None and (self.part_size < 1 or self.batch_size % self.part_size):
             msg = f"part_size must divide batch_size {self.batch_size}, but it is {self.part_size}"
@@ -237,7 +224,7 @@ class GanSettings:
         if self.most_bad_steps < 0:
             msg = f"most_bad_steps must be 0 or more, not {self.most_bad_steps}"
             raise ValueError(msg)
-        _positive(
+        above_zero(
             images=self.images,
             threads=self.threads,
             batch_size=self.batch_size,
@@ -286,8 +273,8 @@ class SourceSettings:
 
     def __post_init__(self) -> None:
         """Refuse unknown words."""
-        _one_of("train_on", self.train_on, TRAIN_ON)
-        _one_of("setting", self.setting, SOURCE_KINDS)
+        one_of("train_on", self.train_on, TRAIN_ON)
+        one_of("setting", self.setting, SOURCE_KINDS)
 
 
 @section
@@ -310,7 +297,7 @@ class SampleSettings:
             msg = "give either counts or match: train, not both and not neither"
             raise ValueError(msg)
         if self.match is not None:
-            _one_of("match", self.match, ("train",))
+            one_of("match", self.match, ("train",))
         for name, count in (self.counts or {}).items():
             if count < 0:
                 msg = f"counts.{name} must be 0 or more, not {count}"
@@ -321,4 +308,4 @@ class SampleSettings:
         if self.centroids < 0:
             msg = f"centroids must be 0 or more, not {self.centroids}"
             raise ValueError(msg)
-        _positive(rows_per_shard=self.rows_per_shard, threads=self.threads)
+        above_zero(rows_per_shard=self.rows_per_shard, threads=self.threads)

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from radgen.settings import section, setting
-
-
-def _positive(**values: float) -> None:
-    for name, value in values.items():
-        if not value > 0:
-            msg = f"{name} must be above 0, not {value}"
-            raise ValueError(msg)
+from radgen.settings import above_zero, section, setting
 
 
 def _fraction(**values: float) -> None:
@@ -40,7 +33,7 @@ class AnnotatorSettings:
 
     def __post_init__(self) -> None:
         """Refuse values with which no training is possible."""
-        _positive(
+        above_zero(
             images=self.images,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
@@ -91,7 +84,7 @@ class LabelHeadSettings:
 
     def __post_init__(self) -> None:
         """Refuse values with which no training is possible."""
-        _positive(
+        above_zero(
             members=self.members,
             images=self.images,
             batch_size=self.batch_size,
@@ -141,7 +134,7 @@ class CalibrationSettings:
         if self.split not in {"val", "test"}:
             msg = f"split must be val or test, not {self.split}: the others teach the generator or the annotator"
             raise ValueError(msg)
-        _positive(
+        above_zero(
             images=self.images,
             samples=self.samples,
             candidates=self.candidates,
@@ -188,7 +181,7 @@ class AnnotationCurveSettings:
         if self.split not in {"val", "test"}:
             msg = f"split must be val or test, not {self.split}: the others teach the generator or the annotator"
             raise ValueError(msg)
-        _positive(
+        above_zero(
             held_out=self.held_out,
             head_images=self.head_images,
             pairs_per_class=self.pairs_per_class,
@@ -199,7 +192,7 @@ class AnnotationCurveSettings:
             msg = f"segmenter_channels needs at least two numbers above 0, not {self.segmenter_channels}"
             raise ValueError(msg)
         if self.seconds_per_image is not None:
-            _positive(seconds_per_image=self.seconds_per_image)
+            above_zero(seconds_per_image=self.seconds_per_image)
         if self.bootstrap_samples < 100:
             msg = f"bootstrap_samples must be at least 100, not {self.bootstrap_samples}: an interval needs tails"
             raise ValueError(msg)

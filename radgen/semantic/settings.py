@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from radgen.settings import section, setting
+from radgen.settings import above_zero, one_of, section, setting
 
 MODES = ("paired", "unpaired")
 PRECISIONS = ("auto", "bf16", "fp32")
@@ -90,10 +90,8 @@ class SemanticSettings:
 
     def __post_init__(self) -> None:
         """Refuse values with which no training is possible."""
-        for name, value, allowed in (("mode", self.mode, MODES), ("precision", self.precision, PRECISIONS)):
-            if value not in allowed:
-                msg = f"{name} must be one of {', '.join(allowed)}, not {value!r}"
-                raise ValueError(msg)
+        one_of("mode", self.mode, MODES)
+        one_of("precision", self.precision, PRECISIONS)
         for name in (
             "images",
             "batch_size",
@@ -105,9 +103,7 @@ class SemanticSettings:
             "ema_half_life_images",
             "ema_rampup",
         ):
-            if not getattr(self, name) > 0:
-                msg = f"{name} must be above 0, not {getattr(self, name)}"
-                raise ValueError(msg)
+            above_zero(**{name: getattr(self, name)})
         for name in ("segmentation", "label_mix", "penalty", "mask"):
             if getattr(self, name) < 0:
                 msg = f"{name} must be 0 or more, not {getattr(self, name)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from radgen.settings import section, setting
+from radgen.settings import above_zero, section, setting
 
 
 @section
@@ -23,9 +23,7 @@ class InversionSettings:
     def __post_init__(self) -> None:
         """Refuse impossible numbers."""
         for name in ("steps", "learning_rate", "tune_learning_rate", "threads"):
-            if not getattr(self, name) > 0:
-                msg = f"{name} must be above 0, not {getattr(self, name)}"
-                raise ValueError(msg)
+            above_zero(**{name: getattr(self, name)})
         for name in ("candidates", "feature_weight", "tune", "locality_weight"):
             if getattr(self, name) < 0:
                 msg = f"{name} must be 0 or more, not {getattr(self, name)}"
