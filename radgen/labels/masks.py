@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from radgen.errors import CheckpointError
 from radgen.labels.head import LabelHeads
 from radgen.labels.uncertainty import image_score, jensen_shannon
 
@@ -66,8 +67,21 @@ def member_probabilities(heads: LabelHeads, features: Mapping[str, Tensor], clas
 
 
 def most_likely(values: Tensor) -> Tensor:
-    """Return the label of the highest value, [n, labels, H, W] to uint8 [n, H, W]: a faster argmax."""
-    best = values.amax(dim=1, keepdim=True)
+    """Return the label of the highest value, [n, labels, H, W] to uint8 [n, H, W]: a faster argmax.
+
+    Raises
+    ------
+    CheckpointError
+        A value is not a number, so no label is the likeliest.
+    """
+    best = values.amax(dim=1, keepdim=True)  # NaN where any of the values is
+    if bool(best.isnan().any()):
+        pixels, images = int(best.isnan().sum()), int(best.isnan().flatten(1).any(dim=1).sum())
+        msg = (
+            f"the label heads give no number for {pixels} pixels of {images} of {len(values)} images, so these have no "
+            "likeliest label; the weights of heads or generator are damaged: run the labels stage again"
+        )
+        raise CheckpointError(msg)
     labels = torch.arange(values.shape[1], 0, -1, dtype=torch.uint8, device=values.device)
     # The first of equals wins: labels are counted from the end, and the largest count is taken.
     counted = (values == best) * labels.view(1, -1, 1, 1)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from radgen.errors import TrainingError
+from radgen.errors import CheckpointError, TrainingError
 from radgen.gan.aliasfree.generator import AliasFreeGenerator
 from radgen.gan.aliasfree.schedule import AliasFreeShape, Stage
 from radgen.gan.sampling import load_sampler
@@ -294,6 +294,15 @@ def test_most_likely_is_argmax_and_the_first_of_equals_wins() -> None:
     probabilities = torch.rand(3, 7, 5, 5, generator=torch.Generator().manual_seed(0))
     assert torch.equal(most_likely(probabilities).long(), probabilities.argmax(dim=1))
     assert most_likely(torch.ones(1, 4, 2, 2)).tolist() == [[[0, 0], [0, 0]]]
+
+
+def test_logits_that_are_no_numbers_are_refused_and_never_painted() -> None:
+    logits = torch.zeros(3, 4, 2, 2)
+    logits[1, 2, 0, 1] = float("nan")
+    with pytest.raises(CheckpointError, match=r"give no number for 1 pixels of 1 of 3 images.*run the labels stage"):
+        most_likely(logits)
+    logits[1, 2, 0, 1] = float("inf")
+    assert most_likely(logits)[1].tolist() == [[0, 2], [0, 0]]
 
 
 def test_loss_that_is_not_finite_stops_with_a_sentence() -> None:
