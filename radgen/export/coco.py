@@ -17,7 +17,7 @@ from radgen.export.examples import Example, ExportSet
 from radgen.export.folder import write_bytes
 from radgen.export.pictures import image_png
 from radgen.export.placed import Options, Placed
-from radgen.export.rle import encode
+from radgen.imaging.run_lengths import run_lengths, text_of_counts
 from radgen.provenance import write_json
 
 FILE = "annotations.json"
@@ -61,7 +61,7 @@ def _annotations(example: Example, number: int) -> Iterator[dict[str, Any]]:
         yield {
             "image_id": number,
             "category_id": label,
-            "segmentation": {"size": list(here.shape), "counts": encode(here)},
+            "segmentation": {"size": list(here.shape), "counts": text_of_counts(run_lengths(here))},
             "area": int(here.sum()),
             "bbox": [left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1],
             "iscrowd": 0,

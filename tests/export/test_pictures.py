@@ -17,8 +17,8 @@ from pycocotools.coco import COCO
 from radgen.errors import InputError
 from radgen.export.examples import ExportSet
 from radgen.export.placed import Options
-from radgen.export.rle import encode
 from radgen.export.run import export
+from radgen.imaging.run_lengths import run_lengths, text_of_counts
 from tests.export.toys import CLASSES, GENERATOR, STRUCTURES, painted, picture, write_pairs, write_slices
 
 NAMES = [f"main_image_{number:06d}" for number in range(20)]
@@ -79,7 +79,7 @@ def test_run_lengths_are_those_of_pycocotools() -> None:
         for _ in range(20):
             mask = random.random(tuple(random.integers(1, 120, 2))) < share
             theirs = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
-            assert encode(mask) == theirs["counts"].decode()
+            assert text_of_counts(run_lengths(mask)) == theirs["counts"].decode()
 
 
 def test_coco_is_read_by_its_own_tools(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radgen.errors import AnnotationError
+from radgen.imaging import run_lengths
 
 CHANNELS = 4  # Label Studio codes red, green, blue and opacity of its canvas
 WORD_BITS = 8
@@ -53,33 +54,17 @@ def mask_of_counts(
 
 
 def counts_of_text(text: str, where: str) -> NDArray[np.int64]:
-    """Return the counts that COCO's compressed text codes, int64 [n].
-
-    Each character carries five bits, lowest first, and a sixth that says whether the number goes on; the last one's
-    fifth bit is the sign. From the fourth count on it is the difference to the count two before.
+    """Return the counts that COCO's compressed text codes (`radgen.imaging.run_lengths`), int64 [n].
 
     Raises
     ------
     AnnotationError
-        A character is none of the code's, a number has no end, or the text stops within one.
+        The text is none of this code.
     """
-    counts: list[int] = []
-    number = shift = 0
-    for place, character in enumerate(text):
-        code = ord(character) - ord("0")
-        if not 0 <= code < 64 or shift > 30:
-            _refuse(where, f"has {character!r} as character {place + 1}, where no code goes on; export it again")
-        number |= (code & 31) << shift
-        shift += 5
-        if code & 32:
-            continue
-        if code & 16:
-            number -= 1 << shift
-        counts.append(number + counts[-2] if len(counts) > 2 else number)
-        number = shift = 0
-    if shift:
-        _refuse(where, f"ends within a number after {len(text)} characters; export it again")
-    return np.array(counts, np.int64)
+    try:
+        return run_lengths.counts_of_text(text)
+    except ValueError as error:
+        _refuse(where, f"{error}; export it again")
 
 
 def opacity_of_brush(code: bytes, shape: tuple[int, int], where: str) -> NDArray[np.uint8]:
