@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from radgen.annotation.agreement import agreement_table
 from radgen.annotation.doubts import Doubt, find_doubts
 from radgen.annotation.importers import Format, files_of, format_of, formats
-from radgen.annotation.merge import Painted, agree_on, paint
+from radgen.annotation.merge import Painted, agree_on, paint, undecided_px
 from radgen.annotation.pack import GENERATOR_FILE, Pack
 from radgen.annotation.returned import Returned, Sizes
 from radgen.annotation.schema import Label, label_schema
@@ -81,6 +81,12 @@ class Collected:
         """Image id to pixels on which labels overlapped, of the annotator with most; images without any left out."""
         most = {image_id: max(item.overlap_px for item in painted) for image_id, painted in self.by_image.items()}
         return {image_id: pixels for image_id, pixels in most.items() if pixels}
+
+    @property
+    def undecided(self) -> dict[str, int]:
+        """Image id to pixels that no label has a majority of; images of one annotator, or without any, left out."""
+        counts = {image_id: undecided_px(painted) for image_id, painted in self.by_image.items()}
+        return {image_id: pixels for image_id, pixels in counts.items() if pixels}
 
     @property
     def annotators(self) -> dict[str, str]:

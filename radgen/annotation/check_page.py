@@ -13,7 +13,7 @@ from PIL import Image
 from radgen.annotation.agreement import agreement_table, mean_agreement
 from radgen.annotation.check import Gathered
 from radgen.annotation.doubts import Doubt
-from radgen.annotation.merge import Painted
+from radgen.annotation.merge import Painted, undecided_px
 from radgen.annotation.pack import Pack
 from radgen.annotation.schema import Label
 from radgen.report.html import Html, element, join, table
@@ -47,6 +47,10 @@ def check_page(pack: Pack, gathered: Gathered, doubts: Sequence[Doubt], seconds:
     by_image = gathered.by_image
     title = f"Masks of {len(by_image)} of {len(pack.rows)} images"
     remarks = {image_id: [element("p", f"{value:g} s")] for image_id, value in seconds.items()}
+    for image_id, painted in by_image.items():
+        if pixels := undecided_px(painted):
+            told = f"{pixels} px have no label of more than half of the annotators; a majority leaves them background"
+            remarks.setdefault(image_id, []).append(element("p", told, class_="notice"))
     for doubt in doubts:
         for image_id in doubt.image_ids:
             notice = element("p", element("b", "Doubtful: "), doubt.sentence, class_="notice")

@@ -139,9 +139,27 @@ def agree_on(painted: Sequence[Painted], consensus: str) -> NDArray[np.uint8]:
     raise AnnotationError(msg)
 
 
+def undecided_px(painted: Sequence[Painted]) -> int:
+    """Return the pixels to which no label was given by more than half of the annotators: a majority leaves them empty.
+
+    >>> one, other = np.array([[1, 1]], dtype=np.uint8), np.array([[1, 2]], dtype=np.uint8)
+    >>> undecided_px([Painted("a", "x", one, 0, "f"), Painted("a", "y", other, 0, "f")])
+    1
+    """
+    return int(np.count_nonzero(~_vote([item.mask for item in painted])[1]))
+
+
 def _majority(masks: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    return _vote(masks)[0]
+
+
+def _vote(masks: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Return each pixel's label of more than half of the masks, else background, and whether there is one."""
     stack = np.stack(masks)
     merged = np.zeros(stack.shape[1:], dtype=np.uint8)
+    decided = np.zeros(stack.shape[1:], dtype=bool)
     for label_id in np.unique(stack):
-        merged[2 * np.count_nonzero(stack == label_id, axis=0) > len(masks)] = label_id
-    return merged
+        most = 2 * np.count_nonzero(stack == label_id, axis=0) > len(masks)
+        merged[most] = label_id
+        decided |= most
+    return merged, decided

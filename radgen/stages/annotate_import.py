@@ -8,7 +8,7 @@ from radgen.annotation.settings import AnnotationSettings
 from radgen.cohort.settings import ClassSettings, StructureSettings
 from radgen.provenance import digest_file, digest_json, input_digest, saw_patients_of, what_part, write_manifest
 
-VERSION = 2
+VERSION = 3
 
 
 def run(
@@ -83,6 +83,7 @@ def run(
             "of": len(went_out.rows),
             "empty_masks": empty,
             "overlap_px": came_back.overlaps,
+            "undecided_px": came_back.undecided,
             "agreement": mean_agreement(came_back.agreement),
             "doubts": [doubt.sentence for doubt in came_back.doubts],
             "seconds": {"images": len(came_back.seconds), "total": sum(came_back.seconds.values())},
@@ -92,6 +93,14 @@ def run(
         f"annotate-import {source}: {len(came_back.masks)} of {len(went_out.rows)} images have a mask, {len(empty)} of "
         f"them empty, {len(came_back.overlaps)} with overlapping labels ({annotation.overlap})"
     )
+    if undecided := came_back.undecided:
+        chosen = annotation.consensus
+        became = "left as background" if chosen == "majority" else f"painted as {chosen} did"
+        worst = max(undecided, key=lambda name: undecided[name])
+        _say(
+            f"annotate-import {source}: annotators disagree, no label has a majority of {sum(undecided.values())} "
+            f"pixels of {len(undecided)} images ({became}); the worst is {worst}"
+        )
     for doubt in came_back.doubts:
         _say(f"annotate-import {source}: doubtful, but accepted: {doubt.sentence}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from io import BytesIO
 from pathlib import Path
@@ -23,6 +24,7 @@ from radgen.cli import main
 from radgen.cohort.settings import ClassSettings, StructureSettings
 from radgen.errors import AnnotationError
 from radgen.imageset.core import ImageSet, gather_index
+from radgen.imaging.run_lengths import run_lengths
 from radgen.provenance import SawPatients, read_manifest, what_part, write_manifest
 from radgen.stages import annotate_import
 from tests.annotation.toys import LABELS, make_pack, pack_images, save_indexed, toy_mask
@@ -151,6 +153,34 @@ def test_the_stage_keeps_seconds_people_agreement_and_empty_masks(tmp_path: Path
     assert notes["empty_masks"] == ["main_normal_000000"]
     assert notes["seconds"] == {"images": 1, "total": 90.0}
     assert notes["overlap_px"] == {}
+    assert notes["undecided_px"] == {NAME: np.count_nonzero(toy_mask(0) != toy_mask(1))}
+
+
+def test_two_files_of_run_lengths_that_disagree_are_seen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """COCO names no annotator: folders do. What neither of two has a majority for is said in log, notes and page."""
+    make_pack(tmp_path / "pack")
+    liver = [toy_mask(seed) == 1 for seed in (0, 1)]
+    for name, mask in zip(("anna", "bert"), liver, strict=True):
+        code = {"size": list(mask.shape), "counts": run_lengths(mask)}
+        folder = tmp_path / "pack" / "masks" / name
+        folder.mkdir()
+        (folder / "coco.json").write_text(
+            json.dumps(
+                {
+                    "images": [{"id": 1, "file_name": f"{NAME}.png", "height": mask.shape[0], "width": mask.shape[1]}],
+                    "categories": [{"id": 1, "name": "liver"}],
+                    "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "segmentation": code, "iscrowd": 1}],
+                }
+            )
+        )
+    notes = imported(tmp_path, consensus="majority")["run"]["notes"]
+    apart = int(np.count_nonzero(liver[0] != liver[1]))
+    assert notes["undecided_px"] == {NAME: apart}
+    assert np.array_equal(ImageSet(tmp_path / "index.parquet").masks([0])[0] == 1, liver[0] & liver[1])
+    said = capsys.readouterr().out
+    assert f"no label has a majority of {apart} pixels of 1 images (left as background); the worst is {NAME}" in said
+    main(["annotate-check", str(tmp_path / "pack")])
+    assert f"{apart} px have no label of more than half" in (tmp_path / "pack" / "check.html").read_text()
 
 
 def test_settings_and_every_file_of_masks_decide_the_manifest(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from radgen.annotation.agreement import agreement_table, mean_agreement
 from radgen.annotation.check import collect
-from radgen.annotation.merge import Painted, agree_on, paint
+from radgen.annotation.merge import Painted, agree_on, paint, undecided_px
 from radgen.annotation.pack import Pack, read_pack
 from radgen.annotation.returned import Layer, Returned
 from radgen.annotation.seconds import read_seconds
@@ -61,6 +61,12 @@ THREE = (by("anna", 1, 1, 2, 0), by("bert", 1, 2, 2, 0), by("", 0, 0, 2, 1))
 def test_a_majority_is_more_than_half() -> None:
     assert agree_on(THREE, "majority").tolist() == [[1, 0, 2, 0]]
     assert agree_on(THREE[:2], "majority").tolist() == [[1, 0, 2, 0]]
+
+
+def test_pixels_without_a_majority_are_counted() -> None:
+    assert undecided_px(THREE) == 1  # 1, 2 and background: nobody has more than half
+    assert undecided_px(THREE[:2]) == 1
+    assert undecided_px(THREE[:1]) == 0
 
 
 def test_one_annotator_may_be_preferred_and_a_single_one_needs_no_choice() -> None:
