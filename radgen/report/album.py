@@ -1,4 +1,4 @@
-"""The album: every figure drawn is saved in both formats and listed with its caption in `figures.json`."""
+"""The album: every figure drawn is saved as PDF, PNG and CSV, and listed with its caption in `figures.json`."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from radgen.errors import InputError
-from radgen.provenance import write_json
+from radgen.provenance import atomic_path, write_json
 from radgen.report.gallery import Sheet
 from radgen.report.settings import StudyFacts
 from radgen.report.style import DPI, add_marks, new_figure, save_figure
 
 BANNER_IN = 0.26
+KINDS = ("pdf", "png", "csv")
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class Album:
         section: str,
         title: str,
         caption: str,
+        data: pd.DataFrame,
         simulated: Iterable[str] = (),
         source: str = "",
         real_pixels: bool = False,
@@ -95,6 +98,9 @@ class Album:
             Section of the page it belongs to.
         title, caption
             Title and caption on the page; the caption is completed with what is simulated.
+        data
+            The numbers that are drawn, or the images that are shown; no patient, series or file may be named in it
+            unless pixels of the archive can be seen.
         simulated
             More sentences on what is simulated here, beyond the archive.
         source
@@ -105,10 +111,11 @@ class Album:
         facts = [*self._facts(source), *simulated]
         add_marks(figure, self._foot(facts), self.trial_words)
         width, height = save_figure(figure, self.folder / name)
+        with atomic_path(self.folder / f"{name}.csv") as path:
+            data.to_csv(path, index=False, float_format="%.6g", lineterminator="\n", encoding="utf-8")
         trial = [f"{self.trial_words}."] if self.trial_words else []
         full = " ".join([caption, *(f"{fact}." for fact in facts), *trial])
-        shows_people = real_pixels and not self.facts.is_phantom
-        self.pictures.append(Picture(name, title, full, section, source, shows_people, width, height))
+        self.pictures.append(Picture(name, title, full, section, source, real_pixels, width, height))
 
     def _facts(self, source: str) -> list[str]:
         facts = ["PHANTOM archive: simulated patients"] if self.facts.is_phantom else []
@@ -124,13 +131,13 @@ class Album:
         pictures = [dataclasses.asdict(picture) for picture in self.pictures]
         write_json(self.folder / "figures.json", {"figures": pictures, "absent": self.absent})
         ours = set(self.files())
-        for path in [*self.folder.glob("*.png"), *self.folder.glob("*.pdf")]:
+        for path in (path for kind in KINDS for path in self.folder.glob(f"*.{kind}")):
             if path not in ours and not path.name.startswith("."):
                 path.unlink()
 
     def files(self) -> list[Path]:
         """Return every file of the album, `figures.json` first."""
-        names = [f"{picture.name}.{kind}" for picture in self.pictures for kind in ("pdf", "png")]
+        names = [f"{picture.name}.{kind}" for picture in self.pictures for kind in KINDS]
         return [self.folder / "figures.json", *(self.folder / name for name in names)]
 
 

@@ -114,7 +114,7 @@ def _notices(study: StudyResults, pictures: Pictures) -> Html:
         parts.append(notice(element("b", "No patient-level claim. "), "The archive names no patients."))
     if facts.awaiting is not None:
         parts.append(notice(element("b", "Masks are awaited in "), element("code", facts.awaiting), calm=True))
-    if pictures.shows_people:
+    if pictures.shows_archive and not facts.is_phantom:
         parts.append(
             notice("The figures show images of the archive: keep them where the archive itself may be kept.", calm=True)
         )

@@ -60,16 +60,16 @@ class Pictures:
         return bool(self.of(section, source=source))
 
     @property
-    def shows_people(self) -> bool:
-        """Whether pixels of real patients can be seen."""
+    def shows_archive(self) -> bool:
+        """Whether pixels of the archive can be seen."""
         return any(one.real_pixels for one in self.pictures)
 
     def _figure(self, one: Picture) -> Html:
         stem = f"{self._folder}/{one.name}"
         image = element("img", src=f"{stem}.png", alt=one.title, width=one.width_px, height=one.height_px)
         title = one.title if one.title.endswith("?") else f"{one.title}."
-        link = element("a", "PDF", href=f"{stem}.pdf")
-        caption = element("figcaption", element("b", title), " ", one.caption, " ", link)
+        links = [element("a", "PDF", href=f"{stem}.pdf"), " ", element("a", "CSV", href=f"{stem}.csv")]
+        caption = element("figcaption", element("b", title), " ", one.caption, " ", links)
         return element("figure", element("a", image, href=f"{stem}.png"), caption, id=one.name)
 
 

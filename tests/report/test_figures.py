@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from conftest import Made, make
 from PIL import Image
-from report_tree import FACTS, REPORT, SOURCE, Tree, build_tree, write_cohort, write_slices
+from report_tree import FACTS, PATIENTS, REPORT, SOURCE, Tree, build_tree, write_cohort, write_slices
 
 from radgen.errors import InputError
 from radgen.report.album import Album, read_list
@@ -106,6 +106,22 @@ def test_every_figure_shows_something_and_fits(made: Made) -> None:
         body = pixels[: int(0.9 * len(pixels))]  # without the line at the foot
         assert (body < 200).mean() > 0.002, picture.name
         assert (made.figures / f"{picture.name}.pdf").stat().st_size > 1000, picture.name
+
+
+def test_every_figure_brings_its_numbers_and_names_nobody_in_them(made: Made) -> None:
+    pictures, _ = read_list(made.figures / "figures.json")
+    for picture in pictures:
+        path = made.figures / f"{picture.name}.csv"
+        assert len(pd.read_csv(path)) > 1, picture.name
+        text = path.read_text(encoding="utf-8")
+        assert picture.real_pixels or not [key for key, _ in PATIENTS if key in text], picture.name
+
+
+def test_pairs_go_from_sure_to_uncertain(made: Made) -> None:
+    shown = pd.read_csv(made.figures / f"pairs_{SOURCE}.csv")
+    scores = pd.read_parquet(Tree(made.root).path("pairs.uncertainty", source=SOURCE)).set_index("image_id")["score"]
+    assert (shown["uncertainty"] - scores[shown["image_id"]].to_numpy()).abs().max() < 1e-6
+    assert all(rows.is_monotonic_increasing for _, rows in shown.groupby("class_name")["uncertainty"])
 
 
 def test_every_caption_states_archive_setting_and_annotator(made: Made) -> None:

@@ -49,6 +49,7 @@ def draw_annotation_curve(study: StudyResults, album: Album, source: str) -> Non
             f"{int(table['n_seeds'].max())} repetitions; bars are bootstrap intervals over repetitions and over images "
             f"or patients. {minutes}"
         ),
+        data=table[list(CURVE)],
         simulated=study.annotator_words(),
         source=source,
     )

@@ -13,6 +13,11 @@ from radgen.report.arms import arm_words, masks_words, metric_of, primary_rows
 from radgen.report.study import StudyResults, records
 from radgen.report.style import FLOOR, INK, REAL, SYNTHETIC, panel_title, quiet_axes
 
+ENDS = ("", "_lower", "_upper")
+NAMED = (
+    "task", "arm", "setting", "synthetic", "n_train_patients", "n_train_images", "n_synthetic_images", "metric",
+    "n_seeds", "n_patients",
+)  # fmt: skip
 LEGEND = "Blue circles train on real images alone, orange diamonds see synthetic ones."
 
 
@@ -38,6 +43,7 @@ def draw_arms(study: StudyResults, album: Album, task: str) -> None:
             f"{first['n_patients']} real test patients; bars are patient-level bootstrap intervals, the dashed line is "
             f"the low arm. {LEGEND} Settings: {_settings(rows)}."
         ),
+        data=rows[[*NAMED, *(f"mean{end}" for end in ENDS), "seed_sd"]],
         simulated=masks_words(study, task),
     )
 
@@ -65,6 +71,7 @@ def draw_differences(study: StudyResults, album: Album, task: str) -> None:
             f"patients; right of zero is better. Bars are patient-level bootstrap intervals. {LEGEND} Settings: "
             f"{_settings(rows)}."
         ),
+        data=rows[[*NAMED, *(f"to_low{end}" for end in ENDS)]],
         simulated=masks_words(study, task),
     )
 
@@ -77,7 +84,7 @@ def _settings(rows: pd.DataFrame) -> str:
 def _draw_forest(axes: Axes, study: StudyResults, rows: list[dict[str, Any]], column: str, form: str) -> None:
     """Draw estimates with intervals, one arm per line, values written at the right edge."""
     for place, row in enumerate(rows):
-        middle, lower, upper = (row[f"{column}{end}"] for end in ("", "_lower", "_upper"))
+        middle, lower, upper = (row[f"{column}{end}"] for end in ENDS)
         made, measured = isinstance(row["synthetic"], str), math.isfinite(middle)
         colour, marker = (SYNTHETIC, "D") if made else (REAL, "o")
         words = "not measured"

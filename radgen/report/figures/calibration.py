@@ -48,6 +48,7 @@ def draw_calibration(study: StudyResults, album: Album, source: str) -> None:
             "truth is simulated by that oracle, errors of its own included. Areas under the curves, uncertainty over "
             f"random: {_ratio(curves, HELD_OUT):.2f} and {_ratio(curves, SAMPLES):.2f}."
         ),
+        data=curves[list(CURVE)],
         simulated=study.annotator_words(),
         source=source,
     )

@@ -53,7 +53,16 @@ def draw_cohort(study: StudyResults, album: Album) -> None:
             f"{int(patients.sum()):,} patients and {len(images):,} images in {len(splits)} splits; no patient is in "
             f"two. Images by class are those stored after the quality filter."
         ),
+        data=_counts(patients, splits, images, names),
     )
+
+
+def _counts(patients: pd.Series, splits: list[str], images: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
+    """Return images by split and class, with the patients of each split, all classes together."""
+    found = images.value_counts(["split", "class_name"])
+    rows = [(split, name, int(found.get((split, name), 0))) for split in splits for name in classes]
+    table = pd.DataFrame(rows, columns=["split", "class_name", "images"])
+    return table.assign(split_patients=[int(patients.get(split, 0)) for split in table["split"]])
 
 
 def _bars(axes: Axes, splits: Sequence[str], values: Sequence[int], colour: str) -> None:
@@ -112,6 +121,10 @@ def draw_refused(study: StudyResults, album: Album) -> None:
             f"{int(refused.sum()):,} files were refused, {int((~refused).sum()):,} set aside on purpose (they are no "
             f"images of the study), and {len(slices):,} slices were not stored. Every one is a row of "
             "cohort/rejects.parquet or slices/rejects.parquet with its reason."
+        ),
+        data=pd.DataFrame(
+            [(title, name, int(count)) for title, counts in panels.items() for name, count in counts.items()],
+            columns=["what", "reason", "count"],
         ),
     )
 

@@ -39,6 +39,7 @@ def draw_real_curve(study: StudyResults, album: Album) -> None:
             "Score of networks trained on real images of a growing share of the training patients; bars are "
             f"patient-level bootstrap intervals. {words}"
         ),
+        data=pd.concat([rows for _, rows in panels])[list(CURVE)],
     )
 
 
@@ -93,8 +94,9 @@ def draw_plateau(study: StudyResults, album: Album, task: str) -> None:
     metric = "AUC" if task == "classification" else "Dice on slices"
     for axes in grid.flat[len(arms) :]:
         axes.set_visible(False)
-    for axes, arm in zip(grid.flat, arms, strict=False):
-        _plateau_panel(axes, study.table("benchmark.arm_history", HISTORY, task=task, arm=arm))
+    histories = [study.table("benchmark.arm_history", HISTORY, task=task, arm=arm)[list(HISTORY)] for arm in arms]
+    for axes, arm, history in zip(grid.flat, arms, histories, strict=False):
+        _plateau_panel(axes, history)
         axes.set_title("\n".join(textwrap.wrap(arm_words(study, arm), 30)), fontsize=7.2, weight="normal")
     for axes in grid[:, 0]:
         axes.set_ylabel(f"validation {metric}", color=MUTED, fontsize=7)
@@ -108,6 +110,7 @@ def draw_plateau(study: StudyResults, album: Album, task: str) -> None:
             "(green), on the validation patients inside each arm's own label budget. The arm with all real patients "
             "must be flat at the end: more steps would not help it."
         ),
+        data=pd.concat(histories),
     )
 
 

@@ -47,6 +47,7 @@ def draw_labels(study: StudyResults, album: Album, source: str) -> None:
             "Dice by structure on annotated synthetic images held out from the label head, mean over the n images that "
             f"hold the structure. The truth here is what the annotator drew{beside}."
         ),
+        data=table[list(VALIDATION)],
         simulated=study.annotator_words(),
         source=source,
     )
@@ -122,6 +123,7 @@ def draw_uncertainty(study: StudyResults, album: Album, source: str) -> None:
             f"uncertain tenth of pixels. Red: dropped, {int((~table['kept'].astype(bool)).sum()):,} of {len(table):,} "
             "images."
         ),
+        data=table[list(UNCERTAINTY)],
         simulated=study.annotator_words(),
         source=source,
     )

@@ -59,6 +59,7 @@ def draw_quality(study: StudyResults, album: Album, source: str) -> None:
             f"them), both against the same held-out real images, by the judge. {companions_in_words(rows)} KID shows "
             "the middle 95 % of random subsets."
         ),
+        data=measured[measured["metric"].isin(metrics)].drop(columns="reason"),
         source=source,
     )
 
@@ -125,6 +126,7 @@ def draw_nearest(study: StudyResults, album: Album, source: str) -> None:
             "real images of the same patient are skipped. A generator that copies lies left of the real images. Near "
             f"copies, nearer than nearly all held-out real images: {'; '.join(shares) or 'not measured'}."
         ),
+        data=rows[["kind", "class_name", "distance_features", "distance_pixels"]],
         source=source,
     )
 
@@ -166,12 +168,14 @@ def draw_closest(study: StudyResults, album: Album, source: str) -> None:
     tile = min(TILE_PX, (WIDTH_PX - 2 * LEFT_PX) // count - GAP_PX)
     band = 30 + 2 * (tile + GAP_PX) + 30
     sheet = album.sheet(len(shown) * band)
+    drawn = []
     for number, (kind, words, colour, key) in enumerate(shown):
         top = album.sheet_top + number * band
         closest = rows[rows["kind"] == kind].sort_values(["distance_pixels", "image_id"]).head(count)
         sheet.words(words, LEFT_PX, top, weight="bold", fontsize=8, color=colour)
         wildcards = {"source": source} if key == "sample.part_index" else {}
         _draw_pairs(study, sheet, closest, (key, wildcards), (top + 30, tile))
+        drawn.append(closest[["kind", "class_name", "image_id", "nearest_pixels_image_id", "distance_pixels"]])
     album.add(
         sheet.figure,
         f"closest_{source}",
@@ -182,6 +186,7 @@ def draw_closest(study: StudyResults, album: Album, source: str) -> None:
             "image, with the distance sqrt(2 (1 - correlation)) below; then the same for held-out real images, which "
             "copy nobody."
         ),
+        data=pd.concat(drawn),
         source=source,
         real_pixels=True,
     )

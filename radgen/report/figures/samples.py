@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from radgen.imageset.core import ImageSet
 from radgen.report.album import Album
 from radgen.report.gallery import Sheet, mosaic, rgb
@@ -33,10 +35,13 @@ def draw_samples(study: StudyResults, album: Album, source: str) -> None:
         "REAL (PHANTOM)" if study.facts.is_phantom else "REAL", LEFT_PX, top, weight="bold", fontsize=9, color=REAL
     )
     sheet.words("SYNTHETIC", right, top, weight="bold", fontsize=9, color=SYNTHETIC)
+    shown = []
     for number, name in enumerate(names):
         line = top + HEAD_PX + number * band
         for images, split, left in ((real, "train", LEFT_PX), (made, "synthetic", right)):
-            _draw_class(sheet, images, {"split": split, "class_name": name}, (left, line), (columns, rows, tile))
+            where = {"split": split, "class_name": name}
+            ids = _draw_class(sheet, images, where, (left, line), (columns, rows, tile))
+            shown += [(split, name, image_id) for image_id in ids]
     album.add(
         sheet.figure,
         f"samples_{source}",
@@ -46,6 +51,7 @@ def draw_samples(study: StudyResults, album: Album, source: str) -> None:
             f"Left: real images of the training split. Right: samples of generator {source} of the same class. Neither "
             "side is picked by eye: images are spread evenly over each table."
         ),
+        data=pd.DataFrame(shown, columns=["split", "class_name", "image_id"]),
         source=source,
         real_pixels=True,
     )
@@ -58,13 +64,15 @@ def _rows_that_fit(wanted: int, classes: int, tile: int) -> int:
 
 def _draw_class(
     sheet: Sheet, images: ImageSet, where: dict[str, str], place: tuple[int, int], grid: tuple[int, int, int]
-) -> None:
+) -> list[str]:
+    """Draw images of one class and return their ids."""
     (left, top), (columns, rows, tile) = place, grid
     positions = images.rows_where(**where)
     label = f"{where['class_name']}  ({len(positions):,} images)"
     sheet.words(label, left, top)
-    if len(positions):
-        chosen = spread(positions, columns * rows)
+    chosen = spread(positions, columns * rows)
+    if len(chosen):
         sheet.picture(
             mosaic([rgb(images.images(chosen))], columns, size_px=tile, gap_px=GAP_PX), left, top + CLASS_HEAD_PX
         )
+    return [str(name) for name in images.column("image_id")[chosen]]

@@ -36,8 +36,19 @@ def draw_training(study: StudyResults, album: Album, source: str) -> None:
         section="training",
         title=f"Training of {source}",
         caption=_caption(study, source, distance_there=len(distance) > 0, shows_distance=shows_distance),
+        data=_drawn(study, source, history, [*LOSSES, *([DISTANCE] if shows_distance else [])]),
         source=source,
     )
+
+
+def _drawn(study: StudyResults, source: str, history: pd.DataFrame, metrics: list[str]) -> pd.DataFrame:
+    """Return the points of all panels: network, images seen, metric, value."""
+    own = history[history["metric"].isin(metrics)].assign(network="generator")
+    if study.has("encoder.history", source=source):
+        encoder = study.table("encoder.history", ENCODER_HISTORY, source=source)
+        shown = encoder[(encoder["metric"] == "loss") & (encoder["split"] == "train")].assign(network="encoder")
+        own = pd.concat([own, shown])
+    return own[["network", "seen_images", "metric", "value"]]
 
 
 def _caption(study: StudyResults, source: str, *, distance_there: bool, shows_distance: bool) -> str:

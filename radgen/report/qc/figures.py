@@ -67,6 +67,7 @@ def _draw_sizes(checks: QcTable, found: Outliers, album: Album) -> None:
             f"Source series before anything is resampled, {len(series):,} in all. Pixel size is the geometric mean of "
             "rows and columns. Series that stand out in a figure are red."
         ),
+        data=series[["group", *(column for column, _ in panels.values())]],
     )
 
 
@@ -91,6 +92,7 @@ def _draw_shares(checks: QcTable, found: Outliers, album: Album) -> None:
             "sheets, or part of the patient: look); share of body pixels that the display window makes black or white. "
             "Series that stand out in a figure are red."
         ),
+        data=series[["group", *panels]],
     )
 
 
@@ -137,8 +139,7 @@ def _draw_intensities(checks: QcTable, found: Outliers, album: Album) -> None:
     groups = checks.groups[:PANELS]
     figure = album.new(0.5 + 2.0 * -(-len(groups) // 2))
     grid = figure.subplots(-(-len(groups) // 2), min(2, len(groups)), squeeze=False).flat
-    for axes, group in zip(grid, groups, strict=False):
-        _intensity_panel(axes, checks, group, found)
+    curves = [_intensity_panel(axes, checks, group, found) for axes, group in zip(grid, groups, strict=False)]
     for axes in list(grid)[len(groups) :]:
         axes.set_axis_off()
     left_out = (
@@ -155,10 +156,12 @@ def _draw_intensities(checks: QcTable, found: Outliers, album: Album) -> None:
             "holds nine series of ten; series whose median intensity stands out are red. CT is in HU; series without "
             f"absolute units are scaled to their own display window, black at 0 and white at 1.{left_out}"
         ),
+        data=pd.concat(curves),
     )
 
 
-def _intensity_panel(axes: Axes, checks: QcTable, group: str, found: Outliers) -> None:
+def _intensity_panel(axes: Axes, checks: QcTable, group: str, found: Outliers) -> pd.DataFrame:
+    """Draw one group and return its median and the band around it by intensity."""
     members = checks.series[checks.series["group"] == group]
     marked = standing_out(found, "kept_median")
     everyone = members["position"].to_numpy(dtype=np.int64)
@@ -171,7 +174,7 @@ def _intensity_panel(axes: Axes, checks: QcTable, group: str, found: Outliers) -
     if not known:
         axes.text(0.5, 0.5, "nothing is kept", transform=axes.transAxes, ha="center", color=MUTED)
         axes.set_axis_off()
-        return
+        return _band(group, np.empty(0), np.empty((3, 0)))
     places = _common_places([line for _, line in known])
     curves = np.array([np.interp(places, x, y, left=0, right=0) for _, (x, y) in known])
     usual = np.array([at not in marked for at, _ in known])
@@ -188,6 +191,12 @@ def _intensity_panel(axes: Axes, checks: QcTable, group: str, found: Outliers) -
     axes.set_yticks([])
     quiet_axes(axes, grid="")
     axes.spines["left"].set_visible(False)
+    return _band(group, places, np.array([low, middle, high]))
+
+
+def _band(group: str, places: NDArray[np.float64], band: NDArray[np.float64]) -> pd.DataFrame:
+    columns = dict(zip(("percentile_5", "median", "percentile_95"), band, strict=True))
+    return pd.DataFrame({"intensity": places, **columns}).assign(group=group)
 
 
 def _density(row: Mapping[str, Any], *, in_units: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
