@@ -11,7 +11,7 @@ import pytest
 
 from radgen.provenance import PACKAGE_ROOT, code_closure
 
-TORCH_ROOMS = ("gan", "semantic", "labels", "features", "training")
+TORCH_ROOMS = ("gan", "semantic", "radiogenomic/synthesis", "labels", "features", "training")
 MEDICAL_ROOMS = ("inventory", "cohort", "imaging", "annotation", "export", "imports")
 BARE = {"torch", "numpy", "pyarrow", "safetensors", "tensorboard", "rich"}
 

@@ -1,0 +1,1 @@
+"""Nodules from genes: networks, losses, training and sampling of the radiogenomic generator."""
