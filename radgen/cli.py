@@ -28,11 +28,17 @@ from radgen.settings import build, is_section
 # In the order in which data walk through them.
 STAGES = (
     "phantom",
+    "radiogenomic_phantom",
     "inventory",
     "cohort",
     "slices",
     "slices_gather",
     "gather",
+    "nodules",
+    "nodules_pictures",
+    "nodules_gather",
+    "clinical",
+    "rna",
     "encoder",
     "judge",
     "gan",

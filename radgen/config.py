@@ -37,6 +37,8 @@ from radgen.labels.settings import (
     PairsSettings,
 )
 from radgen.metrics.settings import MetricsSettings
+from radgen.radiogenomic.phantom.settings import RadiogenomicPhantomSettings
+from radgen.radiogenomic.settings import ClinicalSettings, PatchSettings, RnaSettings
 from radgen.report.settings import ReportSettings
 from radgen.settings import section, setting
 
@@ -57,6 +59,9 @@ class StudyConfig:
     work: str = setting("work", "Folder for resumable state of long jobs; safe to delete when nothing runs.")
     device: str = setting("auto", "Where networks run: auto, cpu or cuda. Never changes what is asked for, only where.")
     phantom: PhantomSettings | None = setting(None, "The demo's embedded archive; leave out for real archives.")
+    radiogenomic_phantom: RadiogenomicPhantomSettings | None = setting(
+        None, "An embedded archive of lung nodules that genes shape, with its RNA and clinical tables."
+    )
     patient_key: PatientKeySettings = setting(PatientKeySettings(), "The key that turns patient ids into pseudonyms.")
     key_file: str | None = setting(None, "File that holds a private study's key; never put that key in this file.")
     patient_table: str | None = setting(None, "CSV that says which file belongs to which patient.")
@@ -65,6 +70,11 @@ class StudyConfig:
     group_table: str | None = setting(
         None, "CSV of patients who must share a split, such as a family or a site: columns patient and group."
     )
+    rna_table: str | None = setting(
+        None, "Expression table of genes and patients; with it the study has nodules, genes and their statistics."
+    )
+    gene_list: str | None = setting(None, "Text file with one gene a line, for rna.select: list.")
+    clinical_table: str | None = setting(None, "CSV of clinical variables and survival, one patient a line.")
     limit: LimitSettings = setting(LimitSettings(), "A trial on a few patients; the report is marked TRIAL.")
     inventory: InventorySettings = setting(InventorySettings(), "What files are there.")
     cohort: CohortSettings = setting(CohortSettings(), "Who is in, and in which split.")
@@ -85,6 +95,9 @@ class StudyConfig:
     annotation_curve: AnnotationCurveSettings = setting(
         AnnotationCurveSettings(), "What a number of annotations is worth; optional."
     )
+    rna: RnaSettings = setting(RnaSettings(), "How the expression table becomes the input of a network.")
+    clinical: ClinicalSettings = setting(ClinicalSettings(), "The columns of the clinical table.")
+    nodules: PatchSettings = setting(PatchSettings(), "Patches of nodules and of healthy lung.")
     metrics: MetricsSettings = setting(MetricsSettings(), "Distances to real images and the nearest-image audit.")
     benchmark: BenchmarkSettings = setting(BenchmarkSettings(), "The downstream tasks.")
     arms: dict[str, ArmSettings] = setting({}, "What each arm of the benchmark trains on.")
@@ -101,13 +114,26 @@ class StudyConfig:
                 "archive alone, so correct the paths under archives instead"
             )
             raise ValueError(msg)
-        if self.archives and self.phantom is not None:
+        if self.phantom is not None and self.radiogenomic_phantom is not None:
+            msg = "phantom and radiogenomic_phantom: a study has one embedded archive; leave one of them out"
+            raise ValueError(msg)
+        if self.archives and self.has_phantom:
             msg = "archives: a study with a phantom reads its own archive; leave out phantom or archives"
             raise ValueError(msg)
         for name, arm in self.arms.items():
             if arm.synthetic is not None and arm.synthetic not in self.sources:
                 msg = f"arm {name!r} names source {arm.synthetic!r}; sources are {', '.join(self.sources) or 'none'}"
                 raise ValueError(msg)
+
+    @property
+    def has_phantom(self) -> bool:
+        """Whether the study makes its own archive."""
+        return self.phantom is not None or self.radiogenomic_phantom is not None
+
+    @property
+    def has_genes(self) -> bool:
+        """Whether the study has an expression table, and with it nodules and genes."""
+        return self.rna_table is not None or self.radiogenomic_phantom is not None
 
 
 ADAPTER = TypeAdapter(StudyConfig)

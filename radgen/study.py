@@ -31,11 +31,17 @@ from radgen.trial import trial_of
 # Which sections of the configuration each stage is given, under the names of its `run` parameters.
 STAGE_SECTIONS: Mapping[str, tuple[str, ...]] = {
     "phantom": ("phantom",),
+    "radiogenomic_phantom": ("radiogenomic_phantom",),
     "inventory": ("inventory", "archives", "patient_key"),
     "cohort": ("cohort", "classes", "structures", "limit"),
     "slices": ("slices", "classes", "structures", "archives"),
     "slices_gather": ("cohort", "classes", "limit"),
     "gather": (),
+    "nodules": ("nodules", "archives"),
+    "nodules_gather": (),
+    "nodules_pictures": ("nodules",),
+    "clinical": ("clinical", "patient_key"),
+    "rna": ("rna", "patient_key"),
     "encoder": ("encoder", "source_settings", "low", "classes"),
     "judge": ("judge", "classes"),
     "gan": ("gan", "source_settings", "low", "classes"),
@@ -257,7 +263,7 @@ class Study:
         return StudyFacts(
             study=config.study,
             title=config.title,
-            is_phantom=config.phantom is not None,
+            is_phantom=config.has_phantom,
             trial=config.limit.patients,
             patient_claim="none" not in patients_from,
             patients_from=", ".join(patients_from),

@@ -22,9 +22,13 @@ def trial_of(config: StudyConfig) -> StudyConfig:
     """Shrink every budget of a study; nothing a trial shows is a result, and its report says TRIAL."""
     patients = config.limit.patients or 0
     phantom = config.phantom and replace(config.phantom, patients=max(2 * patients, 16), broken_files=0)
+    nodules = config.radiogenomic_phantom and replace(
+        config.radiogenomic_phantom, patients=max(2 * patients, 16), without_rna=1, rna_alone=1
+    )
     return replace(
         config,
         phantom=phantom,
+        radiogenomic_phantom=nodules,
         cohort=replace(
             config.cohort,
             min_patients=1,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping
@@ -13,13 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from radgen.annotation.settings import FIRST_ROUND
-from radgen.cohort.archives import Roots
+from radgen.cohort.archives import Roots, newest_folder_ns
 from radgen.cohort.layouts import module_of
 from radgen.config import StudyConfig, load_config
 from radgen.errors import ConfigError
 from radgen.paths import WILDCARDS, StudyPaths
 from radgen.provenance import code_digest
 from radgen.study import Study, check_sections
+
+TABLES = ("patient_table", "labels_table", "split_file", "group_table", "rna_table", "gene_list", "clinical_table")
+PHANTOM_TABLES = {"rna_table": "radiogenomic_phantom.rna", "clinical_table": "radiogenomic_phantom.clinical"}
 
 
 class RulePaths(StudyPaths):
@@ -32,16 +34,6 @@ class RulePaths(StudyPaths):
     def benchmark(self, job: str) -> str:
         """Return where Snakemake notes time and memory of a job."""
         return f"{self.root}/logs/{job}.benchmark.tsv"
-
-
-def newest_folder_ns(archive: Path) -> int:
-    """Return the newest modification time, in ns, of a folder and the folders in it, hidden ones left out.
-
-    It changes when a file appears or vanishes in one of them. Not deeper: an archive may hold 100,000 patients.
-    """
-    with os.scandir(archive) as entries:
-        folders = (entry for entry in entries if not entry.name.startswith(".") and entry.is_dir())
-        return max([archive.stat().st_mtime_ns, *(entry.stat().st_mtime_ns for entry in folders)])
 
 
 class Plan:
@@ -83,7 +75,7 @@ class Plan:
         """
         config = self.study.config
         check_sections(config)
-        if config.phantom is not None and not self._own_archive(Path(config.archive)):
+        if config.has_phantom and not self._own_archive(Path(config.archive)):
             msg = (
                 f"archive {config.archive}: study {config.study} makes its own phantom and reads {self.archive}; "
                 f"name the CONFIG of your own study, which `radgen init {config.archive}` writes"
@@ -93,7 +85,7 @@ class Plan:
             if not folder.is_dir():
                 msg = f"archive {folder}: no such folder; set `archive:` (or ARCHIVE=...) to the folder of the images"
                 raise ConfigError(msg)
-        for name in ("patient_table", "labels_table", "split_file", "group_table", "key_file"):
+        for name in (*TABLES, "key_file"):
             value = getattr(config, name)
             if value and self.optional(name) and not Path(self._located(value)).is_file():
                 msg = f"{name} {value}: no such file, neither here nor in the archive; correct the path or leave it out"
@@ -120,7 +112,7 @@ class Plan:
     @property
     def has_phantom(self) -> bool:
         """Whether the study makes its own phantom archive."""
-        return self.study.config.phantom is not None
+        return self.study.config.has_phantom
 
     @property
     def roots(self) -> Roots:
@@ -194,7 +186,9 @@ class Plan:
         return json.dumps(settings, sort_keys=True)
 
     def optional(self, name: str) -> list[str]:
-        """Return an optional input file as a list of one or none."""
+        """Return an optional input file as a list of one or none; the radiogenomic phantom brings tables of its own."""
+        if self.study.config.radiogenomic_phantom is not None and name in PHANTOM_TABLES:
+            return [self.path(PHANTOM_TABLES[name])]
         value = getattr(self.study.config, name)
         return [self._located(value)] if value else []
 

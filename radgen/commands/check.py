@@ -45,7 +45,7 @@ def _checks(plan: Plan, workers: int) -> Iterator[tuple[str, Callable[[], str]]]
     yield "device", lambda: _device(plan)
     yield "weights", lambda: _weights(plan)
     counts: list[dict[str, Any]] = []  # filled by the cohort's check, read by the disk's
-    phantom = plan.study.config.phantom
+    phantom = plan.study.config.phantom or plan.study.config.radiogenomic_phantom
     if phantom is not None:
         counts.append({"slices": phantom.patients * phantom.slices_per_patient})
         yield "cohort", lambda: f"{phantom.patients} phantom patients will be made"

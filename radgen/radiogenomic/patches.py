@@ -1,6 +1,6 @@
 """From a CT series and its SEG to pictures of nodules, their masks, and healthy patches of the same lung.
 
-Rows of a patch table are `Patch.row`; what gave no patch is a `Reject`, so that both together account for every pair.
+Rows of a patch table are `Patch.row`; what gave no patch is a sentence, so that both together account for every pair.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from radgen.imaging.resize import Geometry, fit_axis, resize_image
 from radgen.imaging.volume import Volume, upright
 from radgen.provenance import digest_file, digest_json
 from radgen.radiogenomic.lungs import find_lungs, share_of_squares
-from radgen.radiogenomic.pairs import Pair, Reject
+from radgen.radiogenomic.pairs import Pair, check_pair
 from radgen.radiogenomic.settings import PatchSettings
 from radgen.seeds import random_generator
 
@@ -75,26 +75,26 @@ class _Lesion:
         return (rows.start + rows.stop - 1) / 2, (columns.start + columns.stop - 1) / 2
 
 
-def cut_patches(pair: Pair, settings: PatchSettings) -> tuple[list[Patch], list[Reject]]:
+def cut_patches(pair: Pair, settings: PatchSettings) -> tuple[list[Patch], list[str]]:
     """Cut all patches of one pair.
 
     A pair that cannot be read, a SEG that does not match its CT, a nodule too small, fewer slices than asked and too
-    little healthy lung each give a reject; nothing is left out without one.
+    little healthy lung each give a sentence with the values that show it, without names and paths; nothing is left out
+    without one.
     """
     try:
         with distrusting():
             scan = _read(pair, settings)
     except RefusalError as refusal:
-        return [], [Reject(pair.patient, refusal.sentence)]
+        return [], [refusal.sentence]
     patches: list[Patch] = []
-    rejects: list[Reject] = []
+    rejects: list[str] = []
     lungs = find_lungs(scan.hu, scan.pixel_mm)
     for number, box in enumerate(ndimage.find_objects(scan.nodules), start=1):
         extent = [part.stop - part.start for part in box[1:]]
         if min(extent) < settings.least_box_px:
             wide = f"{extent[0]} x {extent[1]} pixels"
-            text = f"nodule {number}: a box of {wide}, and least_box_px is {settings.least_box_px}"
-            rejects.append(Reject(pair.patient, text))
+            rejects.append(f"nodule {number}: a box of {wide}, and least_box_px is {settings.least_box_px}")
             continue
         wide_mm = max(pixels * mm for pixels, mm in zip(extent, scan.pixel_mm, strict=True))
         field_mm = settings.field_mm or 2 * wide_mm
@@ -107,11 +107,12 @@ def cut_patches(pair: Pair, settings: PatchSettings) -> tuple[list[Patch], list[
             (len(healthy), settings.backgrounds_per_nodule, f"healthy patches of {field_mm:.0f} mm"),
         ):
             if found < asked:
-                rejects.append(Reject(pair.patient, f"nodule {number}: {found} {what} where {asked} were asked for"))
+                rejects.append(f"nodule {number}: {found} {what} where {asked} were asked for")
     return patches, rejects
 
 
 def _read(pair: Pair, settings: PatchSettings) -> _Scan:
+    check_pair(pair)
     volume = read_volume(pair.ct)
     structures = StructureSettings(names=(NODULE,), map={NODULE: settings.segments}, others="background")
     labels = np.zeros(volume.array.shape, dtype=np.uint8)

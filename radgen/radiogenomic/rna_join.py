@@ -1,15 +1,19 @@
-"""Who has genes and who has pictures: the join of an expression table with an image cohort."""
+"""Who has genes and who has pictures: the join of an expression table with an image cohort, by id or simulated."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
 
 from radgen.errors import CohortError
 from radgen.radiogenomic.rna_table import RnaTable
+from radgen.seeds import random_generator
+
+SIMULATED = "simulated pairing: genes and images are of different people"
+"""What every caption of results that rest on a simulated pairing says."""
 
 SCHEMA = pa.schema(
     [("patient", pa.string()), ("split", pa.string()), ("has_rna", pa.bool_()), ("has_images", pa.bool_())]
@@ -84,3 +88,23 @@ def _form(ids: Iterable[str]) -> str:
     """Describe how ids are written, letters as A and digits as 9: the form most of them share."""
     forms = [re.sub(r"\d", "9", re.sub(r"[^\W\d_]", "A", name)) for name in sorted(ids)]
     return repr(max(sorted(set(forms)), key=forms.count)[:40]) if forms else "nothing"
+
+
+def simulate_pairing(genes: Collection[str], pictures: Collection[str], seed: int) -> dict[str, str]:
+    """Draw a donor of genes for patients with pictures, each donor once.
+
+    Parameters
+    ----------
+    genes, pictures
+        Unique ids; of the larger side some stay alone.
+    seed
+        Of the draw.
+
+    Returns
+    -------
+    Patient with pictures to patient with genes, sorted.
+    """
+    shown, donors = sorted(pictures), sorted(genes)
+    rng = random_generator("simulated pairing", seed)
+    pairs = zip(rng.permutation(len(shown)), rng.permutation(len(donors)), strict=False)
+    return {shown[one]: donors[two] for one, two in sorted(pairs)}

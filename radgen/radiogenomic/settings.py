@@ -5,6 +5,8 @@ from __future__ import annotations
 from radgen.settings import section, setting
 
 SELECTIONS = ("all", "variance", "class", "cox", "list")
+PAIRINGS = ("ids", "simulated")
+PATCH_SOURCES = ("segmentations", "pictures")
 
 
 @section
@@ -25,6 +27,12 @@ class RnaSettings:
         "all", "Which genes stay: all | variance | class | cox | list (a text file, one gene a line)."
     )
     genes: int = setting(1000, "How many of them, for variance, class and cox.")
+    pairing: str = setting(
+        "ids",
+        "Whose genes go with whose images: ids (the same patient's) | simulated (drawn at random, where no patient has "
+        "both; every caption says so, and nothing can be learnt from it).",
+    )
+    pairing_seed: int = setting(1, "Of the simulated pairing.")
 
     def __post_init__(self) -> None:
         """Refuse impossible values in words."""
@@ -32,6 +40,7 @@ class RnaSettings:
             ("scale", ("raw", "log", "zscore")),
             ("orientation", ("auto", "genes-in-rows", "patients-in-rows")),
             ("select", SELECTIONS),
+            ("pairing", PAIRINGS),
         ):
             if getattr(self, name) not in allowed:
                 msg = f"{name}: {getattr(self, name)!r} is not one of {', '.join(allowed)}"
@@ -45,9 +54,52 @@ class RnaSettings:
 
 
 @section
+class ClinicalSettings:
+    """The columns of the clinical table; the defaults are those of NSCLC-Radiogenomics."""
+
+    patient: str = setting("Case ID", "Column of the patient ids.")
+    begin: str = setting("CT Date", "Column of the date from which time is counted, month/day/year as all dates.")
+    last_seen: str = setting("Date of Last Known Alive", "Column of the date on which a living patient was last seen.")
+    death: str = setting("Date of Death", "Column of the date of death.")
+    status: str = setting("Survival Status", "Column that says who died.")
+    died: str = setting("Dead", "What it says then.")
+    variables: tuple[str, ...] = setting(
+        (
+            "Age at Histological Diagnosis",
+            "Gender",
+            "Smoking status",
+            "Histology",
+            "Pathological T stage",
+            "Pathological N stage",
+        ),
+        "Columns that a survival model may use; those that a table lacks are left out and named. Numbers are taken as "
+        "they are, words become one column each.",
+    )
+    missing: tuple[str, ...] = setting(
+        ("", "N/A", "Not Collected", "Not collected", "Not Recorded In Database", "Unknown"),
+        "What stands for nothing; the mean takes its place.",
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse columns that are named twice."""
+        names = (self.patient, self.begin, self.last_seen, self.death, self.status, *self.variables)
+        if len(set(names)) != len(names):
+            msg = f"clinical: {', '.join(names)} must name each column once"
+            raise ValueError(msg)
+
+
+@section
 class PatchSettings:
     """How nodule and background patches are cut out of CT series."""
 
+    source: str = setting(
+        "segmentations",
+        "Where patches come from: segmentations (CT series with DICOM SEG) | pictures (the study's slices: one class "
+        "shows nodules, one healthy tissue; masks are then made by a threshold, and captions say so).",
+    )
+    classes: tuple[str, str] = setting(
+        ("nodule", "non_nodule"), "For pictures: the class that shows nodules, and the one that shows healthy tissue."
+    )
     size_px: int = setting(128, "Rows and columns of a patch.")
     field_mm: float = setting(
         0.0,
@@ -69,6 +121,9 @@ class PatchSettings:
 
     def __post_init__(self) -> None:
         """Refuse impossible values in words."""
+        if self.source not in PATCH_SOURCES:
+            msg = f"source: {self.source!r} is not one of {', '.join(PATCH_SOURCES)}"
+            raise ValueError(msg)
         for name, least in (
             ("size_px", 8),
             ("slices_per_nodule", 1),

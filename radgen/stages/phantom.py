@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from radgen.cohort.phantom.settings import PhantomSettings
-from radgen.errors import ConfigError, StorageError
-from radgen.provenance import SawPatients, code_digest, digest_json, what_part, write_manifest, write_text
+from radgen.provenance import SawPatients, code_digest, digest_json, what_part, write_manifest
 from radgen.settings import as_plain
 
 VERSION = 1
@@ -34,28 +32,11 @@ def run(*, archive: Path, manifest: Path, phantom: PhantomSettings, workers: int
     StorageError
         The disk refused a write.
     """
-    from radgen.cohort.phantom.archive import INDEX, index_text, is_complete, write_archive
+    from radgen.cohort.phantom.archive import INDEX, put_archive, write_archive
 
     what = what_part(stage="phantom", version=VERSION, settings=as_plain(phantom), inputs={}, seed=phantom.seed)
     key = digest_json(what | {"code": code_digest("radgen.stages.phantom")})
-    reused = is_complete(archive, key)
-    if reused:
-        _say(f"phantom: {archive} is complete, nothing to do")
-    else:
-        _make_way(archive, INDEX)
-        fresh = archive.with_name(f".{archive.name}.{key[:12]}")
-        shutil.rmtree(fresh, ignore_errors=True)
-        try:
-            fresh.mkdir(parents=True)
-            write_archive(fresh, phantom, workers, _say)
-            write_text(fresh / INDEX, index_text(fresh, key))
-            shutil.rmtree(archive, ignore_errors=True)
-            fresh.rename(archive)
-        except OSError as error:
-            msg = f"{archive}: cannot be written ({error.strerror}); free space or rights there, then run again"
-            raise StorageError(msg) from error
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
+    reused = put_archive(archive, key, lambda folder: write_archive(folder, phantom, workers, _say), _say)
     notes = {"patients": phantom.patients, "real_patients": "none: every image is computed"}
     write_manifest(
         manifest,
@@ -65,20 +46,6 @@ def run(*, archive: Path, manifest: Path, phantom: PhantomSettings, workers: int
         notes=notes,
         reused=reused,
     )
-
-
-def _make_way(archive: Path, index: str) -> None:
-    """Refuse a folder that somebody else filled."""
-    if archive.exists() and not archive.is_dir():
-        msg = f"{archive}: a file lies where the phantom archive shall go; move it away or name another folder"
-        raise ConfigError(msg)
-    held = [path.name for path in archive.iterdir()] if archive.is_dir() else []
-    if held and index not in held and "phantom.manifest.json" not in held:
-        msg = (
-            f"{archive}: holds {len(held)} entries but no phantom archive, and would be replaced; "
-            "name an empty or another folder"
-        )
-        raise ConfigError(msg)
 
 
 def _say(line: str) -> None:

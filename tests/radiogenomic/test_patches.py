@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from radgen.imaging.resize import Geometry
 from radgen.radiogenomic.lungs import find_lungs, share_of_squares
-from radgen.radiogenomic.pairs import Pair, find_pairs
+from radgen.radiogenomic.pairs import Pair
 from radgen.radiogenomic.patches import BACKGROUND, NODULE, Patch, cut_patches, hu_of
 from radgen.radiogenomic.settings import PatchSettings
 from tests.cohort.toys import ct_slice, item, save, segmentation, uid
@@ -76,14 +76,13 @@ def write_pair(
     save(study / "SEG" / f"{name}.dcm", made)
 
 
+def pair_in(root: Path) -> Pair:
+    ct, segs = (tuple(sorted(root.rglob(f"{kind}/*.dcm"))) for kind in ("CT", "SEG"))
+    return Pair("key", ct, segs)
+
+
 def cut(root: Path, settings: PatchSettings = SETTINGS) -> tuple[list[Patch], list[str]]:
-    pairs, rejects = find_pairs(root)
-    patches = []
-    for pair in pairs:
-        found, refused = cut_patches(pair, settings)
-        patches += found
-        rejects += refused
-    return patches, [reject.reason for reject in rejects]
+    return cut_patches(pair_in(root), settings)
 
 
 def of_kind(patches: list[Patch], kind: str) -> list[Patch]:
@@ -176,7 +175,7 @@ def test_segmentations_of_one_ct_are_taken_together(archive: Path, tmp_path_fact
     for number, place in enumerate((RIGHT, LEFT)):
         write_pair(apart, sphere(*place[:4]), hu, name=f"1-{number}", SOPInstanceUID=uid("seg", number))
     together, both = cut(archive)[0], cut(apart)[0]
-    assert len(find_pairs(apart)[0]) == 1
+    assert len(pair_in(apart).segs) == 2
     assert [patch.row["slice"] for patch in of_kind(both, NODULE)] == [
         patch.row["slice"] for patch in of_kind(together, NODULE)
     ]
@@ -191,7 +190,7 @@ def test_segmentations_of_one_ct_are_taken_together(archive: Path, tmp_path_fact
     [
         ({"shift_mm": 0.7}, "pixels of the segmentation lie up to 0.44 voxels off its image"),
         ({"shift_mm": 192.0}, "part of the segmentation lies outside its image"),
-        ({"series": "elsewhere"}, "names 1 series, of which 0 are CT of this archive"),
+        ({"series": "elsewhere"}, "a segmentation that names another series than its CT; add the CT it was drawn on"),
         ({"FrameOfReferenceUID": uid("another")}, "another frame of reference than the CT it names"),
         ({"PatientID": "R01-002"}, "a segmentation of another patient than the CT it names"),
         ({"label": "Liver"}, "no pixel in a segment of the names nodule, Neoplasm, Primary"),
@@ -202,14 +201,14 @@ def test_a_segmentation_that_does_not_match_is_refused(tmp_path: Path, seg: dict
     write_pair(tmp_path, nodules, hu, **seg)
     patches, rejects = cut(tmp_path)
     assert not patches
-    assert any(sentence in reason for reason in rejects)
-    assert not any("R01" in reason for reason in rejects)
+    (reason,) = rejects
+    assert sentence in reason
+    assert "R01" not in reason
 
 
 def test_what_gives_no_patch_gives_a_row(tmp_path: Path) -> None:
     hu, nodules = chest(RIGHT, TINY)
     write_pair(tmp_path, nodules, hu)
-    (tmp_path / "damaged.dcm").write_bytes(b"\0" * 128 + b"DICM" + b"\1" * 40)
     settings = replace(SETTINGS, slices_per_nodule=30, field_mm=150.0)
     patches, rejects = cut(tmp_path, settings)
     assert {patch.row["nodule"] for patch in patches} == {1}
@@ -217,11 +216,9 @@ def test_what_gives_no_patch_gives_a_row(tmp_path: Path) -> None:
     assert f"nodule 1: {good} slices of a good size where 30 were asked for" in rejects
     assert "nodule 1: 0 healthy patches of 150 mm where 4 were asked for" in rejects
     assert any(reason.startswith("nodule 2: a box of 3 x 3 pixels") for reason in rejects)
-    assert len(rejects) == 4
-    bare = tmp_path / "bare"
-    write_pair(bare, nodules, hu)
-    next(bare.rglob("SEG/*.dcm")).unlink()
-    assert cut(bare)[1] == ["a CT series that no segmentation names"]
+    assert len(rejects) == 3
+    next(tmp_path.rglob("SEG/*.dcm")).unlink()
+    assert cut(tmp_path)[1] == ["a CT series that no segmentation names"]
 
 
 def test_a_refused_segmentation_keeps_its_ct_from_being_called_healthy(archive: Path) -> None:
@@ -229,13 +226,18 @@ def test_a_refused_segmentation_keeps_its_ct_from_being_called_healthy(archive: 
     write_pair(archive, nodules, hu, name="1-2", SOPInstanceUID=uid("seg", 2), FrameOfReferenceUID=uid("another"))
     patches, rejects = cut(archive)
     assert not patches
-    assert rejects[-1] == "a CT series of which a segmentation was refused"
+    assert rejects == [
+        "a segmentation in another frame of reference than the CT it names; take the one drawn on this CT"
+    ]
 
 
 def test_a_pair_that_does_not_read_is_a_reject(archive: Path) -> None:
-    (pair,), _ = find_pairs(archive)
+    pair = pair_in(archive)
     missing = Pair(pair.patient, pair.ct[:4] + pair.ct[5:], pair.segs)
     patches, rejects = cut_patches(missing, SETTINGS)
+    assert (patches, len(rejects)) == ([], 1)
+    pair.segs[0].write_bytes(b"\0" * 128 + b"DICM" + b"\1" * 40)
+    patches, rejects = cut_patches(pair, SETTINGS)
     assert (patches, len(rejects)) == ([], 1)
 
 

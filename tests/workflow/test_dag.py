@@ -109,6 +109,26 @@ def test_each_stage_has_a_target_of_its_own_name(tmp_path: Path) -> None:
         assert target in folder.listed(target)
 
 
+RADIOGENOMIC = {
+    "phantom": None,
+    "radiogenomic_phantom": {"patients": 8},
+    "structures": None,
+    "classes": {"by": "position", "names": ["lung"]},
+    "sources": None,
+    "arms": None,
+}
+
+
+def test_genes_and_nodules_are_in_the_dag_of_a_study_with_an_rna_table(tmp_path: Path) -> None:
+    assert variant(tmp_path, **RADIOGENOMIC).listed("rna") == {
+        *("radiogenomic_phantom", "inventory", "cohort", "nodules_shard", "nodules_gather", "clinical", "rna_table", "rna"),
+    }
+    pictures = RADIOGENOMIC | {"nodules": {"source": "pictures"}}
+    assert variant(tmp_path, **pictures).listed("nodules") == {
+        *("radiogenomic_phantom", "inventory", "cohort", "slices_shard", "slices_gather", "nodules_pictures", "nodules"),
+    }
+
+
 def test_two_sources_are_two_generators(tmp_path: Path) -> None:
     sources = {"main": {"train_on": "train", "setting": "shared"}, "few": {"train_on": "low", "setting": "scarce"}}
     done = variant(tmp_path, sources=sources).snakemake("-n", "gan")

@@ -1,6 +1,6 @@
 # From an archive to the real image set: phantom (demo only), inventory, cohort, slices.
 
-if PLAN.has_phantom:
+if PLAN.study.config.phantom is not None:
 
     rule phantom:
         output:

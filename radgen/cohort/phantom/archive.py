@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,8 @@ from radgen.cohort.phantom.scanner import scanner
 from radgen.cohort.phantom.seg_writer import segmentation
 from radgen.cohort.phantom.settings import STRUCTURES, PhantomSettings
 from radgen.cohort.phantom.traits import place
-from radgen.provenance import digest_file
+from radgen.errors import ConfigError, StorageError
+from radgen.provenance import digest_file, write_text
 from radgen.seeds import random_generator
 from radgen.spawn import spawned
 
@@ -115,3 +117,62 @@ def is_complete(folder: Path, key: str) -> bool:
         return head == f"{MARK} {key}" and all((folder / name).stat().st_size == int(size) for _, size, name in entries)
     except (OSError, ValueError):
         return False
+
+
+def put_archive(archive: Path, key: str, write: Callable[[Path], None], said: Callable[[str], None]) -> bool:
+    """Write an archive folder whole or not at all; one that is complete is left alone.
+
+    Parameters
+    ----------
+    archive
+        Where it goes; another phantom archive there is replaced.
+    key
+        Of what makes its bytes; it stands in the index.
+    write
+        Fills an empty folder.
+    said
+        Gets a line where nothing is to be done.
+
+    Returns
+    -------
+    Whether it was there already.
+
+    Raises
+    ------
+    ConfigError
+        The folder holds something that is not a phantom archive.
+    StorageError
+        The disk refused a write.
+    """
+    if is_complete(archive, key):
+        said(f"phantom: {archive} is complete, nothing to do")
+        return True
+    _make_way(archive)
+    fresh = archive.with_name(f".{archive.name}.{key[:12]}")
+    shutil.rmtree(fresh, ignore_errors=True)
+    try:
+        fresh.mkdir(parents=True)
+        write(fresh)
+        write_text(fresh / INDEX, index_text(fresh, key))
+        shutil.rmtree(archive, ignore_errors=True)
+        fresh.rename(archive)
+    except OSError as error:
+        msg = f"{archive}: cannot be written ({error.strerror}); free space or rights there, then run again"
+        raise StorageError(msg) from error
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return False
+
+
+def _make_way(archive: Path) -> None:
+    """Refuse a folder that somebody else filled."""
+    if archive.exists() and not archive.is_dir():
+        msg = f"{archive}: a file lies where the phantom archive shall go; move it away or name another folder"
+        raise ConfigError(msg)
+    held = [path.name for path in archive.iterdir()] if archive.is_dir() else []
+    if held and INDEX not in held and "phantom.manifest.json" not in held:
+        msg = (
+            f"{archive}: holds {len(held)} entries but no phantom archive, and would be replaced; "
+            "name an empty or another folder"
+        )
+        raise ConfigError(msg)

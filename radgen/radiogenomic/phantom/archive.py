@@ -20,6 +20,7 @@ from radgen.cohort.phantom.scanner import scanner
 from radgen.cohort.phantom.seg_writer import segmentation
 from radgen.cohort.phantom.settings import STRUCTURES
 from radgen.radiogenomic.phantom.chest import draw_chest
+from radgen.radiogenomic.phantom.clinical import clinical_text
 from radgen.radiogenomic.phantom.genes import patient_id, planted_text, rna_bytes, truth_text
 from radgen.radiogenomic.phantom.settings import RadiogenomicPhantomSettings
 from radgen.seeds import derive_seed, random_generator, stable_unit
@@ -27,6 +28,7 @@ from radgen.spawn import spawned
 
 NODULE = "nodule"
 RNA_NAME = f"{MARK}_RNAseq.txt.gz"
+CLINICAL_NAME = f"{MARK}_clinical.csv"
 ROLL_OFF = 0.9
 README = f"""{MARK}
 {MARK} archive: computed chest CT and computed gene expression. No patient is behind any of it.
@@ -34,6 +36,7 @@ README = f"""{MARK}
 {MARK}-N0001/<study>/CT/1-001.dcm ...   one axial CT series, DICOM
 {MARK}-N0001/<study>/SEG/1-1.dcm        its nodule as DICOM Segmentation, segment label "{NODULE}"
 {RNA_NAME}              FPKM, genes in rows, patients in columns, NA where nothing was called
+{CLINICAL_NAME}                    age, stage, survival and others, in the columns of NSCLC-Radiogenomics
 truth/planted.csv                       which genes follow which pathway; the others are noise
 truth/truth.csv                         pathways of every patient, and the nodule they shape
 """
@@ -93,6 +96,7 @@ def write_archive(
         Gets a line of progress now and then.
     """
     (folder / RNA_NAME).write_bytes(rna_bytes(settings))
+    (folder / CLINICAL_NAME).write_text(clinical_text(settings), encoding="utf-8")
     (folder / "truth").mkdir()
     (folder / "truth" / "planted.csv").write_text(planted_text(settings), encoding="utf-8")
     (folder / "truth" / "truth.csv").write_text(truth_text(settings), encoding="utf-8")
