@@ -124,6 +124,10 @@ class StudyConfig:
             if arm.synthetic is not None and arm.synthetic not in self.sources:
                 msg = f"arm {name!r} names source {arm.synthetic!r}; sources are {', '.join(self.sources) or 'none'}"
                 raise ValueError(msg)
+        if self.benchmark.primary is not None and self.benchmark.primary not in self.arms:
+            arms = ", ".join(self.arms) or "none"
+            msg = f"benchmark.primary is {self.benchmark.primary!r}; it must be one of the study's own arms: {arms}"
+            raise ValueError(msg)
 
     @property
     def has_phantom(self) -> bool:

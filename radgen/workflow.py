@@ -409,5 +409,5 @@ class Plan:
             files += [name for name in optional if Path(name).is_file()]
         files += [path("pairs.index")] if study.annotated_sources else []
         if study.tasks:
-            files += [path(f"benchmark.{name}") for name in ("scores", "summary", "curve", "manifest")]
+            files += [path(f"benchmark.{name}") for name in ("scores", "summary", "curve", "verdicts", "manifest")]
         return files

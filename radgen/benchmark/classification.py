@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from radgen.benchmark.batches import Batch, class_ids
 from radgen.benchmark.networks import classifier
+from radgen.benchmark.probabilities import auc
 from radgen.benchmark.settings import ArmTrainingSettings
-from radgen.benchmark.statistics import macro_auc_replicates
 from radgen.benchmark.train import logits_in_blocks, spread
 from radgen.imageset.core import ImageSet
 
@@ -58,7 +58,8 @@ class Classification:
         actual = self._classes[self._val]
         loss = float(F.cross_entropy(logits, torch.from_numpy(actual)))
         alone = np.zeros(len(actual), dtype=np.int64)  # one weight for all: the plain score
-        score = macro_auc_replicates(_probability(logits), actual, alone, np.ones((1, 1)))
+        truth = actual[:, None] == np.arange(len(self._names))
+        score = auc(_probability(logits), truth, alone, np.ones((1, 1)))
         return float(score[0]), loss
 
     def test_rows(self, network: nn.Module, test: NDArray[np.int64], device: torch.device) -> list[dict[str, Any]]:

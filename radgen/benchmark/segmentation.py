@@ -128,7 +128,7 @@ class Segmentation:
     def test_rows(
         self, network: nn.Module, test: NDArray[np.int64], volumes: Sequence[Path], device: torch.device
     ) -> list[dict[str, Any]]:
-        """Return one row per test series, structure and metric (dice, hd95_mm), on the source grid.
+        """Return one row per test series, structure and metric (dice, hd95_mm, surface_dice), on the source grid.
 
         Slices that the image set lacks are predicted as background and counted in `n_missing_slices`.
         """
@@ -158,16 +158,19 @@ class Segmentation:
     def _score(self, predicted: NDArray[np.uint8], missing: int, volume: ReferenceVolume) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
         for label, name in enumerate(self._names, start=1):
-            score = score_structure(predicted == label, volume.labels == label, volume.spacing_mm)
+            tolerance_mm = self._settings.surface_tolerance_mm
+            score = score_structure(predicted == label, volume.labels == label, volume.spacing_mm, tolerance_mm)
             common = {
                 "patient": volume.patient,
                 "series": volume.series,
                 "structure": name,
                 "reason": score.reason,
                 "n_missing_slices": missing,
+                "spacing_mm": list(volume.spacing_mm),
             }
-            rows.append(common | {"metric": "dice", "value": score.dice})
-            rows.append(common | {"metric": "hd95_mm", "value": score.hd95_mm})
+            values = {"dice": score.dice, "hd95_mm": score.hd95_mm, "surface_dice": score.surface_dice}
+            rows += [common | {"metric": metric, "value": value} for metric, value in values.items()]
+            rows[-1]["tolerance_mm"] = tolerance_mm
         return rows
 
 

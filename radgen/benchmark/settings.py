@@ -86,6 +86,7 @@ class ArmTrainingSettings:
     shift: float = setting(0.06, "Augmentation: largest shift, as a share of the image's width.")
     scale: float = setting(0.1, "Augmentation: largest zoom in or out, as a share.")
     intensity: float = setting(0.1, "Augmentation: largest change of brightness and contrast, as a share of the range.")
+    surface_tolerance_mm: float = setting(2.0, "Surface Dice: farthest that two surfaces lie apart and count as one.")
     mirror: bool = setting(False, "Augmentation: mirror left to right, only where both sides occur in nature.")
 
     def __post_init__(self) -> None:
@@ -98,6 +99,7 @@ class ArmTrainingSettings:
         for name in ("batch_size", "learning_rate"):
             for network in ("classifier", "segmenter"):
                 above_zero(**{f"{network}_{name}": getattr(self, f"{network}_{name}")})
+        above_zero(surface_tolerance_mm=self.surface_tolerance_mm)
         if not 0 < self.synthetic_share < 1:
             msg = f"synthetic_share must lie between 0 and 1, not {self.synthetic_share}; for none, name no source"
             raise ValueError(msg)
@@ -119,6 +121,8 @@ class SummarySettings:
 
     bootstrap_samples: int = setting(1_000, "Patient-level bootstrap samples behind every interval.")
     confidence: float = setting(0.95, "Coverage of the intervals.")
+    permutations: int = setting(2_000, "Permutations behind every p value.")
+    least_gain: float = setting(0.03, "The least gain over the low arm that is worth having: sizes what can be told.")
     rule_gap: float = setting(0.05, "The low fraction must score at least this much below 100 %.")
     rule_standard_errors: float = setting(4.0, "And its gap must be at least this many standard errors.")
 
@@ -127,6 +131,12 @@ class SummarySettings:
         if self.bootstrap_samples < 100:
             msg = f"bootstrap_samples must be at least 100, not {self.bootstrap_samples}: an interval needs tails"
             raise ValueError(msg)
+        if self.permutations < 100:
+            msg = (
+                f"permutations must be at least 100, not {self.permutations}: a p value cannot be finer than 1 in them"
+            )
+            raise ValueError(msg)
+        above_zero(least_gain=self.least_gain)
         if not 0.5 <= self.confidence < 1:
             msg = f"confidence must be at least 0.5 and below 1, not {self.confidence}"
             raise ValueError(msg)
@@ -143,6 +153,9 @@ class BenchmarkSettings:
     )
     budget_matched: bool = setting(
         True, "With a simulated annotator: also run real low plus as many training patients as the annotator had."
+    )
+    primary: str | None = setting(
+        None, "The one arm whose paired difference to real low is the primary endpoint, named before the test is read."
     )
     training: ArmTrainingSettings = setting(ArmTrainingSettings(), "How every arm's network is trained.")
     summary: SummarySettings = setting(SummarySettings(), "How scores are summed up.")

@@ -84,49 +84,12 @@ def _auc(weight: Floats, positive: NDArray[np.bool_], starts: Integers) -> Float
     below = np.cumsum(minus, axis=1) - minus
     pairs = plus.sum(axis=1) * minus.sum(axis=1)
     wins = (plus * (below + minus / 2)).sum(axis=1)
-    return _ratio(wins, pairs)
+    return ratio(wins, pairs)
 
 
-def macro_auc_replicates(probability: Floats, actual: Integers, patient: Integers, weights: Floats) -> Floats:
-    """Mean one-against-the-rest AUC over classes; for two classes it is the AUC of either.
-
-    Parameters
-    ----------
-    probability
-        float [images, classes].
-    actual
-        Class of each image, int [images].
-    patient, weights
-        As in `auc_replicates`.
-
-    Returns
-    -------
-    float64 [samples]
-        Mean over the classes that have both kinds of image in the sample, NaN where none has.
-    """
-    each = [
-        auc_replicates(probability[:, number], actual == number, patient, weights)
-        for number in range(probability.shape[1])
-    ]
-    return _mean_of_valid(np.stack(each))
-
-
-def balanced_accuracy_replicates(probability: Floats, actual: Integers, patient: Integers, weights: Floats) -> Floats:
-    """Mean over classes of the share of a class's images whose most probable class is right.
-
-    Parameters and result as in `macro_auc_replicates`; classes without an image in a sample are left out of its mean.
-    """
-    right = probability.argmax(axis=1) == actual
-    recalls = []
-    for number in range(probability.shape[1]):
-        of_class = actual == number
-        hits = _per_patient(right & of_class, patient, weights.shape[1])
-        recalls.append(_ratio(weights @ hits, weights @ _per_patient(of_class, patient, weights.shape[1])))
-    return _mean_of_valid(np.stack(recalls))
-
-
-def _per_patient(flags: NDArray[np.bool_], patient: Integers, patients: int) -> Floats:
-    return np.bincount(patient, weights=flags, minlength=patients).astype(np.float64)
+def per_patient(values: NDArray[np.bool_] | Floats, patient: Integers, patients: int) -> Floats:
+    """Sum of the images' values of each patient, float [patients]."""
+    return np.bincount(patient, weights=values, minlength=patients).astype(np.float64)
 
 
 # ---------------------------------------------------------------- scores of patients
@@ -143,7 +106,7 @@ def mean_replicates(values: Floats, weights: Floats) -> Floats:
         float [samples, patients].
     """
     known = np.isfinite(values)
-    return _ratio(weights @ np.where(known, values, 0.0), weights @ known.astype(np.float64))
+    return ratio(weights @ np.where(known, values, 0.0), weights @ known.astype(np.float64))
 
 
 # ---------------------------------------------------------------- helpers
@@ -153,12 +116,13 @@ def _blocks(weights: Floats) -> range:
     return range(0, len(weights), SAMPLES_PER_BLOCK)
 
 
-def _ratio(above: Floats, below: Floats) -> Floats:
+def ratio(above: Floats, below: Floats) -> Floats:
+    """Divide element by element; NaN where the divisor is not above zero."""
     result: Floats = np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
     return result
 
 
-def _mean_of_valid(stack: Floats) -> Floats:
+def mean_of_valid(stack: Floats) -> Floats:
     """Mean over axis 0 without NaN; NaN where nothing is left."""
     known = np.isfinite(stack)
-    return _ratio(np.where(known, stack, 0.0).sum(axis=0), known.sum(axis=0).astype(np.float64))
+    return ratio(np.where(known, stack, 0.0).sum(axis=0), known.sum(axis=0).astype(np.float64))

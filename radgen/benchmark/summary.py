@@ -3,107 +3,43 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from radgen.benchmark.measures import Measure, image_measures, volume_measures
+from radgen.benchmark.comparisons import detectable_difference, fieller, holm
+from radgen.benchmark.measures import Measure
 from radgen.benchmark.rule import CurvePoint, choose_low, holds
-from radgen.benchmark.settings import BUDGET_ARM, CLASSIFICATION, FULL_ARM, LOW_ARM, SummarySettings
-from radgen.benchmark.statistics import Floats, bootstrap_weights, interval
-from radgen.benchmark.tables import ARM_FIELDS
-from radgen.errors import InputError
+from radgen.benchmark.settings import BUDGET_ARM, FULL_ARM, LOW_ARM, SummarySettings
+from radgen.benchmark.statistics import Floats, interval
+from radgen.benchmark.task_result import Row, TaskResult
 
-Row = dict[str, Any]
 # A gap below so many of its standard errors is noise, and no share of it can be told.
 NOISE_STANDARD_ERRORS = 2.0
-
-
-@dataclass(frozen=True)
-class TaskResult:
-    """The measures of every arm of one task, on the same test patients and the same bootstrap draws."""
-
-    task: str
-    patients: list[str]
-    weights: Floats
-    facts: Mapping[str, Row]
-    measures: Mapping[str, list[Measure]]
-
-    def twin(self, arm: str, measure: Measure) -> Measure | None:
-        """Return the same metric and structure of another arm."""
-        key = (measure.metric, measure.structure)
-        return next((one for one in self.measures.get(arm, []) if (one.metric, one.structure) == key), None)
-
-
-def measure_tasks(scores: pa.Table, settings: SummarySettings, order: Sequence[str]) -> list[TaskResult]:
-    """Measure all arms of all tasks.
-
-    Parameters
-    ----------
-    scores
-        Rows of SCORES_SCHEMA of all arms.
-    settings
-        Number of bootstrap samples.
-    order
-        Names of arms in the order to show them; others come last, by name.
-
-    Raises
-    ------
-    InputError
-        Two arms of a task were tested on different patients.
-    """
-    rank = {name: number for number, name in enumerate(order)}
-    results = []
-    for task in sorted(pc.unique(scores.column("task")).to_pylist()):
-        rows = scores.filter(pc.equal(scores.column("task"), task))
-        arms = sorted(pc.unique(rows.column("arm")).to_pylist(), key=lambda name: (rank.get(name, len(rank)), name))
-        parts = {arm: rows.filter(pc.equal(rows.column("arm"), arm)) for arm in arms}
-        patients = _common_patients(task, parts)
-        weights = bootstrap_weights(len(patients), settings.bootstrap_samples, task)
-        measure = image_measures if task == CLASSIFICATION else volume_measures
-        facts = {arm: part.select([field.name for field in ARM_FIELDS]).slice(0, 1) for arm, part in parts.items()}
-        results.append(
-            TaskResult(
-                task=task,
-                patients=patients,
-                weights=weights,
-                facts={arm: table.to_pylist()[0] for arm, table in facts.items()},
-                measures={arm: measure(part, patients, weights) for arm, part in parts.items()},
-            )
-        )
-    return results
-
-
-def _common_patients(task: str, parts: Mapping[str, pa.Table]) -> list[str]:
-    tested = {arm: sorted(pc.unique(part.column("patient")).to_pylist()) for arm, part in parts.items()}
-    first, patients = next(iter(tested.items()))
-    for arm, others in tested.items():
-        if others != patients:
-            msg = (
-                f"{task}: arm {arm} was tested on {len(others)} patients and arm {first} on {len(patients)}, not "
-                "the same ones; run both on one cohort"
-            )
-            raise InputError(msg)
-    return patients
 
 
 # ---------------------------------------------------------------- summary
 
 
-def summary_rows(result: TaskResult, settings: SummarySettings) -> list[Row]:
-    """Return one row of SUMMARY_SCHEMA per arm, metric and structure."""
-    return [
+def summary_rows(result: TaskResult, settings: SummarySettings, primary: str | None = None) -> list[Row]:
+    """Return one row of SUMMARY_SCHEMA per arm, metric and structure.
+
+    The primary arm was named in advance, so its p value stands alone; those of all other arms but the real-only curve
+    are adjusted for their number.
+    """
+    rows = [
         _summary_row(result, arm, measure, settings)
         for arm, measures in result.measures.items()
         for measure in measures
     ]
+    family = [row for row in rows if "p_value" in row and row["arm"] != primary and not row.get("on_curve")]
+    for row, adjusted in zip(family, holm([row["p_value"] for row in family]), strict=True):
+        row["p_holm"] = adjusted
+    return rows
 
 
 def _summary_row(result: TaskResult, arm: str, measure: Measure, settings: SummarySettings) -> Row:
+    weights = result.draws.weights
     row: Row = dict(result.facts[arm]) | measure.counts
     row |= {
         "metric": measure.metric,
@@ -111,29 +47,43 @@ def _summary_row(result: TaskResult, arm: str, measure: Measure, settings: Summa
         "primary": measure.primary,
         "seed_sd": float(np.std(measure.by_seed, ddof=1)) if len(measure.by_seed) > 1 else None,
         "n_seeds": len(measure.by_seed),
-        "n_patients": len(result.patients),
+        "n_generators": measure.n_generators,
+        "n_patients": len(result.draws.patients),
         "n_scored": measure.n_scored,
+        "note": _note(measure.metric, row),
     }
     row |= _with_interval("mean", measure.replicates, settings)
     for name, reference in (("to_low", LOW_ARM), ("to_budget", BUDGET_ARM)):
         other = result.twin(reference, measure)
         if other is not None and arm != reference:
-            row |= _with_interval(name, measure.minus(other, result.weights), settings)
-    share = _gap_share(result, arm, measure)
-    return row if share is None else row | _with_interval("gap_share", share, settings)
+            row |= _with_interval(name, measure.minus(other, weights), settings)
+    low = result.twin(LOW_ARM, measure)
+    if low is not None and arm != LOW_ARM:
+        error = measure.error_of_difference(low, weights)
+        row["detectable"] = detectable_difference(error, settings.confidence)
+        if measure.primary:
+            row["p_value"] = measure.p_of_difference(low, settings.permutations, f"{result.task} {arm}")
+    return row | _gap_share(result, arm, measure, settings)
 
 
-def _gap_share(result: TaskResult, arm: str, measure: Measure) -> Floats | None:
-    """Replicates of the share of the gap between low and full that an arm closes; None where the gap is noise."""
+def _note(metric: str, row: Row) -> str | None:
+    """Return what a distance rests on; it leaves the row itself."""
+    tolerance, voxels = row.pop("tolerance", None), row.pop("voxels", None)
+    parts = {"surface_dice": (tolerance, voxels), "hd95_mm": (voxels,)}.get(metric, ())
+    return "; ".join(part for part in parts if part) or None
+
+
+def _gap_share(result: TaskResult, arm: str, measure: Measure, settings: SummarySettings) -> Row:
+    """Return the share of the gap between low and full that an arm closes; nothing where the gap is noise."""
     low, full = result.twin(LOW_ARM, measure), result.twin(FULL_ARM, measure)
     if low is None or full is None or arm in {LOW_ARM, FULL_ARM}:
-        return None
-    gap = full.minus(low, result.weights)
-    if not abs(gap[0]) > NOISE_STANDARD_ERRORS * full.error_of_difference(low, result.weights):
-        return None
-    gain = measure.minus(low, result.weights)
-    share: Floats = np.divide(gain, gap, out=np.full(gap.shape, np.nan), where=gap != 0)
-    return share
+        return {}
+    weights = result.draws.weights
+    gap = full.minus(low, weights)
+    if not abs(gap[0]) > NOISE_STANDARD_ERRORS * full.error_of_difference(low, weights):
+        return {}
+    share = fieller(measure.minus(low, weights), gap, settings.confidence)
+    return dict(zip(("gap_share", "gap_share_lower", "gap_share_upper"), share, strict=True))
 
 
 def _with_interval(name: str, replicates: Floats, settings: SummarySettings) -> Row:
@@ -178,8 +128,8 @@ def _curve_point(result: TaskResult, arm: str, settings: SummarySettings) -> Row
         "fraction": facts["real_fraction"],
         "n_patients": facts["n_train_patients"],
         "n_images": facts["n_train_images"],
-        "gap": math.nan if full is None else float(full.minus(measure, result.weights)[0]),
-        "standard_error": math.nan if full is None else full.error_of_difference(measure, result.weights),
+        "gap": math.nan if full is None else float(full.minus(measure, result.draws.weights)[0]),
+        "standard_error": math.nan if full is None else full.error_of_difference(measure, result.draws.weights),
     }
     if arm == FULL_ARM:
         row |= {"gap": 0.0, "standard_error": 0.0}

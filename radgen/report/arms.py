@@ -8,9 +8,18 @@ from radgen.report.study import StudyResults
 
 METRIC_WORDS = {
     "auc": "AUC",
+    "ap": "average precision",
     "balanced_accuracy": "balanced accuracy",
+    "brier": "Brier score",
+    "ece": "calibration error",
+    "patient_auc": "AUC of patients",
+    "patient_ap": "average precision of patients",
+    "patient_balanced_accuracy": "balanced accuracy of patients",
+    "patient_brier": "Brier score of patients",
+    "patient_ece": "calibration error of patients",
     "dice": "Dice",
     "hd95_mm": "95 % Hausdorff distance, mm",
+    "surface_dice": "surface Dice",
 }
 SUMMARY = (
     "task", "arm", "setting", "synthetic", "headline", "n_train_patients", "n_train_images", "n_synthetic_images",
@@ -19,6 +28,17 @@ SUMMARY = (
     "to_low_upper", "to_budget", "to_budget_lower", "to_budget_upper", "gap_share", "n_both_empty", "n_missed",
     "n_invented",
 )  # fmt: skip
+
+
+VERDICTS = ("task", "arm", "kind", "sentence")
+
+
+def verdict_sentences(study: StudyResults, task: str) -> list[str]:
+    """Return what a task's benchmark says in sentences: what it could tell first, then arm by arm."""
+    if not study.has("benchmark.verdicts"):
+        return []
+    table = study.table("benchmark.verdicts", VERDICTS)
+    return [str(one).removeprefix(f"{task}: ") for one in table[table["task"] == task]["sentence"]]
 
 
 def tasks(study: StudyResults) -> list[str]:

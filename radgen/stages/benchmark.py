@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from radgen.benchmark.arms import ArmInputs
     from radgen.keyed import Finished, KeyedJob
 
-VERSION = 2
+VERSION = 3
 
 
 def run(

@@ -10,7 +10,7 @@ from radgen.errors import InputError
 from radgen.provenance import input_digest, saw_patients_of, what_part, write_manifest
 from radgen.settings import as_plain
 
-VERSION = 1
+VERSION = 2
 
 
 def run(
@@ -20,6 +20,7 @@ def run(
     table: Path,
     summary: Path,
     curve: Path,
+    verdicts: Path,
     manifest: Path,
     benchmark: BenchmarkSettings,
     arms: dict[str, ArmSettings],
@@ -31,8 +32,9 @@ def run(
     ----------
     scores, manifests
         One of each per task and arm.
-    table, summary, curve, manifest
-        Outputs: all score rows, the summary and the real-only curve; columns in `radgen.benchmark.tables`.
+    table, summary, curve, verdicts, manifest
+        Outputs: all score rows, the summary, the real-only curve and what they say in sentences; columns in
+        `radgen.benchmark.tables`.
     benchmark
         Bootstrap samples, confidence and the rule's thresholds.
     arms
@@ -48,8 +50,10 @@ def run(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from radgen.benchmark.summary import curve_rows, measure_tasks, summary_rows, verdict
-    from radgen.benchmark.tables import CURVE_SCHEMA, SUMMARY_SCHEMA, table_of
+    from radgen.benchmark.summary import curve_rows, summary_rows, verdict
+    from radgen.benchmark.tables import CURVE_SCHEMA, SUMMARY_SCHEMA, VERDICT_SCHEMA, table_of
+    from radgen.benchmark.task_result import measure_tasks
+    from radgen.benchmark.verdicts import verdict_rows
     from radgen.imageset.core import write_table
 
     if not scores:
@@ -60,21 +64,33 @@ def run(
     results = measure_tasks(joined, settings, list(arms))
     real_only = [name for name, arm in arms.items() if arm.on_curve]
     curves = [curve_rows(result, real_only, low.fraction, settings) for result in results]
+    sums = [summary_rows(result, settings, benchmark.primary) for result in results]
+    told = [
+        row
+        for result, rows in zip(results, sums, strict=True)
+        for row in verdict_rows(result, rows, settings, benchmark.primary)
+    ]
     write_table(table, joined.sort_by([(name, "ascending") for name in ("task", "arm", "seed")]))
-    write_table(summary, table_of((row for one in results for row in summary_rows(one, settings)), SUMMARY_SCHEMA))
+    write_table(summary, table_of((row for rows in sums for row in rows), SUMMARY_SCHEMA))
     write_table(curve, table_of((row for rows in curves for row in rows), CURVE_SCHEMA))
-    verdicts = [verdict(rows) for rows in curves if rows]
-    for line in verdicts:
+    write_table(verdicts, table_of(told, VERDICT_SCHEMA))
+    rule = [verdict(rows) for rows in curves if rows]
+    for line in [*rule, *(row["sentence"] for row in told)]:
         print(f"benchmark: {line}", flush=True)  # noqa: T201 - a stage's progress goes to its log
     write_manifest(
         manifest,
         what=what_part(
             stage="benchmark_summary",
             version=VERSION,
-            settings={"summary": as_plain(settings), "arms": as_plain(arms), "low": as_plain(low)},
+            settings={
+                "summary": as_plain(settings),
+                "primary": benchmark.primary,
+                "arms": as_plain(arms),
+                "low": as_plain(low),
+            },
             inputs={f"{path.parent.name}/{path.name}": input_digest(path) for path in scores},
         ),
-        outputs={"table": table, "summary": summary, "curve": curve},
+        outputs={"table": table, "summary": summary, "curve": curve, "verdicts": verdicts},
         saw_patients=saw_patients_of(*manifests),
-        notes={"rule": verdicts},
+        notes={"rule": rule},
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from radgen.benchmark.scoring import BOTH_EMPTY, INVENTED, MISSED, dice, hd95, score_structure, surface
+from radgen.benchmark.scoring import BOTH_EMPTY, INVENTED, MISSED, dice, hd95, score_structure, surface, surface_dice
 
 SPACING_MM = (5.0, 1.0, 2.0)
 
@@ -74,22 +74,32 @@ def test_the_border_of_the_volume_is_no_surface() -> None:
 
 def test_equal_masks_are_perfect_and_scores_are_symmetric() -> None:
     one, two = box(slice(2, 6), slice(4, 12), slice(4, 12)), box(slice(3, 6), slice(5, 12), slice(4, 10))
-    perfect = score_structure(one, one, SPACING_MM)
+    perfect = score_structure(one, one, SPACING_MM, 1.0)
     assert (perfect.dice, perfect.hd95_mm, perfect.reason) == (1.0, 0.0, "")
-    assert score_structure(one, two, SPACING_MM) == score_structure(two, one, SPACING_MM)
+    assert score_structure(one, two, SPACING_MM, 1.0) == score_structure(two, one, SPACING_MM, 1.0)
 
 
 def test_scores_do_not_depend_on_where_the_structure_lies() -> None:
     one, two = box(slice(2, 5), slice(4, 9), slice(4, 9)), box(slice(2, 4), slice(5, 9), slice(3, 9))
-    moved = score_structure(np.roll(one, 6, 2), np.roll(two, 6, 2), SPACING_MM)
-    assert moved == score_structure(one, two, SPACING_MM)
+    moved = score_structure(np.roll(one, 6, 2), np.roll(two, 6, 2), SPACING_MM, 1.0)
+    assert moved == score_structure(one, two, SPACING_MM, 1.0)
 
 
 def test_empty_masks() -> None:
     there, nothing = box(slice(2, 4), slice(4, 8), slice(4, 8)), box(slice(0, 0))
-    both = score_structure(nothing, nothing, SPACING_MM)
-    assert (both.dice, both.hd95_mm, both.reason) == (1.0, 0.0, BOTH_EMPTY)
-    missed = score_structure(nothing, there, SPACING_MM)
-    assert (missed.dice, missed.hd95_mm, missed.reason) == (0.0, None, MISSED)
-    invented = score_structure(there, nothing, SPACING_MM)
-    assert (invented.dice, invented.hd95_mm, invented.reason) == (0.0, None, INVENTED)
+    both = score_structure(nothing, nothing, SPACING_MM, 1.0)
+    assert (both.dice, both.hd95_mm, both.surface_dice, both.reason) == (1.0, 0.0, 1.0, BOTH_EMPTY)
+    missed = score_structure(nothing, there, SPACING_MM, 1.0)
+    assert (missed.dice, missed.hd95_mm, missed.surface_dice, missed.reason) == (0.0, None, 0.0, MISSED)
+    invented = score_structure(there, nothing, SPACING_MM, 1.0)
+    assert (invented.dice, invented.hd95_mm, invented.surface_dice, invented.reason) == (0.0, None, 0.0, INVENTED)
+
+
+def test_surface_dice_counts_the_surface_within_the_tolerance() -> None:
+    """Two equal plates, one moved by one voxel of 2 mm along the last axis: each rim voxel's distance is known."""
+    one = box(slice(3, 4), slice(4, 10), slice(4, 10))
+    two = box(slice(3, 4), slice(4, 10), slice(5, 11))
+    # One slice thick: every voxel is surface. The column that the other lacks lies 2 mm away, all else at 0.
+    assert surface_dice(one, two, SPACING_MM, 1.9) == pytest.approx(5 / 6)
+    assert surface_dice(one, two, SPACING_MM, 2.0) == 1.0
+    assert surface_dice(one, two, (5.0, 1.0, 4.0), 2.0) == pytest.approx(5 / 6)  # the same voxels, farther apart

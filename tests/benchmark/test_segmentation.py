@@ -41,7 +41,7 @@ def test_a_good_segmenter_scores_well_in_source_space(tmp_path: Path) -> None:
     real, volumes = make(tmp_path)
     task = Segmentation(real, real.rows_where(split="val"), STRUCTURES, SETTINGS)
     rows = task.test_rows(Oracle(), real.rows_where(split="test"), [volumes], CPU)
-    assert len(rows) == 2 * len(STRUCTURES) * 2
+    assert len(rows) == 2 * len(STRUCTURES) * 3
     dice = [row["value"] for row in rows if row["metric"] == "dice" and row["structure"] == "disc"]
     distance = [row["value"] for row in rows if row["metric"] == "hd95_mm" and row["structure"] == "disc"]
     assert min(dice) > 0.93
@@ -67,7 +67,7 @@ def test_a_series_whose_slices_were_all_rejected_is_scored_as_background(tmp_pat
     task = Segmentation(real, real.rows_where(split="val"), STRUCTURES, SETTINGS)
     rows = task.test_rows(Oracle(), real.rows_where(split="test", patient="test-0"), [volumes], CPU)
     lost = [row for row in rows if row["patient"] == "test-1"]
-    assert [row["value"] for row in lost] == [0.0, None] * len(STRUCTURES)
+    assert [row["value"] for row in lost] == [0.0, None, 0.0] * len(STRUCTURES)
     assert {(row["reason"], row["n_missing_slices"]) for row in lost} == {("structure missed", SLICES)}
 
 

@@ -105,7 +105,7 @@ def files(study: Study, pattern: str) -> tuple[Path, ...]:
 
 
 def test_every_arm_trains_the_same_steps_and_tests_the_same_rows(study: Study) -> None:
-    for task, rows in (("classification", 16 * 2), ("segmentation", 4 * 2 * 2)):
+    for task, rows in (("classification", 16 * 2), ("segmentation", 4 * 2 * 3)):
         for arm in arms(task):
             folder = study.root / "benchmark" / task
             history = pq.read_table(folder / f"{arm}.history.parquet").to_pydict()
@@ -215,7 +215,7 @@ def test_an_unknown_task_is_refused(study: Study) -> None:
 
 def test_summary_joins_all_arms(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
     folder = study.root / "benchmark"
-    outputs = {name: folder / f"{name}.parquet" for name in ("table", "summary", "curve")}
+    outputs = {name: folder / f"{name}.parquet" for name in ("table", "summary", "curve", "verdicts")}
     every = arms("classification") | arms("segmentation")
     scores, manifests = files(study, "scores.parquet"), files(study, "manifest.json")
     for _ in range(2):
@@ -231,9 +231,9 @@ def test_summary_joins_all_arms(study: Study, capsys: pytest.CaptureFixture[str]
         )
     assert before == {name: path.read_bytes() for name, path in outputs.items()}
     summary = pq.read_table(outputs["summary"]).to_pylist()
-    assert len(summary) == 4 * 2 + 5 * 6
+    assert len(summary) == 4 * 5 + 5 * 9  # all toy patients have both classes: no scores by patient
     assert sum(row["primary"] for row in summary) == 4 + 5
-    assert pq.read_table(outputs["table"]).num_rows == 3 * (4 * 32 + 5 * 16)
+    assert pq.read_table(outputs["table"]).num_rows == 3 * (4 * 32 + 5 * 24)
     assert pq.read_table(outputs["curve"]).column("arm").to_pylist() == ["real_100", "real_low"] * 2
     assert capsys.readouterr().out.count("at the configured low fraction 0.25") == 4
     assert len(json.loads((folder / "manifest.json").read_text())["run"]["notes"]["rule"]) == 2

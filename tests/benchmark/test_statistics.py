@@ -6,14 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from radgen.benchmark.statistics import (
-    auc_replicates,
-    balanced_accuracy_replicates,
-    bootstrap_weights,
-    interval,
-    macro_auc_replicates,
-    mean_replicates,
-)
+from radgen.benchmark.statistics import auc_replicates, bootstrap_weights, interval, mean_replicates
 
 
 def brute_auc(score: NDArray[np.float64], truth: NDArray[np.bool_]) -> float:
@@ -50,30 +43,6 @@ def test_a_weight_means_that_the_patient_occurs_so_often(
 def test_auc_of_one_kind_of_image_is_unknown() -> None:
     patient = np.zeros(3, dtype=np.int64)
     assert np.isnan(auc_replicates(np.arange(3.0), np.ones(3, dtype=bool), patient, np.ones((1, 1)))[0])
-
-
-def test_macro_auc_of_two_classes_is_the_auc(
-    images: tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.int64]],
-) -> None:
-    score, truth, patient = images
-    both = np.stack([1.4 - score, score - 0.4], axis=1)
-    macro = macro_auc_replicates(both, truth.astype(np.int64), patient, np.ones((1, 12)))
-    assert macro[0] == pytest.approx(brute_auc(score, truth))
-
-
-def test_macro_auc_of_three_classes_is_the_mean_of_each_against_the_rest() -> None:
-    generator = np.random.default_rng(1)
-    probability, actual = generator.dirichlet(np.ones(3), 40), generator.integers(0, 3, 40)
-    expected = np.mean([brute_auc(probability[:, k], actual == k) for k in range(3)])
-    found = macro_auc_replicates(probability, actual, np.zeros(40, dtype=np.int64), np.ones((1, 1)))
-    assert found[0] == pytest.approx(expected)
-
-
-def test_balanced_accuracy_is_the_mean_recall() -> None:
-    probability = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.7, 0.3]])
-    actual, patient = np.array([0, 1, 1, 0]), np.array([0, 0, 1, 1])
-    found = balanced_accuracy_replicates(probability, actual, patient, np.array([[1.0, 1.0], [2.0, 0.0]]))
-    assert found.tolist() == [0.75, 1.0]
 
 
 def test_mean_leaves_out_patients_without_a_value() -> None:

@@ -9,8 +9,10 @@ import pyarrow as pa
 import pytest
 
 from radgen.benchmark.settings import SummarySettings
-from radgen.benchmark.summary import curve_rows, measure_tasks, summary_rows, verdict
+from radgen.benchmark.summary import curve_rows, summary_rows, verdict
 from radgen.benchmark.tables import CURVE_SCHEMA, SCORES_SCHEMA, SUMMARY_SCHEMA, table_of
+from radgen.benchmark.task_result import measure_tasks
+from radgen.benchmark.verdicts import verdict_rows
 from radgen.errors import InputError
 from radgen.seeds import random_generator
 
@@ -199,3 +201,116 @@ def test_curve_says_what_the_rule_would_choose_instead() -> None:
     assert verdict(curve(0.1)).endswith("; it would choose 0.03")
     assert "does not hold at the configured low fraction 0.1" in verdict(curve(0.1))
     assert verdict(curve(0.5)) == "segmentation: the configured low fraction is not on the curve"
+
+
+# ---------------------------------------------------------------- patients
+
+
+def test_patients_are_primary_where_they_differ_by_class() -> None:
+    rows = image_rows("real_100", 4.0)
+    for row in rows:  # half of the patients have no lesion, in no image
+        if row["patient"] < "p10":
+            row["truth"] = int(row["structure"] == "normal")
+    table = summarise(rows)
+    assert table["real_100", "patient_auc", None]["primary"]
+    assert not table["real_100", "auc", None]["primary"]
+    assert (table["real_100", "patient_auc", None]["n_scored"], table["real_100", "auc", None]["n_scored"]) == (20, 80)
+    for row in rows:  # every patient has both classes
+        row["truth"] = int((row["structure"] == "lesion") == (row["image_id"] < "i040"))
+    alike = summarise(rows)
+    assert alike["real_100", "auc", None]["primary"]
+    assert ("real_100", "patient_auc", None) not in alike
+
+
+# ---------------------------------------------------------------- generators
+
+
+def redrawn(shifts: list[float]) -> list[Row]:
+    """An arm whose networks learnt from generators of their own, each better or worse by its shift."""
+    rows = dice_rows("low_plus", 0.75)
+    for row in rows:
+        row["generator"] = f"main_{row['seed']}" if len(shifts) > 1 else "main"
+        row["value"] += shifts[row["seed"] % len(shifts)]
+    return rows
+
+
+def test_intervals_widen_with_what_generators_differ_by() -> None:
+    alike, unlike = (
+        summarise([*CURVE, *redrawn(shifts)])["low_plus", "dice", None] for shifts in ([0.0], [-0.05, 0.0, 0.05])
+    )
+    assert (alike["n_generators"], unlike["n_generators"]) == (1, 3)
+    assert unlike["to_low"] == pytest.approx(alike["to_low"], abs=1e-6)
+    width = [row["to_low_upper"] - row["to_low_lower"] for row in (alike, unlike)]
+    assert width[1] > 10 * width[0]
+
+
+# ---------------------------------------------------------------- p values and sentences
+
+
+def test_p_values_are_adjusted_for_all_arms_but_the_primary_one() -> None:
+    results = measure_tasks(
+        table_of([*CURVE, *dice_rows("one", 0.7), *dice_rows("two", 0.72), *dice_rows("three", 0.7)], SCORES_SCHEMA),
+        SETTINGS,
+        [],
+    )
+    rows = {row["arm"]: row for row in summary_rows(results[0], SETTINGS, "two") if row["primary"]}
+    assert rows["two"]["p_value"] < 0.01
+    assert "p_holm" not in rows["two"]
+    assert rows["one"]["p_holm"] >= rows["one"]["p_value"]
+    assert "p_value" not in rows["real_low"]
+
+
+def sentences(rows: list[Row], primary: str | None = "low_plus") -> dict[str, Row]:
+    result = measure_tasks(table_of(rows, SCORES_SCHEMA), SETTINGS, [])[0]
+    found = verdict_rows(result, summary_rows(result, SETTINGS, primary), SETTINGS, primary)
+    assert found[0]["kind"] == "power"  # what can be told comes before what was found
+    return {row["kind"]: row for row in found}
+
+
+def counted(rows: list[Row], images: int, **facts: Any) -> list[Row]:
+    return [row | {"n_train_images": images} | facts for row in rows]
+
+
+def arms_with(level: float) -> list[Row]:
+    real = counted(CURVE[: len(CURVE) // 2], 1000) + counted(CURVE[len(CURVE) // 2 :], 100)
+    return real + counted(dice_rows("low_plus", level), 100, synthetic="main")
+
+
+def test_an_arm_that_real_images_beat_is_not_worth_the_bother() -> None:
+    """From 100 to 1,000 images the curve rises by 0.1, so 0.02 above the low arm is passed after some 60 more."""
+    told = sentences(arms_with(0.69))["do not bother"]
+    assert told["more_real_images"] <= 30
+    assert "do not bother, annotate" in told["sentence"]
+    assert "95 % confidence" in told["sentence"]
+    costly = [row | {"n_annotated_images": 400} if row["arm"] == "low_plus" else row for row in arms_with(0.72)]
+    told = sentences(costly)["do not bother"]
+    assert 50 <= told["more_real_images"] <= 80
+    assert "400 synthetic ones were annotated" in told["sentence"]
+
+
+def test_an_arm_that_helps_says_what_it_takes_to_beat_it() -> None:
+    told = sentences(arms_with(0.75))["helps"]
+    assert 200 <= told["more_real_images"] <= 260
+    assert "takes about" in told["sentence"]
+    above_all = sentences(arms_with(0.85))["helps"]
+    assert above_all["more_real_images"] is None
+    assert "no number of the study's further real images beats it" in above_all["sentence"]
+
+
+def test_rivals_are_compared_with_the_primary_arm_alone() -> None:
+    rival = counted(dice_rows("mean_teacher", 0.73), 100, rival=True)
+    told = sentences([*arms_with(0.75), *rival])["rivals"]
+    assert "surely above 1 of its 1 rivals" in told["sentence"]
+    assert "rivals" not in sentences([*arms_with(0.75), *rival], primary=None)
+
+
+def test_a_small_test_set_is_told_how_many_patients_it_lacks() -> None:
+    wide = SummarySettings(bootstrap_samples=300, least_gain=0.0001)
+    result = measure_tasks(table_of(arms_with(0.75), SCORES_SCHEMA), wide, [])[0]
+    told = verdict_rows(result, summary_rows(result, wide), wide, None)[0]["sentence"]
+    assert "too few patients to tell a gain of 0.0001: that takes about" in told
+    assert "small enough" in sentences(arms_with(0.75))["power"]["sentence"]
+
+
+def test_one_generator_is_said_to_be_one() -> None:
+    assert "conditional on one generator" in sentences(arms_with(0.75))["generators"]["sentence"]

@@ -411,6 +411,7 @@ def write_benchmark(tree: Tree) -> None:
         table=tree.path("benchmark.scores"),
         summary=tree.path("benchmark.summary"),
         curve=tree.path("benchmark.curve"),
+        verdicts=tree.path("benchmark.verdicts"),
         manifest=tree.path("benchmark.manifest"),
         benchmark=BenchmarkSettings(summary=SummarySettings(bootstrap_samples=100)),
         arms=ARMS,

@@ -53,6 +53,7 @@ READ = {
     "annotation_curve.table": (annotation_curve.CURVE_SCHEMA, annotation_figure.CURVE),
     "pairs.uncertainty": (pairs.UNCERTAINTY_SCHEMA, label_figures.UNCERTAINTY),
     "benchmark.summary": (benchmark.SUMMARY_SCHEMA, arms.SUMMARY),
+    "benchmark.verdicts": (benchmark.VERDICT_SCHEMA, arms.VERDICTS),
     "benchmark.curve": (benchmark.CURVE_SCHEMA, curves.CURVE),
     "benchmark.arm_history": (benchmark.HISTORY_SCHEMA, curves.HISTORY),
 }

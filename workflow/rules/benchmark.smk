@@ -44,6 +44,7 @@ rule benchmark_summary:
         table=P("benchmark.scores"),
         summary=P("benchmark.summary"),
         curve=P("benchmark.curve"),
+        verdicts=P("benchmark.verdicts"),
         manifest=P("benchmark.manifest"),
     log:
         P.log("benchmark_summary"),
@@ -59,8 +60,8 @@ rule benchmark_summary:
         code=PLAN.code("benchmark_summary"),
     shell:
         "exec radgen benchmark-summary --scores {input.scores:q} --manifests {input.manifests:q} --table {output.table:q}"
-        " --summary {output.summary:q} --curve {output.curve:q} --manifest {output.manifest:q}"
-        " --settings {params.settings:q} > {log:q} 2>&1"
+        " --summary {output.summary:q} --curve {output.curve:q} --verdicts {output.verdicts:q}"
+        " --manifest {output.manifest:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
 rule benchmark:
@@ -76,6 +77,7 @@ use rule benchmark_summary as real_curve_summary with:
         table=P("real_curve.scores"),
         summary=P("real_curve.summary"),
         curve=P("real_curve.curve"),
+        verdicts=P("real_curve.verdicts"),
         manifest=P("real_curve.manifest"),
     log:
         P.log("real_curve_summary"),

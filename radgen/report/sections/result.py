@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from radgen.report.arms import SUMMARY, arm_words, masks_words, metric_of, primary_rows, tasks
+from radgen.report.arms import SUMMARY, arm_words, masks_words, metric_of, primary_rows, tasks, verdict_sentences
 from radgen.report.html import Html, element, join
 from radgen.report.parts import Block, Pictures, count, interval, notice, number, paragraph
 from radgen.report.study import StudyResults, records
@@ -28,14 +28,19 @@ def _task(study: StudyResults, task: str) -> Html:
     heads = synthetic[synthetic["headline"] & synthetic["to_low"].notna()]
     heading = element("h3", f"{task.capitalize()}: {metric_of(rows)}")
     if heads.empty:
-        return join(heading, _no_claim(synthetic))
+        return join(heading, _no_claim(synthetic), _sentences(study, task))
     cards = [_card(study, row) for row in records(heads)]
     words = paragraph(
         f"Primary result: paired difference to the low arm on {count(rows['n_patients'].iloc[0])} real test patients "
         "that no ancestor of any arm saw, with its patient-level bootstrap interval. The share of the gap to all real "
         "patients that is closed is secondary and stands in the table of arms."
     )
-    return join(heading, words, element("div", cards, class_="cards"), _annotator(study, task))
+    return join(heading, words, element("div", cards, class_="cards"), _sentences(study, task), _annotator(study, task))
+
+
+def _sentences(study: StudyResults, task: str) -> Html | None:
+    told = verdict_sentences(study, task)
+    return element("ul", [element("li", f"{one[:1].upper()}{one[1:]}") for one in told]) if told else None
 
 
 def _no_claim(synthetic: pd.DataFrame) -> Html:
