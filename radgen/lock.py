@@ -6,6 +6,7 @@ once it owns it. Snakemake removes the whole folder of locks at the end of a run
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -56,6 +57,18 @@ def remove_stale_lock(folder: Path = Path()) -> None:
             "if no Snakemake runs here any more, call `radgen workflow --unlock`, then run again"
         )
         raise LeaseError(msg)
+
+
+def live_notes(folder: Path = Path()) -> list[float]:
+    """Return when each run that is noted here and may be alive began, in seconds since the epoch."""
+    found = []
+    for note in (folder / LOCKS).glob(NOTE.format(host="*", pid="*")):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            owner = json.loads(note.read_text())
+            elsewhere = str(owner["host"]) != socket.gethostname()
+            if elsewhere or is_alive(int(owner["pid"]), str(owner["started"])):
+                found.append(note.stat().st_mtime)
+    return found
 
 
 def _newest(paths: list[Path]) -> int:

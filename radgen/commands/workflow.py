@@ -12,6 +12,7 @@ from typing import Any
 from radgen.config import read_mapping
 from radgen.errors import ConfigError
 from radgen.lock import remove_stale_lock
+from radgen.orphans import refuse_orphans
 from radgen.workflow import Plan
 
 # What the Snakefile reads when the command line names nothing else.
@@ -26,7 +27,8 @@ def main(words: list[str]) -> int:
     ConfigError
         The configuration is refused, or the archive or a named table does not exist.
     LeaseError
-        A live run, or a run of another host, holds the lock, or nobody knows who does.
+        A live run, or a run of another host, holds the lock, or nobody knows who does; or jobs of an earlier run are
+        still on the cluster.
     """
     if words in (["-h"], ["--help"]):
         sys.stdout.write(f"radgen workflow [snakemake arguments]\n\n{__doc__}\n")
@@ -38,6 +40,7 @@ def main(words: list[str]) -> int:
         check_config(options)
     if not (options.dryrun or options.unlock or options.nolock):
         remove_stale_lock(options.directory or Path())
+        refuse_orphans(options.directory or Path())
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     # One process from here on: who ends this command ends Snakemake, and the exit code is Snakemake's own.
     return os.execve(sys.executable, [sys.executable, "-m", "snakemake", *words], environment)  # noqa: S606

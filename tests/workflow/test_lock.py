@@ -25,6 +25,7 @@ from tests.workflow.runs import BIN
 (HOOK,) = re.findall(r"^onstart:\n(?:    .*\n)+", (REPOSITORY / "workflow" / "Snakefile").read_text(), re.MULTILINE)
 SNAKEFILE = f"""
 from radgen.lock import note_owner
+from radgen.orphans import refuse_orphans
 
 {HOOK}
 

@@ -1,0 +1,1 @@
+"""A Slurm of one node for the tests, its whole trial, and its faults."""
