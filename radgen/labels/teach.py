@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +33,20 @@ SCORES_SCHEMA = pa.schema(
 )
 UNIFORM_SHARE = 0.5  # half of the draws ignore content, so that images without structures are seen too
 CHUNK = 256  # masks looked at together
+
+
+class Labelled(Protocol):
+    """Images with label masks: an image set, or arrays in memory."""
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of every image."""
+
+    def images(self, positions: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return images uint8 [n, C, H, W]."""
+
+    def masks(self, positions: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return label ids uint8 [n, H, W]."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +90,7 @@ def held_out_patients(patients: Iterable[str], fraction: float, seed: int) -> fr
     return frozenset(ranked[: min(len(ranked) - 1, max(1, round(fraction * len(ranked))))])
 
 
-def draw_shares(images: ImageSet, rows: NDArray[np.int64], labels: int) -> NDArray[np.float64]:
+def draw_shares(images: Labelled, rows: NDArray[np.int64], labels: int) -> NDArray[np.float64]:
     """Return how often each row is drawn: rows with a rare structure more often. Float64 [n], summing to 1."""
     present = np.zeros((len(rows), labels), dtype=bool)
     for start in range(0, len(rows), CHUNK):
@@ -91,7 +106,7 @@ def draw_shares(images: ImageSet, rows: NDArray[np.int64], labels: int) -> NDArr
 
 
 def teach_segmenter(
-    images: ImageSet,
+    images: Labelled,
     rows: NDArray[np.int64],
     structures: Sequence[str],
     settings: AnnotatorSettings,

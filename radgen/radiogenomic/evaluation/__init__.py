@@ -1,0 +1,1 @@
+"""Whether generated nodules follow genes, and whether they copy: statistics over patients."""
