@@ -3,9 +3,9 @@
     python bench/labels.py [--px 64] [--members 5] [--runs 20] [--annotations 64] [--images 4000]
 
 The generator has the default channels and random weights, as speed asks for no others. A mask is the likeliest label by
-the members' mean logits, a score their disagreement. Images, masks, and masks with scores take turns, and medians are
-compared, so that other jobs on the machine count for all. Without --annotations nothing is trained. Processor time, one
-thread.
+the members' mean logits, its expected error comes from their mean probabilities. Images, masks, and masks with errors
+take turns, and medians are compared, so that other jobs on the machine count for all. Without --annotations nothing is
+trained. Processor time, one thread.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from radgen.gan.generator import Generator, GeneratorShape
 from radgen.gan.sampling import Sampler
 from radgen.labels.annotated import Annotated, held_out_rows
 from radgen.labels.head import HeadShape, start_members
-from radgen.labels.masks import ensemble_masks, masks_and_scores
+from radgen.labels.masks import ensemble_masks, masks_and_errors
 from radgen.labels.settings import LabelHeadSettings
 from radgen.labels.train import train_heads
 from radgen.training.devices import set_threads
@@ -65,13 +65,13 @@ def time_masks(pixels: int, settings: LabelHeadSettings, runs: int) -> None:
     tasks: dict[str, Callable[[], object]] = {
         "images": lambda: sampler.block(0, 0),
         "masks": lambda: ensemble_masks(heads, block.features, class_ids),
-        "masks and scores": lambda: masks_and_scores(heads, block.features, class_ids),
+        "masks and expected errors": lambda: masks_and_errors(heads, block.features, class_ids),
     }
     for call in tasks.values():
         call()
     turns = [{name: seconds_of(call) for name, call in tasks.items()} for _ in range(runs)]
     medians = {name: statistics.median(turn[name] for turn in turns) for name in tasks}
-    for name in ("masks", "masks and scores"):
+    for name in ("masks", "masks and expected errors"):
         each, image = (1e3 * seconds / len(block.images) for seconds in (medians[name], medians["images"]))
         print(
             f"{name} at {pixels} px, {settings.members} heads: {each / image:.3f} of the images' time "

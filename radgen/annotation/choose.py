@@ -68,8 +68,8 @@ class Judges:
         Images uint8 [n, C, H, W] and features float32 [n, D] to bool [n]: near-copies of training images. None where
         there is nothing to compare with.
     doubt
-        Class id and block number to one score per image, float64 [b]: how far the heads of the earlier rounds
-        disagree. None in the first round.
+        Class id and block number to one number per image, float64 [b]: the error that the heads of the earlier rounds
+        expect of their masks. None in the first round.
     """
 
     embedder: Embedder

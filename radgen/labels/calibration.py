@@ -1,4 +1,4 @@
-"""Does disagreement tell error? Errors of masks, risk-coverage curves, and the area under them."""
+"""Does uncertainty tell error? Errors of masks, risk-coverage curves, and the area under them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ IMAGES_SCHEMA = pa.schema(
         pa.field("set", pa.string(), nullable=False),  # "held-out slices" or "samples"
         pa.field("image_id", pa.string(), nullable=False),
         pa.field("class_name", pa.string(), nullable=False),
-        pa.field("score", pa.float64(), nullable=False),  # disagreement of the heads, nats
+        pa.field("expected_error", pa.float64(), nullable=False),  # by the heads themselves, in [0, 1]; decides
+        pa.field("disagreement", pa.float64(), nullable=False),  # of the heads, nats; to compare with
         # 1 - mean Dice of the head's mask: with the real mask for held-out slices, with the oracle's for samples.
         pa.field("error", pa.float64(), nullable=False),
         pa.field("psnr_db", pa.float64()),  # of the inverted picture; held-out slices only, as all below
@@ -28,7 +29,8 @@ CURVE_SCHEMA = pa.schema(
     [
         pa.field("set", pa.string(), nullable=False),
         pa.field("coverage", pa.float64(), nullable=False),  # share of images kept
-        pa.field("risk", pa.float64(), nullable=False),  # mean error of the kept, the most uncertain dropped first
+        pa.field("risk", pa.float64(), nullable=False),  # mean error of the kept, highest expected error dropped first
+        pa.field("by_disagreement", pa.float64(), nullable=False),  # when those go first on which the heads disagree
         pa.field("random", pa.float64(), nullable=False),  # expected, when images are dropped at random
         pa.field("ideal", pa.float64(), nullable=False),  # when the worst are dropped first
     ]
@@ -41,26 +43,30 @@ class Curve:
 
     Attributes
     ----------
-    risk, ideal
-        Float64 [n]: the most uncertain dropped first; the worst dropped first.
+    risk, by_disagreement, ideal
+        Float64 [n]: the highest expected error, the largest disagreement, the worst dropped first.
     random
         Expected error of what is kept when images are dropped at random: that of all, at every coverage.
     """
 
     risk: NDArray[np.float64]
+    by_disagreement: NDArray[np.float64]
     ideal: NDArray[np.float64]
     random: float
 
     @property
     def areas(self) -> dict[str, float]:
-        """Areas under the three curves, and that of uncertainty as a share of that of random dropping.
+        """Areas under the curves, and those of both measures as shares of that of random dropping.
 
         Source: Geifman, Uziel and El-Yaniv 2019 (arXiv 1805.08206), AURC, equation in section 2.
         """
-        area, ideal = float(self.risk.mean()), float(self.ideal.mean())
-        # Without any error every order is equally good.
-        ratio = area / self.random if self.random > 0 else 1.0
-        return {"uncertainty": area, "random": self.random, "ideal": ideal, "ratio": ratio}
+        found = {"random": self.random, "ideal": float(self.ideal.mean())}
+        for name, risk in (("", self.risk), ("_by_disagreement", self.by_disagreement)):
+            area = float(risk.mean())
+            # Without any error every order is equally good.
+            ratio = area / self.random if self.random > 0 else 1.0
+            found |= {f"uncertainty{name}": area, f"ratio{name}": ratio}
+        return found
 
 
 def image_errors(painted: NDArray[np.integer], truth: NDArray[np.integer], labels: int) -> NDArray[np.float64]:
@@ -84,24 +90,28 @@ def image_errors(painted: NDArray[np.integer], truth: NDArray[np.integer], label
     return errors
 
 
-def risk_coverage(errors: NDArray[np.float64], scores: NDArray[np.float64]) -> Curve:
-    """Return the risk-coverage curve of dropping by score.
+def risk_coverage(
+    errors: NDArray[np.float64], expected: NDArray[np.float64], disagreement: NDArray[np.float64]
+) -> Curve:
+    """Return the risk-coverage curves of dropping by expected error and by disagreement.
 
     Parameters
     ----------
-    errors, scores
-        Float64 [n]; a high score is dropped first.
+    errors, expected, disagreement
+        Float64 [n]; what is high is dropped first.
 
     Notes
     -----
     Source: Geifman and El-Yaniv 2017, Selective classification for deep neural networks (arXiv 1705.08500), section 2.
 
-    >>> risk_coverage(np.array([1.0, 0.0]), np.array([5.0, 2.0])).risk.tolist()
+    >>> risk_coverage(np.array([1.0, 0.0]), np.array([5.0, 2.0]), np.array([1.0, 2.0])).risk.tolist()
     [0.0, 0.5]
     """
     kept = np.arange(1, len(errors) + 1)
-    risk = np.cumsum(errors[np.argsort(scores, kind="stable")]) / kept
-    return Curve(risk=risk, ideal=np.cumsum(np.sort(errors)) / kept, random=float(errors.mean()))
+    risk, apart, ideal = (
+        np.cumsum(errors[np.argsort(values, kind="stable")]) / kept for values in (expected, disagreement, errors)
+    )
+    return Curve(risk=risk, by_disagreement=apart, ideal=ideal, random=float(errors.mean()))
 
 
 def curve_table(curves: Mapping[str, Curve]) -> pa.Table:
@@ -113,6 +123,7 @@ def curve_table(curves: Mapping[str, Curve]) -> pa.Table:
             "set": [name] * count,
             "coverage": np.arange(1, count + 1) / count,
             "risk": curve.risk,
+            "by_disagreement": curve.by_disagreement,
             "random": np.full(count, curve.random),
             "ideal": curve.ideal,
         }

@@ -16,7 +16,7 @@ from radgen.labels.painting import paint
 
 
 class DoubtingSampler:
-    """Draw blocks with their features, and score the block drawn last without drawing it again.
+    """Draw blocks with their features, and judge the block drawn last without drawing it again.
 
     Parameters
     ----------
@@ -54,5 +54,5 @@ class DoubtingSampler:
         return self._draw(class_id, block)
 
     def doubt(self, class_id: int, block: int) -> NDArray[np.float64]:
-        """Return the heads' disagreement on each image of a block: float64 [16], nats (`radgen.labels.uncertainty`)."""
+        """Return the error that the heads expect of each image of a block: float64 [16] in [0, 1]."""
         return paint(self._heads, self._draw(class_id, block).features, class_id)[1]

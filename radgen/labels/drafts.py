@@ -27,7 +27,7 @@ DRAFT_SCHEMA = pa.schema(
     [
         pa.field("image_id", pa.string(), nullable=False),
         pa.field("class_id", pa.int32(), nullable=False),
-        pa.field("score", pa.float64(), nullable=False),
+        pa.field("expected_error", pa.float64(), nullable=False),
         pa.field("class_probability", pa.float64()),  # null where no classifier was asked
     ]
 )
@@ -104,7 +104,7 @@ def _scores(rows: list[dict[str, Any]], painted: PaintedBlock, count: int) -> pa
     columns = [
         pa.array([row["image_id"] for row in rows]),
         pa.array([row["class_id"] for row in rows], pa.int32()),
-        pa.array(painted.scores[:count]),
+        pa.array(painted.expected_errors[:count]),
         pa.array(painted.class_probabilities[:count], from_pandas=True),  # NaN becomes null
     ]
     return pa.record_batch(columns, schema=DRAFT_SCHEMA)

@@ -14,7 +14,7 @@ from radgen.gan.latent.inversion import invert, likeness, nearest_start, psnr_db
 from radgen.gan.latent.settings import InversionSettings
 from radgen.gan.sampling import Sampler, to_grey
 from radgen.imageset.core import ImageSet
-from radgen.labels.painting import paint
+from radgen.labels.painting import doubt, paint
 from radgen.labels.settings import CalibrationSettings
 from radgen.seeds import random_generator
 
@@ -29,15 +29,18 @@ class Inverted:
         The pictures of the styles found, uint8 [n, C, H, W].
     masks
         The heads' masks of them, uint8 [n, H, W].
-    scores
-        The heads' disagreement in nats, float64 [n].
+    expected_errors
+        1 - Dice that the heads expect, float64 [n].
+    disagreements
+        Of the heads, in nats, float64 [n].
     psnr_db
         Between slices and pictures, float64 [n].
     """
 
     images: NDArray[np.uint8]
     masks: NDArray[np.uint8]
-    scores: NDArray[np.float64]
+    expected_errors: NDArray[np.float64]
+    disagreements: NDArray[np.float64]
     psnr_db: NDArray[np.float64]
 
 
@@ -93,7 +96,7 @@ def invert_rows(
     )
     real, classes = images.images(rows), images.column("class_name")[rows].tolist()
     pictures, masks = np.empty_like(real), np.empty((len(rows), *real.shape[2:]), dtype=np.uint8)
-    scores, psnr = np.empty(len(rows)), np.empty(len(rows))
+    errors, apart, psnr = np.empty((3, len(rows)))
     for place, (image, name) in enumerate(zip(real, classes, strict=True)):
         class_id = sampler.class_names.index(name)
         near = likeness(generator, image, None, search)
@@ -101,6 +104,8 @@ def invert_rows(
         with torch.no_grad():
             picture, features = generator.synthesise(style.w[None], style.noise[None])
         pictures[place] = to_grey(picture)[0]
-        painted, score = paint(heads, {scale: maps.float() for scale, maps in features.items()}, class_id)
-        masks[place], scores[place], psnr[place] = painted[0], score[0], psnr_db(pictures[place], image)
-    return Inverted(pictures, masks, scores, psnr)
+        maps = {scale: values.float() for scale, values in features.items()}
+        painted, expected = paint(heads, maps, class_id)
+        masks[place], errors[place], apart[place] = painted[0], expected[0], doubt(heads, maps, class_id)[0]
+        psnr[place] = psnr_db(pictures[place], image)
+    return Inverted(pictures, masks, errors, apart, psnr)

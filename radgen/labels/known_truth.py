@@ -10,7 +10,7 @@ from radgen.gan.sampling import BLOCK_SIZE, image_id
 from radgen.imageset.core import ImageSet
 from radgen.labels.calibration import HELD_OUT, IMAGES_SCHEMA, SAMPLES, Curve, image_errors, risk_coverage
 from radgen.labels.inverted import invert_rows
-from radgen.labels.painting import Painter
+from radgen.labels.painting import Painter, doubt, paint
 from radgen.labels.segmenter import Segmenter, predict
 from radgen.labels.settings import CalibrationSettings
 
@@ -38,7 +38,8 @@ def held_out_errors(
         "set": [HELD_OUT] * len(rows),
         "image_id": real.column("image_id")[rows].tolist(),
         "class_name": real.column("class_name")[rows].tolist(),
-        "score": found.scores,
+        "expected_error": found.expected_errors,
+        "disagreement": found.disagreements,
         "error": image_errors(found.masks, truth, labels),
         "psnr_db": found.psnr_db,
         "oracle_error": image_errors(predict(oracle, real.images(rows), device), truth, labels),
@@ -53,17 +54,19 @@ def sample_errors(painter: Painter, oracle: Segmenter, count: int) -> pa.Table:
     parts = []
     for class_id, class_name in enumerate(painter.sampler.class_names):
         for number in range(-(-count // BLOCK_SIZE)):
-            made = painter.block(class_id, number)
+            drawn = painter.sampler.block(class_id, number, with_features=True)
+            masks, expected = paint(painter.heads, drawn.features, class_id)
             wanted = range(min(BLOCK_SIZE, count - number * BLOCK_SIZE))
-            errors = image_errors(made.masks, predict(oracle, made.images, device), labels)
+            errors = image_errors(masks, predict(oracle, drawn.images, device), labels)
             names = [image_id(painter.sampler.source, class_name, number * BLOCK_SIZE + place) for place in wanted]
             columns = {
                 "set": [SAMPLES] * len(names),
                 "image_id": names,
                 "class_name": [class_name] * len(names),
-                "score": made.scores[: len(names)],
+                "expected_error": expected[: len(names)],
+                "disagreement": doubt(painter.heads, drawn.features, class_id)[: len(names)],
                 "error": errors[: len(names)],
-                **{name: pa.nulls(len(names), pa.float64()) for name in IMAGES_SCHEMA.names[5:]},
+                **{name: pa.nulls(len(names), pa.float64()) for name in IMAGES_SCHEMA.names[6:]},
             }
             parts.append(pa.table(columns, schema=IMAGES_SCHEMA))
     return pa.concat_tables(parts)
@@ -72,5 +75,5 @@ def sample_errors(painter: Painter, oracle: Segmenter, count: int) -> pa.Table:
 def curves_of(table: pa.Table) -> dict[str, Curve]:
     """Return the risk-coverage curve of each set of an IMAGES_SCHEMA table."""
     sets = np.array(table.column("set").to_pylist())
-    errors, scores = table.column("error").to_numpy(), table.column("score").to_numpy()
-    return {name: risk_coverage(errors[sets == name], scores[sets == name]) for name in (HELD_OUT, SAMPLES)}
+    columns = np.stack([table.column(name).to_numpy() for name in ("error", "expected_error", "disagreement")])
+    return {name: risk_coverage(*columns[:, sets == name]) for name in (HELD_OUT, SAMPLES)}

@@ -1,4 +1,4 @@
-"""What an ensemble paints: masks by the mean of its members' logits, each member's probabilities, and its doubt."""
+"""What an ensemble paints: masks by the mean of its members' logits, and how sure it is of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from radgen.errors import CheckpointError
 from radgen.labels.head import LabelHeads
-from radgen.labels.uncertainty import image_score, jensen_shannon
+from radgen.labels.uncertainty import expected_error, image_disagreement, jensen_shannon
 
 CACHED_PIXELS = 65_536  # pixels painted together: their maps stay in the processor's cache
 
@@ -46,17 +46,31 @@ def ensemble_probabilities(heads: LabelHeads, features: Mapping[str, Tensor], cl
 
 
 @torch.no_grad()
-def masks_and_scores(heads: LabelHeads, features: Mapping[str, Tensor], class_ids: Tensor) -> tuple[Tensor, Tensor]:
-    """Return `ensemble_masks` and how far the members disagree on each image, float32 [n] in nats.
+def masks_and_errors(heads: LabelHeads, features: Mapping[str, Tensor], class_ids: Tensor) -> tuple[Tensor, Tensor]:
+    """Return `ensemble_masks` and the error that the ensemble expects of each, float32 [n] in [0, 1].
 
-    Disagreement is looked at in squares of 2 x 2 pixels, by the mean of each member's logits: a quarter of the work.
+    Expectation takes the mean of the members' probabilities, which is less sure of itself than their mean logits.
     """
-    masks, scores = [], []
+    masks, errors = [], []
     for hidden in _hidden_parts(heads, features, class_ids):
         masks.append(most_likely(heads.mean_logits(hidden)))
-        members = heads.logits(F.avg_pool2d(hidden, 2)).log_softmax(dim=2)
-        scores.append(image_score(jensen_shannon(members.exp(), members)))
-    return torch.cat(masks), torch.cat(scores)
+        errors.append(expected_error(_in_squares(heads, hidden).mean(dim=0)))
+    return torch.cat(masks), torch.cat(errors)
+
+
+@torch.no_grad()
+def disagreement(heads: LabelHeads, features: Mapping[str, Tensor], class_ids: Tensor) -> Tensor:
+    """Return how far the members disagree on each image, float32 [n] in nats."""
+    parts = _hidden_parts(heads, features, class_ids)
+    return torch.cat([image_disagreement(jensen_shannon(_in_squares(heads, hidden))) for hidden in parts])
+
+
+def _in_squares(heads: LabelHeads, hidden: Tensor) -> Tensor:
+    """Return each member's probabilities in squares of 2 x 2 pixels, by its mean logits there: a quarter of the work.
+
+    Float32 [members, n, labels, H / 2, W / 2].
+    """
+    return heads.logits(F.avg_pool2d(hidden, 2)).softmax(dim=2)
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""One block of pairs: drawn by the generator, painted by the ensemble, scored by its disagreement and by the encoder.
+"""One block of pairs: drawn by the generator, painted by the ensemble, judged by it and by the encoder.
 
 Pairs written to disk and pairs streamed into a training loop come from here, so that one image id is one pair.
 """
@@ -17,7 +17,7 @@ from radgen.errors import CheckpointError
 from radgen.features.network import FeatureNetwork, load_features
 from radgen.gan.sampling import BLOCK_SIZE, Sampler
 from radgen.labels.head import LabelHeads
-from radgen.labels.masks import masks_and_scores
+from radgen.labels.masks import disagreement, masks_and_errors
 from radgen.labels.settings import PairsSettings
 
 
@@ -33,8 +33,8 @@ class PaintedBlock:
         uint8 [16, H, W] of label ids.
     seeds
         int64 [16].
-    scores
-        Disagreement of the heads in nats, float64 [16].
+    expected_errors
+        1 - Dice that the heads expect of each mask, float64 [16] in [0, 1] (`radgen.labels.uncertainty`).
     class_probabilities
         What the classifier gives the class that was asked for, float64 [16]; NaN without a classifier.
     """
@@ -42,7 +42,7 @@ class PaintedBlock:
     images: NDArray[np.uint8]
     masks: NDArray[np.uint8]
     seeds: NDArray[np.int64]
-    scores: NDArray[np.float64]
+    expected_errors: NDArray[np.float64]
     class_probabilities: NDArray[np.float64]
 
 
@@ -67,11 +67,11 @@ class Painter:
     def block(self, class_id: int, number: int) -> PaintedBlock:
         """Make pairs 16 * number to 16 * number + 15 of a class."""
         drawn = self.sampler.block(class_id, number, with_features=True)
-        masks, scores = paint(self.heads, drawn.features, class_id)
+        masks, errors = paint(self.heads, drawn.features, class_id)
         probabilities = np.full(BLOCK_SIZE, np.nan)
         if self.classifier is not None:
             probabilities = self.classifier.class_probabilities(drawn.images)[:, class_id].astype(np.float64)
-        return PaintedBlock(drawn.images, masks, drawn.seeds, scores, probabilities)
+        return PaintedBlock(drawn.images, masks, drawn.seeds, errors, probabilities)
 
 
 def paint(
@@ -79,11 +79,19 @@ def paint(
     features: dict[str, torch.Tensor],
     class_id: int,
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Paint one block: masks uint8 [n, H, W] by the members' mean logits, and scores float64 [n]."""
+    """Paint one block: masks uint8 [n, H, W] by the members' mean logits, and expected errors float64 [n]."""
+    masks, errors = masks_and_errors(heads, features, _ids(features, class_id))
+    return masks.cpu().numpy(), errors.double().cpu().numpy()
+
+
+def doubt(heads: LabelHeads, features: dict[str, torch.Tensor], class_id: int) -> NDArray[np.float64]:
+    """Return how far the members disagree on each image of a block: nats, float64 [n]."""
+    return disagreement(heads, features, _ids(features, class_id)).double().cpu().numpy()
+
+
+def _ids(features: dict[str, torch.Tensor], class_id: int) -> torch.Tensor:
     first = next(iter(features.values()))
-    class_ids = torch.full((len(first),), class_id, dtype=torch.int64, device=first.device)
-    masks, scores = masks_and_scores(heads, features, class_ids)
-    return masks.cpu().numpy(), scores.double().cpu().numpy()
+    return torch.full((len(first),), class_id, dtype=torch.int64, device=first.device)
 
 
 def load_classifier(

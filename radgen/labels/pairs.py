@@ -1,4 +1,4 @@
-"""Image and mask pairs: of all that were drawn, those are kept on which the heads agree and whose class is seen."""
+"""Image and mask pairs: of all that were drawn, those are kept of which the heads are sure and whose class is seen."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNCERTAINTY_SCHEMA = pa.schema(
     [
         pa.field("image_id", pa.string(), nullable=False),
         pa.field("class_name", pa.string(), nullable=False),
-        pa.field("score", pa.float64(), nullable=False),  # nats: mean of the most uncertain tenth of the pixels
+        pa.field("expected_error", pa.float64(), nullable=False),  # 1 - Dice that the heads expect, in [0, 1]
         pa.field("class_probability", pa.float64()),  # of its own class, by the encoder; null where it was not asked
         pa.field("kept", pa.bool_(), nullable=False),
         pa.field("reason", pa.string()),  # why it was dropped; null for kept images
@@ -41,7 +41,7 @@ class ClassOutcome:
     uncertain
         Dropped because they were the most uncertain of the others.
     threshold
-        Highest score that was kept, in nats; None where nothing was.
+        Highest expected error that was kept; None where nothing was.
     """
 
     wanted: int
@@ -94,7 +94,7 @@ def join_pairs(drafts: Sequence[Path], plan: PairsPlan, index: Path) -> tuple[pa
     columns = {
         "image_id": scores.column("image_id"),
         "class_name": names,
-        "score": scores.column("score"),
+        "expected_error": scores.column("expected_error"),
         "class_probability": scores.column("class_probability"),
         "kept": choice.keep,
         "reason": choice.reasons,
@@ -103,7 +103,7 @@ def join_pairs(drafts: Sequence[Path], plan: PairsPlan, index: Path) -> tuple[pa
 
 
 def choose(scores: pa.Table, plan: PairsPlan) -> Choice:
-    """Decide class by class what is kept: of those whose class is seen, the wanted number with the lowest scores.
+    """Decide class by class what is kept: of those whose class is seen, the wanted number with the lowest errors.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def choose(scores: pa.Table, plan: PairsPlan) -> Choice:
     reasons: list[str | None] = [None] * scores.num_rows
     outcomes: dict[str, ClassOutcome] = {}
     class_ids = scores.column("class_id").to_numpy()
-    values, probabilities = scores.column("score").to_numpy(), scores.column("class_probability").to_numpy()
+    values, probabilities = scores.column("expected_error").to_numpy(), scores.column("class_probability").to_numpy()
     least = plan.least_class_probability
     for class_id, name in enumerate(plan.class_names):
         rows = np.flatnonzero(class_ids == class_id)

@@ -56,7 +56,7 @@ class AnnotatorSettings:
 class LabelHeadSettings:
     """The label head: it reads masks off the features of the frozen generator."""
 
-    members: int = setting(5, "Heads in the ensemble; their disagreement is a pair's uncertainty.")
+    members: int = setting(5, "Heads in the ensemble; their mean probabilities say how sure a pair's mask is.")
     images: int = setting(4_000, "Budget: annotated images shown, again and again; all heads look at the same ones.")
     batch_size: int = setting(8, "Images per step.")
     width: int = setting(16, "Most channels of each head at a scale; a quarter of the generator's where that is less.")
@@ -118,7 +118,7 @@ class LabelHeadSettings:
 
 @section
 class CalibrationSettings:
-    """Whether the heads' disagreement tells where they are wrong, asked where the truth is known."""
+    """Whether the heads' uncertainty tells where they are wrong, asked where the truth is known."""
 
     split: str = setting("val", "Held-out real slices with masks come from this split.")
     images: int = setting(48, "Held-out slices that are inverted into the generator, in equal shares of the classes.")
@@ -214,7 +214,9 @@ class AnnotationCurveSettings:
 class PairsSettings:
     """Image and mask pairs: how many are thrown away, why, and how many jobs draw them."""
 
-    drop_fraction: float = setting(0.1, "Share of each class's images dropped: those on which the heads disagree most.")
+    drop_fraction: float = setting(
+        0.1, "Share of each class's images dropped: those of whose masks the heads expect the largest error."
+    )
     least_class_probability: float = setting(
         0.0, "Images to whose own class the domain encoder gives less are dropped too; 0 does not ask it."
     )

@@ -21,6 +21,7 @@ from radgen.gan.settings import SampleSettings
 from radgen.labels.head import load_heads
 from radgen.labels.painting import Painter, load_classifier
 from radgen.labels.settings import PairsSettings
+from radgen.labels.uncertainty import MEASURE
 from radgen.paths import StudyPaths
 from radgen.provenance import digest_file, read_manifest
 from radgen.seeds import random_generator
@@ -81,8 +82,8 @@ class PairStream(IterableDataset[PairBatch]):
     weights, head
         The generator and its label heads.
     manifest
-        `pairs/<source>/manifest.json`: seed, truncation, and of each class the highest score that was kept. A pair with
-        a higher one is skipped.
+        `pairs/<source>/manifest.json`: seed, truncation, and of each class the highest expected error that was
+        kept. A pair with a higher one is skipped.
     encoder
         The domain encoder; needed where those pairs were filtered by class.
     shares
@@ -183,6 +184,9 @@ class _Recipe:
             if found != wanted:
                 msg = f"{manifest}: its pairs were made with the {name} {wanted}, but here it is {found}; give that one"
                 raise CheckpointError(msg)
+        if what["settings"].get("uncertainty") != MEASURE:
+            msg = f"{manifest}: its pairs were dropped by another measure than {MEASURE}; run the pairs stage again"
+            raise CheckpointError(msg)
         wishes = {name: told["kept"] for name, told in classes.items()} if shares is None else dict(shares)
         for name, share in wishes.items():
             if share > 0 and classes.get(name, {}).get("threshold") is None:
@@ -226,7 +230,7 @@ class _Recipe:
     def kept(self, painter: Painter, class_id: int, block: int) -> PairBatch:
         """Make a block without what is skipped."""
         made = painter.block(class_id, block)
-        keep = made.scores <= self.thresholds[class_id]
+        keep = made.expected_errors <= self.thresholds[class_id]
         if painter.classifier is not None:
             keep &= made.class_probabilities >= self.pairs.least_class_probability
         names = [

@@ -115,7 +115,11 @@ def _head(settings: Settings) -> str:
 
 def _pairs(settings: Settings) -> str:
     share = dig(settings, "pairs", "drop_fraction")
-    return "" if share is None else f"The {100 * share:g} % of images on which the heads disagree most were dropped."
+    return (
+        ""
+        if share is None
+        else f"The {100 * share:g} % of images of whose masks the heads expect the largest error were dropped."
+    )
 
 
 def _benchmark(study: StudyResults) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from radgen.labels.doubt import DoubtingSampler
     from radgen.metrics.copies import CopyGuard
 
-VERSION = 3
+VERSION = 4
 
 
 def run(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from radgen.keyed import Finished, KeyedJob
 
-VERSION = 2
+VERSION = 3
 TEACHING_SPLIT = "train"  # of the oracle: all real masks a study has for training
 
 
@@ -52,7 +52,7 @@ def run(
     work: Path,
     device: str = "auto",
 ) -> None:
-    """Write errors and scores of masks whose truth is known, and the risk-coverage curves.
+    """Write errors and uncertainties of masks whose truth is known, and the risk-coverage curves.
 
     Held-out slices are inverted into the generator, painted by the heads, and compared with their real masks. Samples
     are compared with the masks of an oracle, a segmenter taught on all real training masks; nothing else ever uses it.

@@ -15,7 +15,7 @@ from radgen.settings import as_plain
 if TYPE_CHECKING:
     from radgen.labels.pairs import ClassOutcome
 
-VERSION = 2
+VERSION = 3
 
 
 def run(
@@ -40,7 +40,7 @@ def run(
     structures: StructureSettings,
     classes: ClassSettings,
 ) -> None:
-    """Keep the pairs on which the heads agree; counts are those of `sample`, and no byte depends on `pairs.jobs`.
+    """Keep the pairs of which the heads are surest; counts are those of `sample`, and no byte depends on `pairs.jobs`.
 
     Parameters
     ----------
@@ -57,7 +57,8 @@ def run(
     uncertainty
         One row per image drawn, kept or not: `radgen.labels.pairs.UNCERTAINTY_SCHEMA`.
     manifest
-        Beside the index; its notes say who annotated, what was dropped why, and the highest score kept of each class.
+        Beside the index; its notes say who annotated, what was dropped why, and the highest expected error kept of
+        each class.
     pairs, sample, source_settings, low, structures, classes
         Settings.
 
@@ -73,6 +74,7 @@ def run(
     from radgen.labels.painting import load_classifier
     from radgen.labels.pairs import join_pairs
     from radgen.labels.plan import PairsPlan
+    from radgen.labels.uncertainty import MEASURE
 
     inputs = {"weights": digest_file(weights), "head": input_digest(head)}
     asked = load_classifier(encoder, classes.names, pairs) is not None
@@ -93,6 +95,7 @@ def run(
             settings={
                 "source": source,
                 "pairs": plain,
+                "uncertainty": MEASURE,
                 "sample": as_plain(sample),
                 "counts": dict(plan.counts),
                 "structures": list(structures.names),

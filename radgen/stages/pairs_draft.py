@@ -11,7 +11,7 @@ from radgen.labels.settings import PairsSettings
 from radgen.provenance import digest_file, input_digest, saw_patients_of, what_part, write_manifest
 from radgen.settings import as_plain
 
-VERSION = 2
+VERSION = 3
 
 
 def run(
@@ -35,7 +35,7 @@ def run(
     classes: ClassSettings,
     device: str = "auto",
 ) -> None:
-    """Write a draft: pairs, their scores, and what the encoder says of their class.
+    """Write a draft: pairs, the errors expected of them, and what the encoder says of their class.
 
     Parameters
     ----------

@@ -40,21 +40,29 @@ def test_an_error_is_one_less_the_mean_dice_of_structures_that_either_mask_holds
     assert image_errors(painted, truth, 3).tolist() == pytest.approx([1 / 3, 1.0, 0.5, 0.0])
 
 
-def test_scores_that_know_the_error_reach_the_ideal_and_blind_ones_do_not() -> None:
+def test_a_measure_that_knows_the_error_reaches_the_ideal_and_a_wrong_one_does_not() -> None:
     errors = np.array([0.0, 0.1, 0.2, 0.7])
-    knowing = risk_coverage(errors, np.array([1.0, 2.0, 3.0, 9.0]))
-    assert knowing.risk.tolist() == knowing.ideal.tolist() == pytest.approx([0.0, 0.05, 0.1, 0.25])
-    assert knowing.areas == pytest.approx({"uncertainty": 0.1, "random": 0.25, "ideal": 0.1, "ratio": 0.4})
-    wrong = risk_coverage(errors, -errors)
-    assert wrong.risk[0] == 0.7
-    assert wrong.areas["ratio"] > 1
-    assert risk_coverage(np.zeros(3), np.arange(3.0)).areas["ratio"] == 1
+    found = risk_coverage(errors, np.array([1.0, 2.0, 3.0, 9.0]), -errors)
+    assert found.risk.tolist() == found.ideal.tolist() == pytest.approx([0.0, 0.05, 0.1, 0.25])
+    assert found.by_disagreement.tolist() == pytest.approx([0.7, 0.45, 1 / 3, 0.25])
+    worst = (0.7 + 0.45 + 1 / 3 + 0.25) / 4
+    assert found.areas == pytest.approx(
+        {
+            "random": 0.25,
+            "ideal": 0.1,
+            "uncertainty": 0.1,
+            "ratio": 0.4,
+            "uncertainty_by_disagreement": worst,
+            "ratio_by_disagreement": worst / 0.25,
+        }
+    )
+    assert risk_coverage(np.zeros(3), np.arange(3.0), np.arange(3.0)).areas["ratio"] == 1
 
 
 def test_the_expectation_of_random_dropping_is_its_line() -> None:
     random = np.random.default_rng(0)
     errors = random.random(50)
-    areas = [risk_coverage(errors, random.random(50)).areas["uncertainty"] for _ in range(400)]
+    areas = [risk_coverage(errors, *random.random((2, 50))).areas["uncertainty"] for _ in range(400)]
     assert np.mean(areas) == pytest.approx(float(errors.mean()), abs=0.01)
 
 
@@ -90,7 +98,9 @@ def test_a_picture_of_the_generator_is_found_again_and_painted_alike(tmp_path: P
     assert many.images.shape == (4, 1, 16, 16)
     again = invert_rows(sampler, heads, real, rows[2:], SETTINGS)
     assert np.array_equal(again.masks, few.masks[2:])  # a slice's result does not depend on those beside it
-    assert (few.scores > 0).all()
+    assert (few.expected_errors > 0).all()
+    assert (few.expected_errors < 1).all()
+    assert (few.disagreements > 0).all()
 
 
 def test_the_stage_writes_tables_curves_and_ceilings(tmp_path: Path) -> None:

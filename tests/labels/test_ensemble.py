@@ -19,9 +19,10 @@ from radgen.imageset.core import ImageSet
 from radgen.labels.annotated import Annotated, held_out_rows, read_pack_facts, redraw
 from radgen.labels.head import HeadShape, LabelHeads, member, start_members
 from radgen.labels.masks import (
+    disagreement,
     ensemble_masks,
     ensemble_probabilities,
-    masks_and_scores,
+    masks_and_errors,
     member_probabilities,
     most_likely,
 )
@@ -35,7 +36,7 @@ from radgen.labels.train import (
     rows_at,
     train_heads,
 )
-from radgen.labels.uncertainty import image_score, jensen_shannon
+from radgen.labels.uncertainty import expected_error, image_disagreement, jensen_shannon
 from radgen.labels.validate import LEAVE_SOME_OUT, VALIDATION_SCHEMA, leave_some_out, paint_rows, validate
 from radgen.labels.vary import vary_styles
 from radgen.provenance import digest_file
@@ -284,10 +285,12 @@ def test_masks_are_those_of_the_members_mean_logits(annotated: Annotated) -> Non
     assert torch.equal(ensemble_masks(heads, features, class_ids), wanted)
     assert torch.equal(paint_rows(heads, annotated, range(5)), wanted)
     torch.testing.assert_close(ensemble_probabilities(heads, features, class_ids), mean.softmax(dim=1))
-    masks, scores = masks_and_scores(heads, features, class_ids)
+    masks, errors = masks_and_errors(heads, features, class_ids)
     assert torch.equal(masks, wanted)
     squares = torch.nn.functional.avg_pool2d(logits.flatten(0, 1), 2).unflatten(0, logits.shape[:2]).softmax(dim=2)
-    torch.testing.assert_close(scores, image_score(jensen_shannon(squares)), rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(errors, expected_error(squares.mean(dim=0)), rtol=1e-3, atol=1e-6)
+    apart = disagreement(heads, features, class_ids)
+    torch.testing.assert_close(apart, image_disagreement(jensen_shannon(squares)), rtol=1e-3, atol=1e-6)
 
 
 def test_most_likely_is_argmax_and_the_first_of_equals_wins() -> None:

@@ -59,8 +59,8 @@ def test_exactly_the_most_uncertain_are_dropped(sampler: Sampler, tmp_path: Path
     assert table.schema == UNCERTAINTY_SCHEMA
     for name, wanted, drawn in (("plain", 20, 27), ("spotted", 9, 12)):
         rows = [row for row in table.to_pylist() if row["class_name"] == name]
-        kept = [row["score"] for row in rows if row["kept"]]
-        dropped = [row["score"] for row in rows if not row["kept"]]
+        kept = [row["expected_error"] for row in rows if row["kept"]]
+        dropped = [row["expected_error"] for row in rows if not row["kept"]]
         assert (len(rows), len(kept)) == (drawn, wanted)
         assert max(kept) <= min(dropped)
         assert len(set(kept)) > 1
@@ -77,7 +77,7 @@ def test_every_pair_is_the_generators_image_and_the_ensembles_mask(sampler: Samp
     heads, index = _heads(sampler), tmp_path / "pairs" / "index.parquet"
     table, _, _ = _made(Painter(sampler, heads), _plan({"plain": 18, "spotted": 3}), index)
     pairs = ImageSet(index)
-    scores = {row["image_id"]: row["score"] for row in table.to_pylist()}
+    scores = {row["image_id"]: row["expected_error"] for row in table.to_pylist()}
     for place, name in enumerate(pairs.column("image_id")):
         _, class_name, number = parse_image_id(name, [SOURCE], CLASSES)
         class_id = CLASSES.index(class_name)
@@ -160,7 +160,12 @@ def test_a_draft_left_out_or_swapped_is_refused(sampler: Sampler, tmp_path: Path
 
 def _scores(plain: list[float], seen: list[float | None]) -> pa.Table:
     rows = [
-        {"image_id": f"toy_plain_{number:06d}", "class_id": 0, "score": score, "class_probability": probability}
+        {
+            "image_id": f"toy_plain_{number:06d}",
+            "class_id": 0,
+            "expected_error": score,
+            "class_probability": probability,
+        }
         for number, (score, probability) in enumerate(zip(plain, seen, strict=True))
     ]
     return pa.Table.from_pylist(rows, schema=DRAFT_SCHEMA)

@@ -252,7 +252,9 @@ def test_the_manifest_names_the_threshold_and_what_was_dropped(study: Study) -> 
     for name, drawn, kept in (("plain", 8, 6), ("spotted", 7, 5)):
         told = notes["classes"][name]
         assert (told["drawn"], told["kept"], told["uncertain"], told["other_class"]) == (drawn, kept, drawn - kept, 0)
-        assert told["threshold"] == max(row["score"] for row in rows if row["kept"] and row["class_name"] == name)
+        assert told["threshold"] == max(
+            row["expected_error"] for row in rows if row["kept"] and row["class_name"] == name
+        )
     assert notes["class_filter"] == "none"
 
 

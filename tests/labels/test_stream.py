@@ -23,6 +23,7 @@ from radgen.labels.pairs import join_pairs
 from radgen.labels.plan import PairsPlan
 from radgen.labels.settings import PairsSettings
 from radgen.labels.stream import BLOCKS_PER_CHUNK, PairBatch, PairStream
+from radgen.labels.uncertainty import MEASURE
 from radgen.provenance import SawPatients, digest_file, what_part, write_manifest
 from radgen.settings import as_plain
 from tests.labels.toys import CLASSES, CPU, SOURCE, save_encoder_file, save_generator_file
@@ -50,7 +51,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     what = what_part(
         stage="pairs",
         version=1,
-        settings={"source": SOURCE, "sample": as_plain(sample), "pairs": as_plain(pairs)},
+        settings={"source": SOURCE, "sample": as_plain(sample), "pairs": as_plain(pairs), "uncertainty": MEASURE},
         inputs={"weights": digest_file(weights), "head": digest_file(root / "head.safetensors")},
     )
     notes = {"classes": {name: as_plain(outcome) for name, outcome in choice.outcomes.items()}}
@@ -124,6 +125,15 @@ def test_other_weights_and_classes_without_pairs_are_refused(made: Path, tmp_pat
         PairStream(other, made / "head.safetensors", made / "manifest.json")
     with pytest.raises(ConfigError, match=r"no pairs of class 'striped', .* classes with pairs are plain, spotted"):
         _stream(made, shares={"striped": 1.0})
+
+
+def test_thresholds_of_another_measure_are_refused(made: Path, tmp_path: Path) -> None:
+    text = (made / "manifest.json").read_text()
+    path = tmp_path / "manifest.json"
+    path.write_text(text.replace(f'"uncertainty": "{MEASURE}"', '"uncertainty": "nats"'))
+    assert path.read_text() != text
+    with pytest.raises(CheckpointError, match=r"dropped by another measure than expected error; run the pairs stage"):
+        PairStream(made / "generator.safetensors", made / "head.safetensors", path)
 
 
 def test_an_encoder_that_filtered_the_pairs_must_be_given(made: Path, tmp_path: Path) -> None:

@@ -338,12 +338,12 @@ def write_masks(tree: Tree) -> None:
     _write_synthetic(tree, "pairs.part_index", noise=3.0, with_masks=True)
     tree.manifest("pairs.part_manifest", "pairs", {"pairs": {"drop_fraction": 0.1}}, source=SOURCE)
     uncertainty = [
-        {"image_id": f"{SOURCE}_{name}_{n:06d}", "class_name": name, "score": float(random.gamma(4, 0.02))}
+        {"image_id": f"{SOURCE}_{name}_{n:06d}", "class_name": name, "expected_error": float(random.beta(2, 8))}
         for name in CLASSES
         for n in range(22)
     ]  # fmt: skip
-    limit = float(np.quantile([row["score"] for row in uncertainty], 0.9))
-    uncertainty = [row | {"kept": row["score"] < limit} for row in uncertainty]
+    limit = float(np.quantile([row["expected_error"] for row in uncertainty], 0.9))
+    uncertainty = [row | {"kept": row["expected_error"] < limit} for row in uncertainty]
     tree.table("pairs.uncertainty", uncertainty, source=SOURCE)
 
 
@@ -361,6 +361,7 @@ def _write_calibration(tree: Tree) -> None:
                     "set": name,
                     "coverage": coverage,
                     "risk": 0.1 + 0.1 * coverage,
+                    "by_disagreement": 0.13 + 0.07 * coverage,
                     "random": 0.2,
                     "ideal": 0.2 * coverage,
                 }

@@ -9,7 +9,7 @@ from radgen.report.album import Album
 from radgen.report.study import StudyResults
 from radgen.report.style import FLOOR, GOOD, MUTED, SYNTHETIC, panel_title, quiet_axes
 
-CURVE = ("set", "coverage", "risk", "random", "ideal")
+CURVE = ("set", "coverage", "risk", "by_disagreement", "random", "ideal")
 IMAGES = ("set", "error", "psnr_db", "oracle_error")
 HELD_OUT, SAMPLES = "held-out slices", "samples"
 
@@ -41,12 +41,13 @@ def draw_calibration(study: StudyResults, album: Album, source: str) -> None:
         section="labels",
         title=f"Does the label head of {source} know where it is wrong?",
         caption=(
-            "Mean error of the masks that are kept, when the most uncertain are dropped first (risk-coverage), when "
-            "images are dropped at random, and when the worst are dropped first. Left: held-out real slices, found "
+            "Mean error of the masks that are kept (risk-coverage), when those are dropped first of which the heads "
+            "expect the largest error, as for pairs; on which they disagree most (Jensen-Shannon divergence); any, at "
+            "random; or the worst. Left: held-out real slices, found "
             "again in the generator's W+, so inversion errs too; the dotted line is the error of an oracle, a segmenter"
             " taught on all real training masks and used nowhere else, on the slices themselves. Right: samples, whose "
-            "truth is simulated by that oracle, errors of its own included. Areas under the curves, uncertainty over "
-            f"random: {_ratio(curves, HELD_OUT):.2f} and {_ratio(curves, SAMPLES):.2f}."
+            "truth is simulated by that oracle, errors of its own included. Areas under the curves, expected "
+            f"error over random: {_ratio(curves, HELD_OUT):.2f} and {_ratio(curves, SAMPLES):.2f}."
         ),
         data=curves[list(CURVE)],
         simulated=study.annotator_words(),
@@ -55,7 +56,8 @@ def draw_calibration(study: StudyResults, album: Album, source: str) -> None:
 
 
 def _draw(axes: Axes, curve: pd.DataFrame) -> None:
-    axes.plot(curve["coverage"], curve["risk"], color=SYNTHETIC, label="most uncertain dropped first")
+    axes.plot(curve["coverage"], curve["risk"], color=SYNTHETIC, label="highest expected error dropped first")
+    axes.plot(curve["coverage"], curve["by_disagreement"], color=MUTED, linewidth=0.9, label="most disagreement first")
     axes.plot(curve["coverage"], curve["random"], color=FLOOR, linestyle="--", label="dropped at random")
     axes.plot(curve["coverage"], curve["ideal"], color=GOOD, linewidth=0.9, label="worst dropped first")
     axes.set_xlabel("share of images kept")

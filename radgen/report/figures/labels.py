@@ -12,7 +12,7 @@ from radgen.report.style import FLOOR, MUTED, SYNTHETIC, WARN, class_colour, pan
 
 VALIDATION = ("member", "structure", "dice", "n", "found", "n_without", "false_alarms")
 ANNOTATOR = ("structure", "dice", "n")
-UNCERTAINTY = ("class_name", "score", "kept")
+UNCERTAINTY = ("class_name", "expected_error", "kept")
 ENSEMBLE = "ensemble"
 BINS = 40
 
@@ -95,12 +95,12 @@ def draw_uncertainty(study: StudyResults, album: Album, source: str) -> None:
         album.absent[f"uncertainty_{source}"] = "no pair was made"
         return
     figure = album.new(0.5 + 0.95 * len(names))
-    edges = np.linspace(0, max(1e-9, float(table["score"].max())), BINS + 1)
+    edges = np.linspace(0, max(1e-9, float(table["expected_error"].max())), BINS + 1)
     grid = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
     for number, (axes, name) in enumerate(zip(grid, names, strict=True)):
         rows = table[table["class_name"] == name]
         kept = rows["kept"].to_numpy(bool)
-        scores = rows["score"].to_numpy(float)
+        scores = rows["expected_error"].to_numpy(float)
         axes.hist(
             [scores[kept], scores[~kept]],
             edges,
@@ -112,16 +112,16 @@ def draw_uncertainty(study: StudyResults, album: Album, source: str) -> None:
         quiet_axes(axes)
         panel_title(axes, f"{name}: {int(kept.sum()):,} kept, {int((~kept).sum()):,} dropped")
         axes.set_ylabel("images", color=MUTED)
-    grid[-1].set_xlabel("uncertainty: Jensen-Shannon divergence of the heads, nats")
+    grid[-1].set_xlabel("expected error: 1 − Dice that the heads expect of their mask")
     album.add(
         figure,
         f"uncertainty_{source}",
         section="pairs",
         title=f"Uncertainty of the pairs of {source}",
         caption=(
-            "How much the heads of the ensemble disagree on each image: mean Jensen-Shannon divergence over its most "
-            f"uncertain tenth of pixels. Red: dropped, {int((~table['kept'].astype(bool)).sum()):,} of {len(table):,} "
-            "images."
+            "The error that the ensemble of heads expects of each of its masks: 1 − Dice, by its mean probabilities "
+            "(soft Dice confidence, a mean over structures weighted by how surely they are there). Red: dropped, "
+            f"{int((~table['kept'].astype(bool)).sum()):,} of {len(table):,} images."
         ),
         data=table[list(UNCERTAINTY)],
         simulated=study.annotator_words(),
