@@ -39,6 +39,8 @@ STAGES = (
     "nodules_gather",
     "clinical",
     "rna",
+    "radiogenomic",
+    "radiogenomic_sample",
     "encoder",
     "judge",
     "gan",

@@ -39,6 +39,7 @@ from radgen.labels.settings import (
 from radgen.metrics.settings import MetricsSettings
 from radgen.radiogenomic.phantom.settings import RadiogenomicPhantomSettings
 from radgen.radiogenomic.settings import ClinicalSettings, PatchSettings, RnaSettings
+from radgen.radiogenomic.synthesis.settings import RadiogenomicSampleSettings, RadiogenomicSettings
 from radgen.report.settings import ReportSettings
 from radgen.settings import section, setting
 
@@ -98,6 +99,12 @@ class StudyConfig:
     rna: RnaSettings = setting(RnaSettings(), "How the expression table becomes the input of a network.")
     clinical: ClinicalSettings = setting(ClinicalSettings(), "The columns of the clinical table.")
     nodules: PatchSettings = setting(PatchSettings(), "Patches of nodules and of healthy lung.")
+    radiogenomic: RadiogenomicSettings = setting(
+        RadiogenomicSettings(), "Generators of nodules from genes; names and defaults are the published training's."
+    )
+    radiogenomic_sample: RadiogenomicSampleSettings = setting(
+        RadiogenomicSampleSettings(), "Whose genes nodules are drawn from, and how many."
+    )
     metrics: MetricsSettings = setting(MetricsSettings(), "Distances to real images and the nearest-image audit.")
     benchmark: BenchmarkSettings = setting(BenchmarkSettings(), "The downstream tasks.")
     arms: dict[str, ArmSettings] = setting({}, "What each arm of the benchmark trains on.")

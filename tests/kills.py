@@ -219,9 +219,9 @@ def gan_job(folder: Path, name: str) -> Job:
     )
 
 
-def main() -> int:
-    """Kill the toy study's gan stage so many times."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(study: Callable[[Path], object], job: Callable[[Path, str], Job]) -> int:
+    """Kill the job of a toy study so many times; `study` writes it into a folder."""
+    parser = argparse.ArgumentParser(description="Kill a long job at random moments.")
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
@@ -230,12 +230,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         # In a process of its own too: this one must stay without threads of Arrow or torch.
-        made = Process(lambda: 0 if toys.study(folder) else 1, folder / "study.log")
+        made = Process(lambda: (study(folder), 0)[1], folder / "study.log")
         assert made.finish() == 0, made.said()
-        spent = torment(lambda out: gan_job(folder, out), folder, options.kills, options.seed)
+        spent = torment(lambda out: job(folder, out), folder, options.kills, options.seed)
     print(f"{spent.total()} kills in {time.monotonic() - start:.0f} s, the same bytes: {dict(spent)}")  # noqa: T201
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(toys.study, gan_job))

@@ -21,7 +21,15 @@ for block in re.findall(r'shell:\n((?:\s+".*"\n)+)', RULES):
     text = "".join(re.findall(r'"(.*)"', block))
     CALLS.setdefault(re.match(r"exec radgen ([a-z-]+)", text)[1].replace("-", "_"), []).append(text)  # type: ignore[index]
 
-BY_HAND = {"regenerate", "import_checkpoint", "import_images", "import_maps", "semantic_maps"}
+BY_HAND = {
+    "radiogenomic",
+    "radiogenomic_sample",
+    "regenerate",
+    "import_checkpoint",
+    "import_images",
+    "import_maps",
+    "semantic_maps",
+}
 IN_THE_DAG = [stage for stage in STAGES if stage not in BY_HAND]
 
 

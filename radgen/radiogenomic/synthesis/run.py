@@ -137,7 +137,7 @@ def build_trainer(
     lesson: Lesson, settings: RadiogenomicSettings, device: torch.device
 ) -> AdversarialTrainer[RadiogenomicSystem]:
     """Build networks with their initial weights and the trainer that moves them."""
-    profiles = torch.from_numpy(np.ascontiguousarray(lesson.expression.values))
+    profiles = torch.tensor(lesson.expression.values)
     return radiogenomic_trainer(lesson.shape(settings), settings, lesson.batches(settings), profiles, device)
 
 

@@ -59,3 +59,9 @@ def gene_saliency(
             (slope,) = torch.autograd.grad(value, genes, retain_graph=True)
             total[place] += slope[0].double().cpu()
     return np.asarray((total / len(profiles)).T.numpy())
+
+
+def strength(slopes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return one number for each gene, from slopes [genes, measures]: their length once measures are on one scale."""
+    scale = np.sqrt((slopes**2).mean(axis=0))
+    return np.asarray(np.linalg.norm(slopes / np.where(scale > 0, scale, 1.0), axis=1))

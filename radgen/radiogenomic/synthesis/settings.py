@@ -5,6 +5,7 @@ from __future__ import annotations
 from radgen.settings import section, setting
 
 PRECISIONS = ("auto", "bf16", "fp32")
+BACKGROUNDS = ("shared", "own")
 SIZES_PX = (32, 64, 128, 256)
 
 
@@ -79,7 +80,12 @@ class RadiogenomicSampleSettings:
 
     splits: tuple[str, ...] = setting(("train", "val", "test"), "Splits whose patients' genes are used.")
     patients: tuple[str, ...] = setting((), "Patient keys, if not all of the splits.")
-    per_patient: int = setting(8, "Images of each patient, each of its own noise and background.")
+    per_patient: int = setting(8, "Images of each profile, each of its own noise and background.")
+    backgrounds: str = setting(
+        "shared",
+        "shared (image k of everybody has the same background, a training patient's, so that genes alone differ) or "
+        "own (the patient's, where there is one).",
+    )
     seed: int = setting(1, "Of the noise and of the choice of backgrounds.")
     rows_per_shard: int = setting(1_024, "Images per shard.")
     threads: int = setting(1, "CPU threads; another number may change the lowest bits.")
@@ -90,6 +96,9 @@ class RadiogenomicSampleSettings:
             if getattr(self, name) < 1:
                 msg = f"{name} must be above 0, not {getattr(self, name)}"
                 raise ValueError(msg)
+        if self.backgrounds not in BACKGROUNDS:
+            msg = f"backgrounds must be one of {', '.join(BACKGROUNDS)}, not {self.backgrounds!r}"
+            raise ValueError(msg)
         if not self.splits and not self.patients:
             msg = "splits and patients are both empty; name whose genes are to be used"
             raise ValueError(msg)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from radgen.imageset.core import ShardWriter, gather_index
+from radgen.provenance import SawPatients, what_part, write_manifest
+from radgen.radiogenomic.expression import Expression, save_expression
 from radgen.radiogenomic.synthesis.networks import RadiogenomicShape
 from radgen.radiogenomic.synthesis.settings import RadiogenomicSettings
 from radgen.radiogenomic.synthesis.system import RadiogenomicSystem, radiogenomic_trainer
@@ -69,3 +75,67 @@ def trainer(**options: object) -> AdversarialTrainer[RadiogenomicSystem]:
     )
     genes = torch.from_numpy(profiles())
     return radiogenomic_trainer(shape, settings, InMemory(), genes, torch.device("cpu"))
+
+
+def write_sets(folder: Path, patients: int = 8, patches: int = 2) -> None:
+    """Write nodules/, nodules/backgrounds/ and rna/ of a toy study; the last two patients are of split test.
+
+    Patient p0 has no background of its own, and p1 no RNA.
+    """
+    genes = profiles(patients)
+    nodules, healthy = folder / "nodules", folder / "nodules" / "backgrounds"
+    with (
+        ShardWriter(nodules, "shard-000", (1, PX, PX), with_masks=True) as nodule_shard,
+        ShardWriter(healthy, "shard-000", (1, PX, PX), with_masks=False) as healthy_shard,
+    ):
+        for number in range(patients):
+            for k in range(patches):
+                random = random_generator("toy set", number, k)
+                image, mask = patch(genes[number], random)
+                nodule_shard.append(_row(number, patients, "nodule", k), image[None], mask)
+                if number:
+                    healthy_shard.append(_row(number, patients, "background", k), ground(random)[None])
+    for index in (nodules, healthy):
+        gather_index([index / "shard-000.index.parquet"], index / "index.parquet")
+    names, kept = [f"p{number}" for number in range(patients)], [n for n in range(patients) if n != 1]
+    table = Expression(tuple(names[n] for n in kept), tuple(f"G{n}" for n in range(GENES)), genes[kept])
+    save_expression(folder / "rna" / "rna.parquet", table)
+    saw = SawPatients(pixels={"train": frozenset(names[:-2])}, masks={"train": frozenset(names[:-2])})
+    for stage, path in (("nodules_gather", nodules / "manifest.json"), ("rna", folder / "rna" / "manifest.json")):
+        what = what_part(stage=stage, version=1, settings={}, inputs={})
+        write_manifest(path, what=what, outputs={}, saw_patients=saw)
+
+
+def _row(number: int, patients: int, kind: str, k: int) -> dict[str, object]:
+    return {
+        "image_id": f"p{number}-{kind}-{k}",
+        "source": "real",
+        "split": "train" if number < patients - 2 else "test",
+        "patient": f"p{number}",
+        "class_name": kind,
+        "class_id": 0,
+        "spacing_row_mm": 1.25,
+        "spacing_col_mm": 1.25,
+        "window_low": [-1000.0],
+        "window_high": [500.0],
+    }
+
+
+def command(folder: Path, out: str, *, work: str = "", **changes: object) -> list[str]:
+    """Return the command line of the radiogenomic stage on a toy study, writing to `out`."""
+    options = {
+        "nodules": folder / "nodules/index.parquet",
+        "backgrounds": folder / "nodules/backgrounds/index.parquet",
+        "nodules-manifest": folder / "nodules/manifest.json",
+        "rna": folder / "rna/rna.parquet",
+        "rna-manifest": folder / "rna/manifest.json",
+        "source": "main",
+        "weights": folder / out / "generator.safetensors",
+        "history": folder / out / "history.parquet",
+        "grid": folder / out / "samples.png",
+        "manifest": folder / out / "manifest.json",
+        "work": folder / (work or f"work-{out}"),
+        "device": "cpu",
+        "settings": json.dumps({"radiogenomic": TINY | {"ep": 4, "save_interval": 2} | changes}),
+    }
+    return ["radiogenomic", *(word for name, value in options.items() for word in (f"--{name}", str(value)))]
