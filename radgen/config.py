@@ -27,7 +27,7 @@ from radgen.cohort.settings import (
 )
 from radgen.errors import ConfigError
 from radgen.features.settings import EncoderSettings, JudgeSettings
-from radgen.gan.settings import GanSettings, SampleSettings, SourceSettings
+from radgen.gan.settings import GanSettings, SampleSettings
 from radgen.imaging.settings import SlicesSettings
 from radgen.labels.settings import (
     AnnotationCurveSettings,
@@ -42,6 +42,7 @@ from radgen.radiogenomic.settings import ClinicalSettings, PatchSettings, RnaSet
 from radgen.radiogenomic.synthesis.settings import RadiogenomicSampleSettings, RadiogenomicSettings
 from radgen.report.settings import ReportSettings
 from radgen.settings import section, setting
+from radgen.sources import SourceSettings
 
 DEMO_ARCHIVE = "results/demo/archive"
 
@@ -85,7 +86,9 @@ class StudyConfig:
     slices: SlicesSettings = setting(SlicesSettings(), "From volumes to 2-D slices.")
     encoder: EncoderSettings = setting(EncoderSettings(), "The domain encoder: it may guide, embed and select.")
     judge: JudgeSettings = setting(JudgeSettings(), "The judge: every published score uses it, no training does.")
-    sources: dict[str, SourceSettings] = setting({}, "Named generators: which patients each may see.")
+    sources: dict[str, SourceSettings] = setting(
+        {}, "Named sources of synthetic images, and which patients each may see."
+    )
     gan: GanSettings = setting(GanSettings(), "Generator training.")
     sample: SampleSettings = setting(SampleSettings(), "How many synthetic images, and how varied.")
     annotator: AnnotatorSettings = setting(AnnotatorSettings(), "The simulated annotator.")

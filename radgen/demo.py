@@ -12,7 +12,7 @@ from radgen.cohort.settings import (
     StructureSettings,
 )
 from radgen.config import StudyConfig
-from radgen.gan.settings import SourceSettings
+from radgen.sources import SourceSettings
 
 
 def demo_config() -> StudyConfig:

@@ -26,6 +26,7 @@ from radgen.gan.settings import STEM_PX, at_stage, growth_px
 from radgen.paths import StudyPaths
 from radgen.report.settings import StudyFacts
 from radgen.settings import as_plain
+from radgen.sources import images_of
 from radgen.trial import trial_of
 
 # Which sections of the configuration each stage is given, under the names of its `run` parameters.
@@ -113,8 +114,21 @@ class Study:
 
     @property
     def sources(self) -> list[str]:
-        """Names of the generators."""
+        """Names of the sources of synthetic images, of every kind."""
         return list(self.config.sources)
+
+    def sources_of(self, *kinds: str) -> list[str]:
+        """Return the names of the sources of some kinds."""
+        return [name for name, source in self.config.sources.items() if source.kind in kinds]
+
+    def images_of(self, source: str, task: str) -> str:
+        """Return the stage whose image set a source gives to a task or to metrics: its name in the table of paths."""
+        return images_of(self.config.sources[source].kind, task)
+
+    def sources_ready(self, task: str) -> list[str]:
+        """Return the sources whose images for a task can be made now: pairs wait for masks of a generator's images."""
+        annotated = self.annotated_sources
+        return [name for name in self.sources if self.images_of(name, task) != "pairs" or name in annotated]
 
     @property
     def growth_px(self) -> list[str]:
@@ -135,7 +149,7 @@ class Study:
     @property
     def simulated_annotator(self) -> bool:
         """Whether a trained segmenter stands in for the person who annotates."""
-        return self.has_masks and bool(self.sources) and self.config.annotation.source == "simulated"
+        return self.has_masks and bool(self.sources_of("gan")) and self.config.annotation.source == "simulated"
 
     def pack_folder(self, source: str, round_name: str) -> Path:
         """Return the folder that goes out in one round, and to which masks come back."""
@@ -155,7 +169,7 @@ class Study:
         """Return (source, round) of packs whose masks a person has begun to paint: they are never made again."""
         if self.simulated_annotator:
             return []
-        pairs = itertools.product(self.sources, self.rounds if self.has_masks else ())
+        pairs = itertools.product(self.sources_of("gan"), self.rounds if self.has_masks else ())
         return [pair for pair in pairs if pack_present(folder := self.pack_folder(*pair)) and masks_present(folder)]
 
     def awaited_folder(self, source: str) -> Path | None:
@@ -165,17 +179,17 @@ class Study:
 
     @property
     def annotated_sources(self) -> list[str]:
-        """Sources with a round whose masks are there, or are simulated."""
-        return [name for name in self.sources if self.returned_rounds(name)]
+        """Class-conditional generators with a round whose masks are there, or are simulated."""
+        return [name for name in self.sources_of("gan") if self.returned_rounds(name)]
 
     @property
     def awaiting(self) -> list[Path]:
         """All folders in which masks are awaited."""
-        return [folder for name in self.sources if (folder := self.awaited_folder(name)) is not None]
+        return [folder for name in self.sources_of("gan") if (folder := self.awaited_folder(name)) is not None]
 
     def arms(self, task: str) -> dict[str, ArmSettings]:
         """Return the arms of one task that can run now, the real-only curve first."""
-        ready = self.annotated_sources if task == "segmentation" else self.sources
+        ready = self.sources_ready(task)
         table = arm_table(
             self.config.benchmark,
             self.config.arms,
@@ -194,6 +208,8 @@ class Study:
         reasons: dict[str, str] = {}
         if not self.has_masks:
             reasons["annotation, label head, pairs and segmentation"] = "the study names no mask structures"
+        elif self.sources and not self.sources_of("gan"):
+            reasons["annotation, label head and pairs"] = "no source is of kind gan"
         if len(self.config.classes.names) < 2:
             reasons["classification"] = "the study has a single image class"
         if not self.sources:
@@ -317,6 +333,10 @@ def check_sections(config: StudyConfig) -> None:
             f"classes.structure is {classes.structure!r}, but structures.names are {', '.join(names) or 'none'}; "
             "name the structure there, or the classes by something else"
         )
+        raise ConfigError(msg)
+    painted = [name for name, source in config.sources.items() if source.kind == "semantic"]
+    if painted and not names:
+        msg = f"sources.{painted[0]} is of kind semantic, but structures.names are none; name the labels of maps there"
         raise ConfigError(msg)
     if config.gan.generator == "alias-free" and (px < STEM_PX or px & (px - 1)):
         msg = f"slices.size_px is {px}, but an alias-free generator makes a power of two of at least {STEM_PX} pixels"

@@ -22,6 +22,8 @@ from radgen.study import Study, check_sections
 
 TABLES = ("patient_table", "labels_table", "split_file", "group_table", "rna_table", "gene_list", "clinical_table")
 PHANTOM_TABLES = {"rna_table": "radiogenomic_phantom.rna", "clinical_table": "radiogenomic_phantom.clinical"}
+NOTHING = "(?!)"
+"""A regular expression that nothing matches."""
 
 
 class RulePaths(StudyPaths):
@@ -149,8 +151,16 @@ class Plan:
 
     @property
     def sources(self) -> list[str]:
-        """Names of the generators."""
+        """Names of the sources of synthetic images, of every kind."""
         return self.study.sources
+
+    def sources_of(self, *kinds: str) -> list[str]:
+        """Return the names of the sources of some kinds."""
+        return self.study.sources_of(*kinds)
+
+    def only(self, kind: str) -> str:
+        """Return the constraint of wildcard `source` in rules of one kind: kinds put their images at equal places."""
+        return "|".join(self.study.sources_of(kind)) or NOTHING
 
     @property
     def pair_jobs(self) -> list[str]:
@@ -257,20 +267,25 @@ class Plan:
         """Return the packs of all rounds that go out."""
         path, study = self.path, self.study
         return [
-            path("annotate.pack", source=name, round=part) for name in study.sources for part in study.sent_rounds(name)
+            path("annotate.pack", source=name, round=part)
+            for name in study.sources_of("gan")
+            for part in study.sent_rounds(name)
         ]
 
-    def synthetic_part(self, task: str) -> str:
-        """Return the stage whose image sets a task's synthetic arms read."""
-        return "pairs" if task == "segmentation" else "sample"
+    def images_of(self, source: str, task: str, output: str) -> str:
+        """Return the image set (or its manifest) that a source gives to a task or to metrics."""
+        return self.path(f"{self.study.images_of(source, task)}.{output}", source=source)
+
+    def scored_images(self, output: str) -> Callable[[Any], str]:
+        """Return a function of wildcards that names the image set (or its manifest) on which a source is scored."""
+        return lambda wildcards: self.images_of(wildcards.source, "metrics", output)
 
     def synthetic_inputs(self, output: str) -> Callable[[Any], list[str]]:
         """Return a function of wildcards that lists the synthetic sets (or manifests) of one arm."""
 
         def inputs(wildcards: Any) -> list[str]:  # noqa: ANN401
             arm = self.study.arms(wildcards.task)[wildcards.arm]
-            stage = self.synthetic_part(wildcards.task)
-            return [] if arm.synthetic is None else [self.path(f"{stage}.{output}", source=arm.synthetic)]
+            return [] if arm.synthetic is None else [self.images_of(arm.synthetic, wildcards.task, output)]
 
         return inputs
 
@@ -392,9 +407,10 @@ class Plan:
         files += [path("slices.index"), path("slices.rejects"), path("slices.manifest")]
         if study.sources:
             files += [path(f"judge.{name}") for name in ("history", "checks", "manifest")]
-        for source in study.sources:
+        for source in study.sources_of("gan"):
             files += [path(f"encoder.{name}", source=source) for name in ("history", "manifest")]
             files += [path(f"gan.{name}", source=source) for name in ("history", "grid", "manifest")]
+        for source in study.sources:
             files += [path(f"metrics.{name}", source=source) for name in ("quality", "nearest", "part_manifest")]
         files += self.sent_packs()
         files += [path("sample.index")] if study.sources else []

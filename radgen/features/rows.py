@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from radgen.cohort.fractions import low_patients
 from radgen.cohort.settings import ClassSettings, LowSettings
 from radgen.errors import CohortError
-from radgen.gan.settings import SourceSettings
 from radgen.imageset.core import ImageSet, images_path, read_index
 from radgen.provenance import SawPatients, by_split, input_digest
 from radgen.seeds import stable_unit
+from radgen.sources import SourceSettings
 
 HELD_OUT = ("val", "test")
 

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from radgen.cohort.fractions import low_patients
 from radgen.cohort.settings import ClassSettings, LowSettings
 from radgen.errors import ConfigError
-from radgen.gan.settings import SampleSettings, SourceSettings
+from radgen.gan.settings import SampleSettings
 from radgen.imageset.core import ImageSet
+from radgen.sources import SourceSettings
 
 
 def class_counts(

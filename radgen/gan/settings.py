@@ -1,4 +1,4 @@
-"""Settings of the generator, of the sources a study trains, and of sampling."""
+"""Settings of the class-conditional generator and of sampling."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ LOSSES = ("relativistic", "nonsaturating")
 PRECISIONS = ("auto", "bf16", "fp32")
 MOST_AUGMENTED = 0.8
 PUBLISH = ("best", "last")
-TRAIN_ON = ("train", "low", "generator")
-SOURCE_KINDS = ("shared", "scarce-labels", "scarce", "disjoint", "external")
 
 
 def _probability(**values: float) -> None:
@@ -262,19 +260,6 @@ def at_stage(settings: GanSettings, px: int) -> GanSettings:
     chosen = dataclasses.asdict(settings.stages[px]) if px in settings.stages else {}
     given = {name: value for name, value in chosen.items() if value is not None}
     return dataclasses.replace(settings, stages={}, **given)
-
-
-@section
-class SourceSettings:
-    """One named generator of a study: which real images it learns from, and what its samples may claim."""
-
-    train_on: str = setting("train", "train (all training rows), low (the low fraction's patients) or generator rows.")
-    setting: str = setting("shared", "external, disjoint, scarce-labels, scarce or shared; a test asks the ancestry.")
-
-    def __post_init__(self) -> None:
-        """Refuse unknown words."""
-        one_of("train_on", self.train_on, TRAIN_ON)
-        one_of("setting", self.setting, SOURCE_KINDS)
 
 
 @section

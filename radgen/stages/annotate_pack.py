@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from radgen.annotation.settings import FIRST_ROUND, AnnotationSettings
 from radgen.cohort.settings import ClassSettings, LowSettings, StructureSettings
 from radgen.errors import ConfigError
-from radgen.gan.settings import SampleSettings, SourceSettings
+from radgen.gan.settings import SampleSettings
 from radgen.provenance import SawPatients, digest_file, input_digest, saw_patients_of, what_part, write_manifest
 from radgen.settings import as_plain
+from radgen.sources import SourceSettings
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from radgen.cohort.settings import ClassSettings, LowSettings
 from radgen.features.settings import EncoderSettings
-from radgen.gan.settings import SourceSettings
 from radgen.keyed import run_keyed
 from radgen.provenance import SawPatients, saw_patients_of, what_part, write_manifest
 from radgen.settings import as_plain
+from radgen.sources import SourceSettings
 
 if TYPE_CHECKING:
     from radgen.features.train import Lesson

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from radgen.cohort.settings import ClassSettings, LowSettings
 from radgen.errors import CohortError
-from radgen.gan.settings import GanSettings, SourceSettings
+from radgen.gan.settings import GanSettings
 from radgen.keyed import KeyedJob
 from radgen.provenance import SawPatients, input_digest, saw_patients_of, what_part, write_manifest
 from radgen.settings import as_plain
+from radgen.sources import SourceSettings
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from radgen.cohort.settings import ClassSettings, LowSettings
-from radgen.gan.settings import SourceSettings
 from radgen.metrics.settings import MetricsSettings
 from radgen.provenance import SawPatients, input_digest, saw_patients_of, what_part, write_manifest
 from radgen.settings import as_plain
+from radgen.sources import SourceSettings
 
 VERSION = 1
 

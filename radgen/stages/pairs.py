@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from radgen.cohort.settings import ClassSettings, LowSettings, StructureSettings
 from radgen.errors import InputError
-from radgen.gan.settings import SampleSettings, SourceSettings
+from radgen.gan.settings import SampleSettings
 from radgen.labels.settings import PairsSettings
 from radgen.provenance import digest_file, input_digest, read_manifest, saw_patients_of, what_part, write_manifest
 from radgen.settings import as_plain
+from radgen.sources import SourceSettings
 
 if TYPE_CHECKING:
     from radgen.labels.pairs import ClassOutcome

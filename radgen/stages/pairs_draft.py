@@ -6,10 +6,11 @@ from pathlib import Path
 
 from radgen.cohort.settings import ClassSettings, LowSettings, StructureSettings
 from radgen.errors import ConfigError
-from radgen.gan.settings import SampleSettings, SourceSettings
+from radgen.gan.settings import SampleSettings
 from radgen.labels.settings import PairsSettings
 from radgen.provenance import digest_file, input_digest, saw_patients_of, what_part, write_manifest
 from radgen.settings import as_plain
+from radgen.sources import SourceSettings
 
 VERSION = 3
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from radgen.cohort.settings import ClassSettings, LowSettings
-from radgen.gan.settings import SampleSettings, SourceSettings
+from radgen.gan.settings import SampleSettings
 from radgen.provenance import digest_file, input_digest, saw_patients_of, what_part, write_manifest
 from radgen.settings import as_plain
+from radgen.sources import SourceSettings
 
 VERSION = 1
 

@@ -10,8 +10,8 @@ from radgen.cohort.fractions import low_patients
 from radgen.cohort.settings import ClassSettings, LowSettings
 from radgen.errors import CohortError
 from radgen.features.rows import ancestry, class_ids, held_out_rows, judge_rows, pixel_digests, source_rows
-from radgen.gan.settings import SourceSettings
 from radgen.imageset.core import ImageSet, images_path
+from radgen.sources import SourceSettings
 from tests.features.toys import CLASSES, PATIENTS, SLICES, write_toy
 
 LOW = LowSettings(fraction=0.25, seed=0)

@@ -10,8 +10,8 @@ import pytest
 
 from radgen.cohort.settings import LowSettings
 from radgen.features.network import load_features
-from radgen.gan.settings import SourceSettings
 from radgen.provenance import digest_file, read_manifest, saw_patients_of
+from radgen.sources import SourceSettings
 from radgen.stages import encoder as encoder_stage
 from radgen.training.devices import choose_device
 from tests.features.toys import CLASSES, ENCODER, PATIENTS

@@ -14,8 +14,8 @@ from radgen.features.embed import accuracies, features_of, fit_probe, probabilit
 from radgen.features.network import ConvEncoder, FeatureNetwork
 from radgen.features.rows import TrainingRows, class_ids, source_rows
 from radgen.features.train import HistoryRow, Lesson, choose_objective, train_network
-from radgen.gan.settings import SourceSettings
 from radgen.imageset.core import ImageSet
+from radgen.sources import SourceSettings
 from tests.features.toys import CLASSES, ENCODER, JUDGE
 
 CPU = torch.device("cpu")

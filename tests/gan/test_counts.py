@@ -13,8 +13,9 @@ from radgen.cohort.fractions import low_patients
 from radgen.cohort.settings import ClassSettings, LowSettings
 from radgen.errors import ConfigError
 from radgen.gan.counts import _in_shares, class_counts
-from radgen.gan.settings import SampleSettings, SourceSettings
+from radgen.gan.settings import SampleSettings
 from radgen.imageset.core import ImageSet, write_index
+from radgen.sources import SourceSettings
 from tests.gan import toys
 
 LOW = LowSettings(fraction=0.3, seed=1)

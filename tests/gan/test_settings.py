@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from radgen.gan.settings import GanSettings, SampleSettings, SourceSettings
+from radgen.gan.settings import GanSettings, SampleSettings
 from radgen.settings import as_plain, build
+from radgen.sources import SourceSettings
 
 
 @pytest.mark.parametrize(

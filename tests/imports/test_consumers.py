@@ -12,10 +12,10 @@ from PIL import Image
 from radgen.benchmark.settings import ArmSettings, ArmTrainingSettings, BenchmarkSettings
 from radgen.cohort.settings import ClassSettings, LowSettings, StructureSettings
 from radgen.errors import AncestryError
-from radgen.gan.settings import SourceSettings
 from radgen.imageset.core import ImageSet
 from radgen.metrics.settings import MetricsSettings
 from radgen.provenance import SawPatients
+from radgen.sources import SourceSettings
 from radgen.stages import benchmark, import_images, metrics
 from tests.benchmark.toys import CLASSES, STRUCTURES, write_real, write_synthetic
 from tests.features.toys import CLASSES as JUDGED_CLASSES

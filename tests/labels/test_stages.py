@@ -16,10 +16,11 @@ import pytest
 from radgen.annotation.settings import AnnotationSettings
 from radgen.cohort.settings import ClassSettings, LowSettings, StructureSettings
 from radgen.errors import AnnotationError, CheckpointError, ConfigError, InputError
-from radgen.gan.settings import SampleSettings, SourceSettings
+from radgen.gan.settings import SampleSettings
 from radgen.imageset.core import ImageSet
 from radgen.labels.settings import AnnotatorSettings, LabelHeadSettings, PairsSettings
 from radgen.provenance import SawPatients, read_manifest, saw_patients_of
+from radgen.sources import SourceSettings
 from radgen.stages import (
     annotate_import,
     annotate_pack,

@@ -7,12 +7,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from radgen.cohort.settings import LowSettings
-from radgen.gan.settings import SourceSettings
 from radgen.metrics.audit import NEAREST_SCHEMA
 from radgen.metrics.class_agreement import METRIC as CLASS_ACCURACY
 from radgen.metrics.quality import AUDITS, METRICS, QUALITY_SCHEMA
 from radgen.metrics.settings import MetricsSettings
 from radgen.provenance import digest_file, read_manifest, saw_patients_of
+from radgen.sources import SourceSettings
 from radgen.stages import metrics as metrics_stage
 from radgen.training.devices import choose_device
 from tests.features.toys import CLASSES, JudgedStudy, write_toy

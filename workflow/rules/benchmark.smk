@@ -96,8 +96,8 @@ rule metrics_source:
         slices_manifest=P("slices.manifest"),
         judge=P("judge.weights"),
         judge_manifest=P("judge.manifest"),
-        samples=P("sample.part_index"),
-        samples_manifest=P("sample.part_manifest"),
+        samples=PLAN.scored_images("part_index"),
+        samples_manifest=PLAN.scored_images("part_manifest"),
     output:
         quality=P("metrics.quality"),
         nearest=P("metrics.nearest"),

@@ -36,7 +36,7 @@ rule encoder_train:
 
 rule encoder:
     input:
-        expand(P("encoder.weights"), source=PLAN.sources),
+        expand(P("encoder.weights"), source=PLAN.sources_of("gan")),
 
 
 rule judge:
@@ -91,6 +91,8 @@ rule gan_stage:
         P.log("gan_stage_{source}_{px}"),
     benchmark:
         P.benchmark("gan_stage_{source}_{px}")
+    wildcard_constraints:
+        source=PLAN.only("gan"),
     priority: 90
     retries: 3
     conda:
@@ -133,6 +135,8 @@ rule gan_train:
         P.log("gan_train_{source}"),
     benchmark:
         P.benchmark("gan_train_{source}")
+    wildcard_constraints:
+        source=PLAN.only("gan"),
     # As for the encoder: arms that need no generator wait their turn.
     priority: 90
     retries: 3
@@ -159,7 +163,7 @@ rule gan_train:
 
 rule gan:
     input:
-        expand(P("gan.weights"), source=PLAN.sources),
+        expand(P("gan.weights"), source=PLAN.sources_of("gan")),
 
 
 rule sample_source:
@@ -175,6 +179,8 @@ rule sample_source:
         P.log("sample_source_{source}"),
     benchmark:
         P.benchmark("sample_source_{source}")
+    wildcard_constraints:
+        source=PLAN.only("gan"),
     conda:
         f"../{ENVIRONMENT}"
     resources:

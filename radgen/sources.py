@@ -1,0 +1,35 @@
+"""Sources of labelled synthetic images: of which kind each is, what it may learn from, where its images lie."""
+
+from __future__ import annotations
+
+from radgen.settings import one_of, section, setting
+
+KINDS = ("gan", "semantic")
+TRAIN_ON = ("train", "low", "generator")
+ANCESTRY_SETTINGS = ("shared", "scarce-labels", "scarce", "disjoint", "external")
+
+
+@section
+class SourceSettings:
+    """One named source of synthetic images: which real images it learns from, and what its samples may claim."""
+
+    kind: str = setting("gan", "gan (class-conditional, with a label head) or semantic (images painted on label maps).")
+    train_on: str = setting("train", "train (all training rows), low (the low fraction's patients) or generator rows.")
+    setting: str = setting("shared", "external, disjoint, scarce-labels, scarce or shared; a test asks the ancestry.")
+
+    def __post_init__(self) -> None:
+        """Refuse unknown words."""
+        for name, allowed in (("kind", KINDS), ("train_on", TRAIN_ON), ("setting", ANCESTRY_SETTINGS)):
+            one_of(name, getattr(self, name), allowed)
+
+
+def images_of(kind: str, task: str) -> str:
+    """Return the stage whose image set a source gives to a task or to metrics: its name in the table of paths.
+
+    Every kind puts its images where samples lie. Only a class-conditional generator has no masks of its own: what
+    segmentation reads are its pairs.
+
+    >>> images_of("gan", "segmentation"), images_of("semantic", "segmentation")
+    ('pairs', 'sample')
+    """
+    return "pairs" if kind == "gan" and task == "segmentation" else "sample"

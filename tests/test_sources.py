@@ -1,0 +1,76 @@
+"""Kinds of sources: which stages each is in, and whose images a task reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from radgen.config import load_config
+from radgen.errors import ConfigError
+from radgen.sources import SourceSettings
+from radgen.study import Study
+from radgen.workflow import NOTHING, Plan
+from tests.workflow.runs import TINY
+
+SOURCES = {"main": {"setting": "shared"}, "painted": {"kind": "semantic", "setting": "shared"}}
+ARMS = {
+    name: {"real_fraction": "low", "synthetic": source} for name, source in (("heads", "main"), ("maps", "painted"))
+}
+
+
+def plan(**changes: Any) -> Plan:
+    tiny = yaml.safe_load(TINY.read_text())
+    return Plan(Study.of(load_config(tiny | {"sources": SOURCES, "arms": ARMS} | changes)))
+
+
+def test_sources_are_listed_by_kind() -> None:
+    study = plan().study
+    assert study.sources == ["main", "painted"]
+    assert study.sources_of("semantic") == ["painted"]
+    assert study.sources_of("gan", "semantic") == ["main", "painted"]
+    assert (plan().only("gan"), plan(sources={}, arms={}).only("gan")) == ("main", NOTHING)
+
+
+def test_masks_of_a_generators_images_are_its_pairs_and_other_images_have_their_own() -> None:
+    root = "results/tiny/"
+    places = {
+        (source, task): plan().images_of(source, task, "part_index").removeprefix(root)
+        for source in SOURCES
+        for task in ("classification", "segmentation", "metrics")
+    }
+    assert places.pop(("main", "segmentation")) == "pairs/main/index.parquet"
+    assert {place for (source, _), place in places.items() if source == "main"} == {"samples/main/index.parquet"}
+    assert {place for (source, _), place in places.items() if source == "painted"} == {"samples/painted/index.parquet"}
+
+
+def test_only_arms_on_pairs_wait_for_annotation() -> None:
+    waiting = plan(annotation={"source": "folder"}).study
+    assert "heads" not in waiting.arms("segmentation")
+    assert "maps" in waiting.arms("segmentation")
+    assert {"heads", "maps"} <= set(waiting.arms("classification"))
+    assert waiting.annotated_sources == []
+    assert plan().study.annotated_sources == ["main"]
+
+
+def test_nobody_annotates_where_no_generator_needs_it() -> None:
+    study = plan(sources={"painted": SOURCES["painted"]}, arms={"maps": ARMS["maps"]}).study
+    assert not study.simulated_annotator
+    assert study.absent()["annotation, label head and pairs"] == "no source is of kind gan"
+    assert "maps" in study.arms("segmentation")
+
+
+def test_a_source_of_maps_needs_labels() -> None:
+    changes = {
+        "structures": {"names": []},
+        "cohort": {"min_patients": 1},
+        "classes": {"by": "folder", "names": ["a", "b"]},
+    }
+    with pytest.raises(ConfigError, match=r"sources.painted is of kind semantic, but structures.names are none"):
+        plan(**changes).check_inputs()
+
+
+def test_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(ValueError, match="kind must be one of gan, semantic, not 'magic'"):
+        SourceSettings(kind="magic")
