@@ -18,6 +18,7 @@ from radgen.config import StudyConfig, load_config
 from radgen.errors import ConfigError
 from radgen.paths import WILDCARDS, StudyPaths
 from radgen.provenance import code_digest
+from radgen.report_files import qc_files, report_files, sent_packs
 from radgen.study import Study, check_sections
 
 TABLES = ("patient_table", "labels_table", "split_file", "group_table", "rna_table", "gene_list", "clinical_table")
@@ -265,12 +266,7 @@ class Plan:
 
     def sent_packs(self) -> list[str]:
         """Return the packs of all rounds that go out."""
-        path, study = self.path, self.study
-        return [
-            path("annotate.pack", source=name, round=part)
-            for name in study.sources_of("gan")
-            for part in study.sent_rounds(name)
-        ]
+        return sent_packs(self.study)
 
     def images_of(self, source: str, task: str, output: str) -> str:
         """Return the image set (or its manifest) that a source gives to a task or to metrics."""
@@ -395,35 +391,9 @@ class Plan:
     @property
     def qc_inputs(self) -> list[str]:
         """Return the tables of the quality-control pages: those of cohort and slices alone."""
-        path = self.path
-        files = [path(f"cohort.{name}") for name in ("series", "rejects", "manifest")]
-        return [*files, *(path(f"slices.{name}") for name in ("index", "qc", "rejects", "near_duplicates", "manifest"))]
+        return qc_files(self.path)
 
     @cached_property
     def report_inputs(self) -> list[str]:
         """Return every table and image set the figures are drawn from."""
-        study, path = self.study, self.path
-        files = [path(f"cohort.{name}") for name in ("series", "rejects", "counts")]
-        files += [path("slices.index"), path("slices.rejects"), path("slices.manifest")]
-        if study.sources:
-            files += [path(f"judge.{name}") for name in ("history", "checks", "manifest")]
-        for source in study.sources_of("gan"):
-            files += [path(f"encoder.{name}", source=source) for name in ("history", "manifest")]
-            files += [path(f"gan.{name}", source=source) for name in ("history", "grid", "manifest")]
-        for source in study.sources:
-            files += [path(f"metrics.{name}", source=source) for name in ("quality", "nearest", "part_manifest")]
-        files += self.sent_packs()
-        files += [path("sample.index")] if study.sources else []
-        if study.simulated_annotator:
-            files += [path("annotator.scores"), path("annotator.manifest")]
-        for source in study.annotated_sources:
-            files += [path(f"labels.{name}", source=source) for name in ("validation", "manifest")]
-            files += [path(f"pairs.{name}", source=source) for name in ("uncertainty", "part_manifest")]
-            # Optional: their figures are drawn once `labels_calibration` and `annotation_curve` were asked for.
-            optional = [path(f"calibration.{name}", source=source) for name in ("curve", "images", "part_manifest")]
-            optional += [path(f"annotation_curve.{name}", source=source) for name in ("table", "part_manifest")]
-            files += [name for name in optional if Path(name).is_file()]
-        files += [path("pairs.index")] if study.annotated_sources else []
-        if study.tasks:
-            files += [path(f"benchmark.{name}") for name in ("scores", "summary", "curve", "verdicts", "manifest")]
-        return files
+        return report_files(self.study)
