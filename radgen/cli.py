@@ -80,6 +80,7 @@ COMMANDS = (
     "latent",
     "leaks",
     "restore",
+    "radiogenomic_paste",
     "annotate_check",
     "export",
 )
