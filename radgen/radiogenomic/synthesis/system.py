@@ -135,7 +135,7 @@ class RadiogenomicSystem:
 
 
 def _player(network: nn.Module, rate: float) -> Player:
-    optimiser = torch.optim.Adam(network.parameters(), lr=rate, betas=BETAS, foreach=True)
+    optimiser = torch.optim.Adam(network.parameters(), lr=rate, betas=BETAS, fused=True)
     return Player(network, optimiser, lambda _seen_images: rate)
 
 

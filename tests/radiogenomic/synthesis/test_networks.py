@@ -11,6 +11,7 @@ import torch
 from radgen.errors import ConfigError
 from radgen.radiogenomic.synthesis.layers import largest_part, restyle
 from radgen.radiogenomic.synthesis.networks import Discriminator, Encoder, RadiogenomicGenerator, RadiogenomicShape
+from radgen.radiogenomic.synthesis.sampling import _cover
 from radgen.radiogenomic.synthesis.settings import SIZES_PX
 
 SHAPE = RadiogenomicShape(resolution=32, genes=7, hidden=8, embed_dim=6, g_ls=3, g_n_feat=2, d_n_feat=4, code_kernel=8)
@@ -94,6 +95,18 @@ def test_the_largest_part_is_found_and_corners_do_not_join() -> None:
     assert found[0, 1:5, 3].all()
     assert torch.equal(found[1], mask[1])
     assert not found[2].any()
+
+
+def test_a_sampled_mask_is_the_largest_part_with_its_soft_edge() -> None:
+    mask = torch.full((1, 1, 8, 8), -1.0)
+    mask[0, 0, 1:4, 1:4] = 1.0
+    mask[0, 0, 4, 1:4] = -0.2  # the edge: covered by 0.4
+    mask[0, 0, 6, 6] = 1.0  # another part
+    mask[0, 0, 6, 1] = -0.5  # haze that touches nothing
+    cover = _cover(mask)
+    assert cover[1:4, 1:4].min() == 255
+    assert cover[4, 1:4].tolist() == [102, 102, 102]
+    assert cover.sum() == 9 * 255 + 3 * 102
 
 
 @pytest.mark.parametrize("px", [16, 48, 512])
