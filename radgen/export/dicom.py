@@ -13,8 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
+from pydicom.dataset import Dataset, FileDataset
 
 from radgen import __version__
 from radgen.export.dicom_seg import segmentation_bytes, short_text
@@ -23,9 +22,8 @@ from radgen.export.folder import write_bytes
 from radgen.export.notice import Origin
 from radgen.export.pictures import picture_array
 from radgen.export.placed import Options, Placed
-from radgen.imaging.dicom_out import MAKER, dataset_bytes, fresh_uid
+from radgen.imaging.dicom_out import MAKER, Uids, dataset_bytes, fresh_uid, secondary_capture
 
-IMPLEMENTATION_UID = "2.25.253918464216870137104129786152283617281"
 # What a row may call a modality, where it is a term that DICOM defines for pictures.
 MODALITIES = frozenset({"CT", "MR", "PT", "NM", "US", "MG", "DX", "CR", "XA", "RF", "ES", "GM", "SM", "OP", "OPT"})
 
@@ -54,23 +52,12 @@ def image_dataset(example: Example, set_name: str) -> FileDataset:
     pixels = picture_array(example)
     spacing = np.array(example.spacing_mm).tobytes()
     content = (example.image_id, str(pixels.shape), pixels.tobytes(), spacing, str(sorted(example.facts().items())))
-    uid = fresh_uid("image", *content)
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
-    meta.MediaStorageSOPInstanceUID = uid
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = IMPLEMENTATION_UID
-    meta.ImplementationVersionName = MAKER
-    image = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
-    image.SpecificCharacterSet = "ISO_IR 192"
-    image.SOPClassUID, image.SOPInstanceUID = SecondaryCaptureImageStorage, uid
-    _say_who(image, example, set_name)
     # A real patient's images share a study, whichever set they are exported from; a synthetic image has its own.
-    image.StudyInstanceUID = fresh_uid("study", *([example.group] if example.origin is Origin.REAL else content))
-    image.SeriesInstanceUID, image.FrameOfReferenceUID = fresh_uid("series", *content), fresh_uid("frame", *content)
+    study = fresh_uid("study", *([example.group] if example.origin is Origin.REAL else content))
+    uids = Uids(fresh_uid("image", *content), study, fresh_uid("series", *content), fresh_uid("frame", *content))
+    image = secondary_capture(pixels, example.spacing_mm, uids)
+    _say_who(image, example, set_name)
     _say_what(image, example)
-    _say_where(image, example)
-    _store(image, pixels)
     return image
 
 
@@ -78,10 +65,7 @@ def _say_who(image: Dataset, example: Example, set_name: str) -> None:
     synthetic = example.origin.is_synthetic
     image.PatientID = short_text(example.group)
     image.PatientName = f"{example.origin.word}^{short_text(example.group)}"[:64]
-    image.PatientBirthDate, image.PatientSex = "", ""
     image.PatientIdentityRemoved, image.DeidentificationMethod = "YES", "no patient" if synthetic else "pseudonym"
-    image.StudyID, image.AccessionNumber, image.ReferringPhysicianName = "", "", ""
-    image.StudyDate = image.StudyTime = ""
     image.StudyDescription = f"{example.origin.word} {set_name}"[:64]
 
 
@@ -92,12 +76,13 @@ def _say_what(image: Dataset, example: Example) -> None:
     image.SyntheticData = "YES" if example.origin.is_synthetic else "NO"
     modality = example.row["modality"]
     image.Modality = modality if modality in MODALITIES else "OT"
-    image.BurnedInAnnotation = "NO"
-    image.SeriesNumber, image.InstanceNumber = 1, 1
+    image.SeriesNumber = 1
     image.SeriesDescription = short_text(" ".join(filter(None, [word, class_name])))
     image.ImageComments = example.origin.notice
+    if not example.spacing_known:
+        image.ImageComments += " Its millimetres are not known; 1 mm stands for them."
     image.DerivationDescription = "; ".join(f"{name} {value}" for name, value in example.facts().items())[:1024]
-    image.Manufacturer = image.ManufacturerModelName = image.DeviceSerialNumber = MAKER
+    image.ManufacturerModelName = image.DeviceSerialNumber = MAKER
     image.SoftwareVersions = __version__
     image.ContributingEquipmentSequence = [_contribution(example)]
 
@@ -112,28 +97,3 @@ def _contribution(example: Example) -> Dataset:
     item.ContributionDescription = example.origin.notice
     item.PurposeOfReferenceCodeSequence = [purpose]
     return item
-
-
-def _say_where(image: Dataset, example: Example) -> None:
-    row_mm, column_mm = example.spacing_mm
-    image.PositionReferenceIndicator = ""
-    image.ImagePositionPatient = [0, 0, 0]
-    image.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
-    image.PixelSpacing = [round(row_mm, 6), round(column_mm, 6)]
-    image.SliceThickness = 1
-    if not example.spacing_known:
-        image.ImageComments += " Its millimetres are not known; 1 mm stands for them."
-
-
-def _store(image: Dataset, pixels: np.ndarray) -> None:
-    colour = pixels.ndim == 3
-    image.SamplesPerPixel = 3 if colour else 1
-    image.PhotometricInterpretation = "RGB" if colour else "MONOCHROME2"
-    if colour:
-        image.PlanarConfiguration = 0
-    else:
-        image.WindowCenter, image.WindowWidth = 128, 256
-    image.Rows, image.Columns = pixels.shape[:2]
-    image.BitsAllocated, image.BitsStored, image.HighBit, image.PixelRepresentation = 8, 8, 7, 0
-    data = pixels.tobytes()
-    image.PixelData = data + b"\0" * (len(data) % 2)

@@ -1,7 +1,6 @@
 """DICOM: each picture as a secondary capture that knows its place, and an empty segmentation of it.
 
-Secondary capture because that is what the pictures are: 8-bit, made by a program (Conversion Type SYN), of no modality.
-The attributes of plane and frame of reference are added to it, so that segmentations align. Every picture is a series
+Pictures are of no modality and made by a program (Conversion Type SYN). Every picture is a series
 of its own with a frame of reference of its own: two pictures show no common space, and a viewer must not stack them.
 """
 
@@ -12,15 +11,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset, FileDataset
 from pydicom.sr.codedict import codes
-from pydicom.uid import UID, ExplicitVRLittleEndian, SecondaryCaptureImageStorage
-from pydicom.valuerep import DSfloat
+from pydicom.uid import UID
 
 from radgen.annotation.packers.material import Material, Packer
-from radgen.annotation.pictures import SYNTHETIC_NOTICE, slice_lps
+from radgen.annotation.pictures import SYNTHETIC_NOTICE
 from radgen.annotation.schema import Label
-from radgen.imaging.dicom_out import LONG_STRING, MAKER, dataset_bytes, forget_chance, fresh_uid
+from radgen.imaging.dicom_out import (
+    LONG_STRING,
+    MAKER,
+    Uids,
+    dataset_bytes,
+    forget_chance,
+    fresh_uid,
+    secondary_capture,
+)
 from radgen.provenance import digest_bytes
 
 if TYPE_CHECKING:
@@ -30,8 +36,7 @@ if TYPE_CHECKING:
 def _files(material: Material) -> Iterator[tuple[str, bytes]]:
     study = _uid("study", material.generator)
     for number, (image_id, pixels) in enumerate(material.pictures.items(), start=1):
-        image = _image(image_id, pixels, material.spacing_mm)
-        image.StudyInstanceUID = study
+        image = _image(image_id, pixels, material.spacing_mm, study)
         image.SeriesNumber = number
         yield f"{image_id}.dcm", dataset_bytes(image)
         if material.structures:
@@ -42,28 +47,11 @@ def _uid(*parts: str) -> UID:
     return UID(fresh_uid("annotation pack", *parts))
 
 
-def _image(image_id: str, pixels: NDArray[np.uint8], spacing_mm: tuple[float, float]) -> Dataset:
+def _image(image_id: str, pixels: NDArray[np.uint8], spacing_mm: tuple[float, float], study: UID) -> FileDataset:
     seed = f"{image_id}/{digest_bytes(pixels.tobytes())}"
-    dataset = Dataset()
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset.SpecificCharacterSet = "ISO_IR 192"
-    dataset.SOPClassUID = SecondaryCaptureImageStorage
-    dataset.SOPInstanceUID = _uid("image", seed)
-    dataset.SeriesInstanceUID = _uid("series", seed)
-    dataset.FrameOfReferenceUID = _uid("frame", seed)
-    dataset.PositionReferenceIndicator = ""
+    uids = Uids(_uid("image", seed), study, _uid("series", seed), _uid("frame", seed))
+    dataset = secondary_capture(pixels, spacing_mm, uids)
     _describe(dataset, image_id)
-    _place(dataset, spacing_mm)
-    dataset.Rows, dataset.Columns = pixels.shape
-    dataset.SamplesPerPixel = 1
-    dataset.PhotometricInterpretation = "MONOCHROME2"
-    dataset.BitsAllocated = dataset.BitsStored = 8
-    dataset.HighBit = 7
-    dataset.PixelRepresentation = 0
-    dataset.WindowCenter, dataset.WindowWidth = "128", "256"
-    dataset.PixelData = pixels.tobytes() + bytes(pixels.size % 2)
-    dataset["PixelData"].VR = "OB"
     return dataset
 
 
@@ -74,32 +62,12 @@ def _describe(dataset: Dataset, image_id: str) -> None:
     dataset.ConversionType = "SYN"
     dataset.DerivationDescription = SYNTHETIC_NOTICE
     dataset.ContentQualification = "RESEARCH"
-    dataset.BurnedInAnnotation = "NO"
     dataset.Modality = "OT"
-    dataset.Manufacturer = MAKER
+    dataset.PatientOrientation = ["L", "P"]
     dataset.SeriesDescription = image_id[:LONG_STRING]
     dataset.StudyDescription = "Synthetic images, no patient"
     dataset.PatientName = "SYNTHETIC^NO PATIENT"
     dataset.PatientID = "SYNTHETIC"
-    for keyword in ("PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID", "AccessionNumber"):
-        setattr(dataset, keyword, "")
-    dataset.ReferringPhysicianName = ""
-    dataset.InstanceNumber = 1
-
-
-def _place(dataset: Dataset, spacing_mm: tuple[float, float]) -> None:
-    lps = slice_lps(spacing_mm)
-    row_mm, column_mm = spacing_mm
-    along = [*(lps[:3, 0] / column_mm), *(lps[:3, 1] / row_mm)]
-    dataset.ImageOrientationPatient = [_decimal(value) for value in along]
-    dataset.ImagePositionPatient = [_decimal(value) for value in lps[:3, 3]]
-    dataset.PixelSpacing = [_decimal(value) for value in spacing_mm]
-    dataset.SliceThickness = _decimal(lps[2, 2])
-    dataset.PatientOrientation = ["L", "P"]
-
-
-def _decimal(value: float) -> DSfloat:
-    return DSfloat(float(value) + 0.0, auto_format=True)
 
 
 def _empty_segmentation(image: Dataset, structures: tuple[Label, ...]) -> Dataset:
