@@ -10,7 +10,9 @@ TEXT = """\
 {count} synthetic images, to be painted by hand
 {underline}
 
-These pictures were made by a generator. They show no patient.
+These pictures were made by a generator. They show no patient. Every file here says so itself, but these, which hold no
+picture and have no place for it:
+{unmarked}
 
 instructions.html says the same with pictures, and how to use Label Studio, CVAT, LabelMe, 3D Slicer, ITK-SNAP or a
 DICOM workstation.
@@ -36,10 +38,26 @@ Then run the workflow again: it goes on from here.
 """
 
 
+# Files of a pack whose formats have no place for a notice: bare lists and tables that programs read.
+UNMARKED = (
+    "contents.json",
+    "cvat/labels.json",
+    "labelme/labels.txt",
+    "labels.json",
+    "masks/generator.json",
+    "pack.parquet",
+)
+
+
 def readme(example: str, count: int, labels: Sequence[Label]) -> str:
     """Return the instructions of a pack of `count` images, of which `example` is one image id."""
     rows = "\n".join(f"     {label.id:>3}  {label.name}  #{bytes(label.colour).hex()}" for label in labels)
     heading = f"{count} synthetic images, to be painted by hand"
     return TEXT.format(
-        count=count, underline="=" * len(heading), labels=rows, example=example, last=max(label.id for label in labels)
+        count=count,
+        underline="=" * len(heading),
+        unmarked="\n".join(f"     {name}" for name in UNMARKED),
+        labels=rows,
+        example=example,
+        last=max(label.id for label in labels),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from radgen.annotation.instructions import UNMARKED
 from radgen.annotation.pack import pack_files, read_pack, write_pack
 from radgen.annotation.pictures import read_grey
 from radgen.annotation.schema import label_schema, read_labels
@@ -99,6 +101,18 @@ def test_instructions_name_every_label_and_an_image_that_exists(tmp_path: Path) 
         assert f"{label.id:>3}  {label.name}" in text
     assert "masks/main_normal_000000.png" in text
     assert "show no patient" in text
+
+
+def test_every_file_says_that_it_is_synthetic_or_is_named_as_one_that_cannot(tmp_path: Path) -> None:
+    make_pack(tmp_path)
+    silent = []
+    for path in filter(Path.is_file, tmp_path.rglob("*")):
+        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        if b"synthetic" not in data.lower():
+            silent.append(path.relative_to(tmp_path).as_posix())
+    assert sorted(silent) == list(UNMARKED)
+    listed = [line.strip() for line in (tmp_path / "README.txt").read_text().splitlines()]
+    assert set(UNMARKED) <= set(listed)
 
 
 def test_labels_survive_their_file(tmp_path: Path) -> None:
