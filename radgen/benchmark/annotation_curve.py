@@ -15,7 +15,9 @@ ALL = "all"  # the mean over the structures
 CURVE_SCHEMA = pa.schema(
     [
         pa.field("measure", pa.string(), nullable=False),  # "masks" or "downstream"
-        pa.field("arm", pa.string(), nullable=False),  # "synthetic" or "real": what was annotated
+        pa.field(
+            "arm", pa.string(), nullable=False
+        ),  # "synthetic" or "real": what was annotated; "ceiling": all real masks
         pa.field("structure", pa.string(), nullable=False),  # a name, or "all"
         pa.field("count", pa.int32(), nullable=False),  # annotated images
         pa.field("minutes", pa.float64()),  # of annotation, mean over seeds; null where nobody knows

@@ -31,12 +31,15 @@ from radgen.seeds import derive_seed, random_generator
 
 MASKS, DOWNSTREAM = "masks", "downstream"
 SYNTHETIC, REAL = "synthetic", "real"
+CEILING = "ceiling"  # the arm of all real training masks: what the other two rise to
 TEACHING_SPLIT = "train"  # of the real masks
 ROWS_PER_SHARD = 1024
 POINT_SCHEMA = pa.schema(
     [
         pa.field("measure", pa.string(), nullable=False),  # "masks" or "downstream"
-        pa.field("arm", pa.string(), nullable=False),  # "synthetic" or "real": what was annotated
+        pa.field(
+            "arm", pa.string(), nullable=False
+        ),  # "synthetic" or "real": what was annotated; "ceiling": all real masks
         pa.field("count", pa.int32(), nullable=False),  # annotated images
         pa.field("seed", pa.int32(), nullable=False),
         pa.field("minutes", pa.float64()),  # of annotation; null where nobody knows
@@ -190,7 +193,7 @@ def make_pairs(heads: LabelHeads, sampler: Sampler, folder: Path, budgets: Budge
 
 
 def real_rows(real: ImageSet, count: int, seed: int) -> NDArray[np.int64]:
-    """Choose real training images to be annotated: classes take turns, and so do patients."""
+    """Choose real training images to be annotated: classes take turns, and so do patients; at most all of them."""
     rows = real.rows_where(split=TEACHING_SPLIT)
     class_ids = real.table.column("class_id").combine_chunks().fill_null(-1).to_numpy()[rows].tolist()
     patients = real.column("patient")[rows].tolist()

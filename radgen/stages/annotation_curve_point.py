@@ -23,14 +23,17 @@ if TYPE_CHECKING:
     from radgen.labels.annotated import Annotated, PackFacts
     from radgen.labels.curve import Budgets
 
-VERSION = 2
+VERSION = 3
 # They decide which points there are and how these are summed up, not what one of them is.
 _OF_THE_WHOLE_CURVE = frozenset({"counts", "seeds", "seed", "bootstrap_samples", "confidence"})
 
 
 @dataclass(frozen=True)
 class _Point:
-    """What a point is measured on: the annotated images, and the real rows that teach and that are scored."""
+    """What a point is measured on: the annotated images, and the real rows that teach and that are scored.
+
+    `ceiling` holds all real rows that may teach, at the curve's first count alone: one ceiling for each repetition.
+    """
 
     count: int
     seed: int
@@ -39,6 +42,7 @@ class _Point:
     images: ImageSet
     real: ImageSet
     taught: NDArray[np.int64]
+    ceiling: NDArray[np.int64]
     scored: NDArray[np.int64]
 
 
@@ -67,6 +71,8 @@ def run(
     device: str = "auto",
 ) -> None:
     """Teach heads on `count` annotated images and a segmenter on their pairs, and another one on `count` real masks.
+
+    The first point of a repetition also teaches one on all real training masks, the ceiling of both.
 
     Parameters
     ----------
@@ -105,11 +111,13 @@ def run(
     from radgen.features.rows import patients_of
     from radgen.imageset.core import ImageSet
     from radgen.labels.annotated import read_pack_facts
-    from radgen.labels.curve import Budgets, real_rows
+    from radgen.labels.curve import TEACHING_SPLIT, Budgets, real_rows
     from radgen.labels.digests import rows_digest
 
     facts, annotated, real = read_pack_facts(pack, digest_file(weights)), ImageSet(annotation), ImageSet(slices)
     taught, scored = real_rows(real, count, seed), real.rows_where(split=annotation_curve.split)
+    first = count == annotation_curve.counts[0]
+    ceiling = real.rows_where(split=TEACHING_SPLIT) if first else taught[:0]
     budgets = Budgets(annotation_curve, labels, annotator, pairs)
     own = {name: value for name, value in as_plain(annotation_curve).items() if name not in _OF_THE_WHOLE_CURVE}
     what = what_part(
@@ -131,6 +139,7 @@ def run(
             "pack": digest_file(pack),
             "annotation": rows_digest(annotated, np.arange(len(annotated)), with_masks=True),
             "taught": rows_digest(real, taught, with_masks=True),
+            "ceiling": rows_digest(real, ceiling, with_masks=True),
             "scored": rows_digest(real, scored, with_masks=True),
         },
         seed=seed,
@@ -138,13 +147,13 @@ def run(
     outputs = {"scores": scores}
     with run_keyed(work, what, outputs) as (job, done):
         if done is None:
-            point = _Point(count, seed, weights, facts, annotated, real, taught, scored)
+            point = _Point(count, seed, weights, facts, annotated, real, taught, ceiling, scored)
             finished = _measure(job, point, (budgets, sample), structures.names, device)
             job.publish(finished, outputs)
         else:
             finished = done
             _say(f"annotation-curve-point {source}: {count} annotations, seed {seed}: unchanged, published again")
-        looked_at = patients_of(real, np.concatenate([taught, scored]))
+        looked_at = patients_of(real, np.concatenate([taught, ceiling, scored]))
         who = read_manifest(annotation_manifest)["run"]["notes"].get("annotator")
         write_manifest(
             manifest,
@@ -208,18 +217,19 @@ def _measure(
     place = curve.CurvePoint(point.count, point.seed, minutes)
     scores = curve.mask_scores(heads, annotated, held)
     tables = [curve.point_table(scores, curve.MASKS, curve.SYNTHETIC, place)]
-    for arm, images, rows in (
-        (curve.SYNTHETIC, pairs, np.arange(len(pairs))),
-        (curve.REAL, point.real, point.taught),
-    ):
+    arms = [(curve.SYNTHETIC, pairs, np.arange(len(pairs)), place), (curve.REAL, point.real, point.taught, place)]
+    if len(point.ceiling):
+        everything = curve.CurvePoint(len(point.ceiling), point.seed, minutes=None)
+        arms.append((curve.CEILING, point.real, point.ceiling, everything))
+    for arm, images, rows, where in arms:
         own = budgets.segmenter(point.seed)
         segmenter = teach_segmenter(images, rows, structures, own, device=chosen, say=_say)
         scores = curve.patient_scores(segmenter, point.real, point.scored, chosen)
-        tables.append(curve.point_table(scores, curve.DOWNSTREAM, arm, place))
+        tables.append(curve.point_table(scores, curve.DOWNSTREAM, arm, where))
     shutil.rmtree(job.path("made"))
     path = job.path("scores.parquet")
     write_table(path, pa.concat_tables(tables))
-    told = {name: _mean_dice(table) for name, table in zip(("masks", "pairs", "real"), tables, strict=True)}
+    told = {name: _mean_dice(table) for name, table in zip(("masks", *(arm for arm, *_ in arms)), tables, strict=True)}
     _say(f"annotation-curve-point: {point.count} annotations, seed {point.seed}: mean Dice {told}")
     return job.finish({"scores": path}, {"mean_dice": told, "device": chosen.type})
 

@@ -211,7 +211,10 @@ def test_a_point_scores_masks_and_both_kinds_of_annotation(study: Study) -> None
     annotated = _annotated(study)
     held = {annotated.image_ids[row] for row in split_annotated(annotated, 3, 1, CURVE)[1]}
     assert units.pop(("masks", "synthetic")) <= held
-    assert units == {("downstream", "synthetic"): patients, ("downstream", "real"): patients}
+    assert units == {
+        ("downstream", "synthetic"): patients,
+        ("downstream", "real"): patients,
+    }  # a ceiling is the first's
     assert {(row["count"], row["seed"], row["minutes"]) for row in rows} == {(3, 1, None)}
     manifest = path.with_suffix(".manifest.json")
     assert read_manifest(manifest)["run"]["notes"]["annotator"]["kind"] == "simulated annotator"
@@ -252,7 +255,11 @@ def test_the_curve_joins_its_points(study: Study) -> None:
         (measure, arm, count)
         for measure, arm in (("masks", "synthetic"), ("downstream", "synthetic"), ("downstream", "real"))
         for count in CURVE.counts
-    }
+    } | {("downstream", "ceiling", 24)}
+    ceilings = [row for row in rows if row["arm"] == "ceiling"]
+    assert {(row["n_seeds"], row["n_units"], row["minutes"]) for row in ceilings} == {(3, 3, None)}
+    saw = saw_patients_of(points[0].with_suffix(".manifest.json"))
+    assert saw.masks["train"] == {"patient1", "patient3", "patient5"}  # all who may teach
     assert all(row["lower"] <= row["dice"] <= row["upper"] and row["n_seeds"] <= 3 for row in rows)
     assert pyarrow.csv.read_csv(folder / "curve.csv").num_rows == len(rows)
     assert read_manifest(folder / "manifest.json")["run"]["notes"]["annotator"]["kind"] == "simulated annotator"

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from radgen.report.album import Album
 from radgen.report.study import StudyResults
-from radgen.report.style import REAL, SYNTHETIC, panel_title, quiet_axes
+from radgen.report.style import MUTED, REAL, SYNTHETIC, panel_title, quiet_axes
 
 CURVE = ("measure", "arm", "structure", "count", "minutes", "dice", "lower", "upper", "n_seeds", "n_units")
 WORDS = {"synthetic": "annotated synthetic images, then pairs", "real": "annotated real images alone"}
@@ -19,8 +19,9 @@ def draw_annotation_curve(study: StudyResults, album: Album, source: str) -> Non
     """Draw Dice against the number of annotations, and against their minutes where these are known."""
     table = study.table("annotation_curve.table", CURVE, source=source)
     table = table[table["structure"] == "all"].sort_values("count")
-    masks, downstream = (table[table["measure"] == name] for name in ("masks", "downstream"))
-    timed = bool(table["minutes"].notna().all())
+    ceiling, arms = table[table["arm"] == "ceiling"], table[table["arm"] != "ceiling"]
+    masks, downstream = (arms[arms["measure"] == name] for name in ("masks", "downstream"))
+    timed = bool(arms["minutes"].notna().all())
     figure = album.new(2.7)
     axes = figure.subplots(1, 3 if timed else 2, sharey=True)
     _draw(axes[0], masks, "count", "annotated images")
@@ -30,6 +31,8 @@ def draw_annotation_curve(study: StudyResults, album: Album, source: str) -> Non
     if timed:
         _draw(axes[2], downstream, "minutes", "minutes of annotation")
         panel_title(axes[2], "The same, by time")
+    for each in axes[1:]:
+        _draw_ceiling(each, ceiling)
     axes[0].set_ylabel("Dice, mean over structures")
     axes[1].legend(loc="upper left")
     minutes = (
@@ -45,9 +48,9 @@ def draw_annotation_curve(study: StudyResults, album: Album, source: str) -> Non
         caption=(
             "Left: Dice of the label heads' masks with what the annotator painted, on annotated images that no head "
             "learns from. Right: Dice of a segmenter on real patients who taught nothing, trained on pairs of those "
-            "heads or on as many annotated real images, with the same number of steps. Mean of "
-            f"{int(table['n_seeds'].max())} repetitions; bars are bootstrap intervals over repetitions and over images "
-            f"or patients. {minutes}"
+            "heads or on as many annotated real images, with the same number of steps. "
+            f"{_ceiling_words(ceiling)}Mean of {int(table['n_seeds'].max())} repetitions; bars are bootstrap intervals "
+            f"over repetitions and over images or patients. {minutes}"
         ),
         data=table[list(CURVE)],
         simulated=study.annotator_words(),
@@ -74,6 +77,22 @@ def _draw(axes: Axes, table: pd.DataFrame, column: str, label: str) -> None:
     axes.set_xlabel(label)
     axes.set_ylim(0, 1)
     quiet_axes(axes)
+
+
+def _draw_ceiling(axes: Axes, ceiling: pd.DataFrame) -> None:
+    for row in ceiling.to_dict("records"):
+        axes.axhspan(row["lower"], row["upper"], color=REAL, alpha=0.12, linewidth=0)
+        axes.axhline(row["dice"], color=REAL, linestyle=":", linewidth=1)
+        axes.annotate(
+            f"all {row['count']:,} real masks", (1, row["dice"]), (-2, 2), xycoords=("axes fraction", "data"),
+            textcoords="offset points", color=MUTED, fontsize=7, ha="right",
+        )  # fmt: skip
+
+
+def _ceiling_words(ceiling: pd.DataFrame) -> str:
+    if ceiling.empty:
+        return ""
+    return "Dotted line and band: the same segmenter on all real training masks, and its interval. "
 
 
 def _units(table: pd.DataFrame) -> str:
