@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,8 +18,7 @@ from numpy.typing import NDArray
 from radgen.errors import ConfigError
 from radgen.gan.aliasfree.presets import chain_shape
 from radgen.gan.begin import Start, begin, freeze, shape_of_file
-from radgen.gan.candidates import SCORE, Candidates
-from radgen.gan.checkpoint import GeneratorCard
+from radgen.gan.checkpoint import GeneratorCard, save_generator
 from radgen.gan.generator import GeneratorShape
 from radgen.gan.grid import sample_grid, write_png
 from radgen.gan.kinds import Shape, kind_of
@@ -34,6 +34,7 @@ from radgen.seeds import derive_seed
 from radgen.settings import as_plain
 from radgen.training.adversarial import AdversarialTrainer
 from radgen.training.board import Board
+from radgen.training.candidates import SCORE, Candidates
 from radgen.training.compiling import compile_or_fall_back
 from radgen.training.loop import History, Plan, Result, train
 from radgen.training.ranks import Ranks
@@ -235,11 +236,15 @@ def train_generator(folder: Path, lesson: Lesson, settings: GanSettings, means: 
     trainer = build_trainer(lesson, settings, means)
     average = trainer.system.average
     card = GeneratorCard(average.shape, lesson.class_names, lesson.source, 0, card_settings(settings))
-    candidates = Candidates(folder, card)
+
+    def save(path: Path, seen_images: int) -> None:
+        save_generator(path, average.state_dict(), dataclasses.replace(card, seen_images=seen_images))
+
+    candidates = Candidates(folder, save)
     board = Board(folder / "tensorboard") if means.ranks.is_first else None
 
     def on_tick(seen_images: int, history: History) -> Mapping[str, float]:
-        candidates.keep(seen_images, average)
+        candidates.keep(seen_images)
         sampler = Sampler(average, lesson.class_names, source=lesson.source, seed=settings.seed, truncation=1.0)
         write_png(folder / "samples.png", sample_grid(sampler))
         scores = means.evaluate(sampler) if means.evaluate is not None else {}

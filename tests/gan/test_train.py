@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from radgen.gan.candidates import SCORE, Candidates, beaten
-from radgen.gan.checkpoint import GeneratorCard
 from radgen.gan.settings import GanSettings
 from radgen.gan.train import GanSystem, gan_trainer
 from radgen.imageset.torch import RowBatches
 from radgen.settings import build
 from radgen.training.adversarial import AdversarialTrainer
+from radgen.training.candidates import SCORE, Candidates, beaten
 from radgen.training.loop import History
 from tests.gan import toys
 
@@ -134,10 +133,10 @@ def test_training_learns_where_the_toy_is_bright(study: Path) -> None:
 
 
 def _candidates(folder: Path, scores: dict[int, float]) -> tuple[Candidates, History]:
-    candidates = Candidates(folder, GeneratorCard(toys.SHAPE, toys.CLASS_NAMES, "main", 0, {}))
+    candidates = Candidates(folder, lambda path, _seen: path.touch())
     history = History()
     for seen, score in scores.items():
-        candidates.keep(seen, toys.generator())
+        candidates.keep(seen)
         history.note(seen, {SCORE: score})
     return candidates, history
 
@@ -152,6 +151,15 @@ def test_best_of_the_last_half_is_published(tmp_path: Path) -> None:
     assert _choose(candidates, history, "last", 40) == 40
     assert _choose(candidates, history, "best", 20) == 10
     assert _choose(candidates, History(), "best", 40) == 40
+
+
+def test_the_highest_can_be_best_and_what_has_no_score_is_not_chosen(tmp_path: Path) -> None:
+    candidates = Candidates(tmp_path, lambda path, _seen: path.touch(), score="dice", highest=True)
+    history = History()
+    for seen, score in {10: 0.2, 20: 0.9, 30: 0.5, 40: float("nan")}.items():
+        candidates.keep(seen)
+        history.note(seen, {"dice": score})
+    assert _choose(candidates, history, "best", 40) == 20
 
 
 def test_dropping_beaten_candidates_changes_no_choice(tmp_path: Path) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
+import math
+from collections.abc import Callable
 from pathlib import Path
 
-from radgen.gan.checkpoint import GeneratorCard, save_generator
-from radgen.gan.kinds import ImageGenerator
 from radgen.training.loop import History
 
 SCORE = "domain_fid"
@@ -22,27 +21,40 @@ class Candidates:
     ----------
     folder
         The run's work folder.
-    card
-        What every file says of itself; the images seen are filled in.
+    save
+        Writes the average of now to a path, with the images seen on its card.
+    score
+        Name of the score at ticks that chooses.
+    highest
+        Whether the highest is best; else the lowest.
     """
 
-    def __init__(self, folder: Path, card: GeneratorCard) -> None:
+    def __init__(
+        self, folder: Path, save: Callable[[Path, int], None], *, score: str = SCORE, highest: bool = False
+    ) -> None:
         self._folder = folder
-        self._card = card
+        self._save = save
+        self._score = score
+        self._sign = -1.0 if highest else 1.0
+
+    def scores(self, history: History) -> dict[int, float]:
+        """Return the score of each tick, turned so that the lowest is best; ticks without one are left out."""
+        found = history.of(self._score).items()
+        return {seen: self._sign * value for seen, value in found if math.isfinite(value)}
 
     def path(self, seen_images: int) -> Path:
         """Return where the average of that many images lies."""
         return self._folder / f"average-{seen_images:010d}.safetensors"
 
-    def keep(self, seen_images: int, average: ImageGenerator) -> Path:
+    def keep(self, seen_images: int) -> Path:
         """Write the average of now."""
         path = self.path(seen_images)
-        save_generator(path, average.state_dict(), dataclasses.replace(self._card, seen_images=seen_images))
+        self._save(path, seen_images)
         return path
 
     def drop_beaten(self, history: History, saved_images: int) -> None:
         """Delete candidates that a later one beats, as far as a saved state remembers both."""
-        scores = {seen: score for seen, score in history.of(SCORE).items() if seen <= saved_images}
+        scores = {seen: score for seen, score in self.scores(history).items() if seen <= saved_images}
         for seen in beaten(scores):
             self.path(seen).unlink(missing_ok=True)
 
@@ -60,7 +72,7 @@ class Candidates:
         """
         late = {
             seen: score
-            for seen, score in history.of(SCORE).items()
+            for seen, score in self.scores(history).items()
             if budget_images / 2 <= seen <= seen_images and self.path(seen).is_file()
         }
         if publish == "last" or not late:
