@@ -90,6 +90,11 @@ class StructureSettings:
     others: str = setting(
         "refuse", "What labels that no structure names become: refuse (the mask is an error) | background."
     )
+    body: str | None = setting(
+        None,
+        "The name, best the last, of a structure that no mask holds: what background removal keeps of a slice and no "
+        "other structure covers. It is found and not drawn; null for none.",
+    )
     other_grid: str = setting(
         "refuse",
         "What becomes of a mask on another grid than its image: refuse | nearest (resampled by nearest neighbour, with "
@@ -110,6 +115,9 @@ class StructureSettings:
             if not re.fullmatch(r"#[0-9a-fA-F]{6}", colour):
                 msg = f"colours: {colour!r} is not of the form #rrggbb"
                 raise ValueError(msg)
+        if self.body is not None and self.names and self.body not in self.names:
+            msg = f"body: {self.body!r} is not among the names {', '.join(self.names)}; add it as the last one"
+            raise ValueError(msg)
         unknown = sorted(set(self.map) - set(self.names))
         if unknown:
             msg = f"map: {unknown[0]!r} is not among the names {', '.join(self.names) or '(none)'}"
@@ -122,7 +130,8 @@ class StructureSettings:
 
     def sources_of(self, name: str) -> tuple[int | str, ...]:
         """Return the source label numbers and segment labels that make up a structure."""
-        return self.map.get(name, (self.names.index(name) + 1, name))
+        own = () if name == self.body else (self.names.index(name) + 1, name)
+        return self.map.get(name, own)
 
     def id_of(self, name: str) -> int:
         """Return the mask label id of a structure."""

@@ -174,6 +174,10 @@ class _Series:
         if mask is not None and recipe.structures.names:
             self.labels = self.axis.resample(np.ascontiguousarray(turn.apply(mask).array), labels=True)
         self.limits, self.body = self._find_body()
+        # Slices are chosen by what was drawn; the body is in all of them.
+        self.drawn = self.labels
+        if self.labels is not None and recipe.structures.body is not None:
+            self.labels = with_body(self.labels, self.body, recipe.structures.id_of(recipe.structures.body))
         self.windows = choose_windows(
             self.voxels, self.body, facts.modality, recipe.slices, as_shown=facts.is_camera and _is_shown(self.voxels)
         )
@@ -199,7 +203,7 @@ class _Series:
 
     def store(self) -> StoredSlices:
         stored = StoredSlices(source_mask=self._source_mask())
-        for index in chosen_slices(len(self.voxels), self.facts.split, self.recipe.slices, self.labels).tolist():
+        for index in chosen_slices(len(self.voxels), self.facts.split, self.recipe.slices, self.drawn).tolist():
             try:
                 self._store_slice(index, stored)
             except RefusedError as refusal:
@@ -259,6 +263,12 @@ class _Series:
         if self.labels is None or self.facts.split not in WHOLE_SPLITS:
             return None
         return SourceMask(self.facts.series, self.facts.split, self.facts.patient, self.spacing_mm, self.labels)
+
+
+def with_body(labels: NDArray[np.uint8], body: Mask | None, number: int) -> NDArray[np.uint8]:
+    """Give what is kept of a volume and has no label a label of its own; without a mask everything is kept."""
+    free = labels == 0 if body is None else (labels == 0) & body
+    return np.where(free, np.uint8(number), labels)
 
 
 def _is_shown(voxels: NDArray[Any]) -> bool:

@@ -128,3 +128,21 @@ def test_pictures_keep_their_grey_and_have_no_millimetres() -> None:
     assert np.array_equal(stored.images[0], picture)
     assert stored.rows[0]["spacing_row_mm"] is None
     assert (stored.rows[0]["window_low"], stored.rows[0]["window_high"]) == ([0], [255])
+
+
+def test_a_structure_can_be_what_is_kept_and_nobody_drew() -> None:
+    with_body = StructureSettings(names=("trunk", "lung", "body"), body="body")
+    # Nothing but lungs is drawn: the rest of what background removal keeps becomes the body.
+    drawn = np.where(labels() == 2, 2, 0).astype(np.uint8)
+    recipe = replace(MASKED, structures=with_body, slices=SlicesSettings(size_px=SIDE))
+    stored = slice_series(canonical_volume(scene().hu), canonical_volume(drawn), replace(FACTS, split="val"), recipe)
+    assert stored.source_mask is not None
+    for row, image, mask in zip(stored.rows, stored.images, stored.masks, strict=True):
+        found = to_source(mask, Geometry.of_row(row, mask.shape))
+        assert np.array_equal(found == 2, drawn[row["slice_index"]] == 2)
+        assert image[0][mask == 0].max() == 0
+        assert np.mean(image[0][mask == 3] > 0) > 0.95
+        assert np.array_equal(found, stored.source_mask.labels[row["slice_index"]])
+    assert np.array_equal(
+        np.stack(stored.masks) == 2, np.stack(of_scene(replace(recipe, structures=STRUCTURES)).masks) == 2
+    )
