@@ -41,6 +41,7 @@ from radgen.radiogenomic.phantom.settings import RadiogenomicPhantomSettings
 from radgen.radiogenomic.settings import ClinicalSettings, PatchSettings, RnaSettings
 from radgen.radiogenomic.synthesis.settings import RadiogenomicSampleSettings, RadiogenomicSettings
 from radgen.report.settings import ReportSettings
+from radgen.semantic.settings import SemanticSampleSettings, SemanticSettings
 from radgen.settings import section, setting
 from radgen.sources import SourceSettings
 
@@ -91,6 +92,8 @@ class StudyConfig:
     )
     gan: GanSettings = setting(GanSettings(), "Generator training.")
     sample: SampleSettings = setting(SampleSettings(), "How many synthetic images, and how varied.")
+    semantic: SemanticSettings = setting(SemanticSettings(), "Semantic synthesis: images painted on label maps.")
+    semantic_sample: SemanticSampleSettings = setting(SemanticSampleSettings(), "On which maps, and how many images.")
     annotator: AnnotatorSettings = setting(AnnotatorSettings(), "The simulated annotator.")
     annotation: AnnotationSettings = setting(AnnotationSettings(), "The few images that go out for annotation.")
     labels: LabelHeadSettings = setting(LabelHeadSettings(), "The label head on the generator's features.")

@@ -41,8 +41,12 @@ def report_files(study: Study) -> list[str]:
 def _of_sources(study: Study) -> list[str]:
     path = study.path
     files = [path(f"judge.{name}") for name in ("history", "checks", "manifest")] if study.sources else []
-    for source in study.sources_of("gan"):
+    for source in study.sources_of("gan", "semantic"):
         files += [path(f"encoder.{name}", source=source) for name in ("history", "manifest")]
+    for source in study.sources_of("semantic"):
+        files += [path(f"semantic.{name}", source=source) for name in ("history", "grid", "labels", "manifest")]
+        files += [path(f"semantic.scores{name}", source=source) for name in ("", "_grid", "_manifest")]
+    for source in study.sources_of("gan"):
         files += [path(f"gan.{name}", source=source) for name in ("history", "grid", "manifest")]
     for source in study.sources:
         files += [path(f"metrics.{name}", source=source) for name in ("quality", "nearest", "part_manifest")]

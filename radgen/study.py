@@ -25,6 +25,7 @@ from radgen.errors import ConfigError
 from radgen.gan.settings import STEM_PX, at_stage, growth_px
 from radgen.paths import StudyPaths
 from radgen.report.settings import StudyFacts
+from radgen.semantic.settings import SemanticSettings, at_source
 from radgen.settings import as_plain
 from radgen.sources import images_of
 from radgen.trial import trial_of
@@ -47,6 +48,9 @@ STAGE_SECTIONS: Mapping[str, tuple[str, ...]] = {
     "judge": ("judge", "classes"),
     "gan": ("gan", "source_settings", "low", "classes"),
     "sample": ("sample", "source_settings", "low", "classes"),
+    "semantic": ("semantic", "source_settings", "low", "classes", "structures"),
+    "semantic_sample": ("semantic_sample",),
+    "semantic_scores": ("semantic", "semantic_sample", "metrics", "classes", "structures"),
     "annotator": ("annotator", "structures", "classes"),
     "annotate_pack": ("annotation", "structures", "classes", "sample", "source_settings", "low"),
     "annotate_import": ("annotation", "structures", "classes"),
@@ -124,6 +128,10 @@ class Study:
     def images_of(self, source: str, task: str) -> str:
         """Return the stage whose image set a source gives to a task or to metrics: its name in the table of paths."""
         return images_of(self.config.sources[source].kind, task)
+
+    def semantic(self, source: str) -> SemanticSettings:
+        """Return how one source of kind semantic is trained."""
+        return at_source(self.config.semantic, source)
 
     def sources_ready(self, task: str) -> list[str]:
         """Return the sources whose images for a task can be made now: pairs wait for masks of a generator's images."""
@@ -244,6 +252,8 @@ class Study:
                 values[name] = self.config.sources[str(source)]
             elif name == "gan":
                 values[name] = at_stage(self.config.gan, int(px or self.config.slices.size_px))
+            elif name == "semantic":
+                values[name] = self.semantic(str(source))
             elif name == "annotation":
                 values[name] = at_round(self.config.annotation, str(round or FIRST_ROUND))
             elif name == "arm_settings":
@@ -315,7 +325,9 @@ def with_merged_structures(config: StudyConfig) -> StudyConfig:
         msg = f"archives: {len(tables)} merge tables ({names}), but a study has one set of labels; keep one table"
         raise ConfigError(msg)
     merged = read_merge_table(Path(str(tables.pop())))
-    structures = dataclasses.replace(config.structures, names=merged.names, map=merged.map)
+    body = config.structures.body
+    found = () if body is None or body in merged.names else (body,)
+    structures = dataclasses.replace(config.structures, names=(*merged.names, *found), map=merged.map)
     return dataclasses.replace(config, structures=structures)
 
 
@@ -334,10 +346,14 @@ def check_sections(config: StudyConfig) -> None:
             "name the structure there, or the classes by something else"
         )
         raise ConfigError(msg)
+    if config.structures.body is not None and config.slices.background == "none":
+        msg = "structures.body is what background removal keeps, but slices.background is none; leave one of them out"
+        raise ConfigError(msg)
     painted = [name for name, source in config.sources.items() if source.kind == "semantic"]
     if painted and not names:
         msg = f"sources.{painted[0]} is of kind semantic, but structures.names are none; name the labels of maps there"
         raise ConfigError(msg)
+    _check_semantic(config.semantic, painted)
     if config.gan.generator == "alias-free" and (px < STEM_PX or px & (px - 1)):
         msg = f"slices.size_px is {px}, but an alias-free generator makes a power of two of at least {STEM_PX} pixels"
         raise ConfigError(msg)
@@ -346,6 +362,20 @@ def check_sections(config: StudyConfig) -> None:
         known = ", ".join(map(str, (*growth_px(config.gan, px), px)))
         msg = f"gan.stages: {unknown[0]} pixels is no stage of this study; stages are {known}"
         raise ConfigError(msg)
+
+
+def _check_semantic(semantic: SemanticSettings, sources: list[str]) -> None:
+    strangers = sorted(set(semantic.sources) - set(sources))
+    if strangers:
+        known = ", ".join(sources) or "none"
+        msg = f"semantic.sources: {strangers[0]!r} is no source of kind semantic; these are {known}"
+        raise ConfigError(msg)
+    for name in sources:
+        try:
+            at_source(semantic, name)
+        except ValueError as error:
+            msg = f"semantic.sources.{name}: {error}"
+            raise ConfigError(msg) from error
 
 
 def arm_in_words(arm: ArmSettings) -> str:

@@ -17,6 +17,7 @@ from radgen.cohort.layouts import module_of
 from radgen.config import StudyConfig, load_config
 from radgen.errors import ConfigError
 from radgen.paths import WILDCARDS, StudyPaths
+from radgen.plan_semantic import SemanticPlan
 from radgen.provenance import code_digest
 from radgen.report_files import qc_files, report_files, sent_packs
 from radgen.study import Study, check_sections
@@ -97,6 +98,7 @@ class Plan:
             if not Path(path).is_file():
                 msg = f"{name} {path}: no such file of weights; correct the path, or leave it out to start from a seed"
                 raise ConfigError(msg)
+        self.semantic.check_maps()
         self.study.settings("inventory")  # reads the key
 
     def _own_archive(self, archive: Path) -> bool:
@@ -162,6 +164,11 @@ class Plan:
     def only(self, kind: str) -> str:
         """Return the constraint of wildcard `source` in rules of one kind: kinds put their images at equal places."""
         return "|".join(self.study.sources_of(kind)) or NOTHING
+
+    @cached_property
+    def semantic(self) -> SemanticPlan:
+        """What rules of semantic synthesis read."""
+        return SemanticPlan(self.study)
 
     @property
     def pair_jobs(self) -> list[str]:
@@ -308,7 +315,7 @@ class Plan:
     def given_weights(self) -> dict[str, str]:
         """Return the files of weights that the study names, by key of the configuration."""
         gan = self.study.config.gan
-        named = {"gan.init_from": gan.init_from}
+        named = {"gan.init_from": gan.init_from} | self.semantic.given_weights()
         if gan.discriminator == "projected":
             named["gan.projected.weights"] = gan.projected.weights
         return {name: path for name, path in named.items() if path}
@@ -379,7 +386,7 @@ class Plan:
 
     def threads(self, stage: str) -> int:
         """Return the threads a stage's settings fix."""
-        section = {"gan": "gan", "sample": "sample", "pairs_draft": "sample"}.get(stage, stage)
+        section = {"pairs_draft": "sample", "semantic_scores": "semantic_sample"}.get(stage, stage)
         settings = getattr(self.study.config, section)
         return int(getattr(settings, "threads", 1))
 

@@ -39,8 +39,12 @@ class SemanticSampler:
         """Return the seed of one image; maps that share a name, as slices of a case, share their noise."""
         return derive_seed("semantic sample", self._seed, self._source, map_name, index)
 
-    @torch.no_grad()
     def images(self, label_map: NDArray[np.integer], map_name: str, indices: Sequence[int]) -> NDArray[np.uint8]:
+        """Make images of a map by their numbers: uint8 [n, C, H, W]; see `paint`."""
+        return self.paint(label_map, map_name, [self.seed_of(map_name, index) for index in indices])
+
+    @torch.no_grad()
+    def paint(self, label_map: NDArray[np.integer], map_name: str, seeds: Sequence[int]) -> NDArray[np.uint8]:
         """Make images of a map.
 
         Parameters
@@ -48,9 +52,9 @@ class SemanticSampler:
         label_map
             Ids [H, W], unlabelled -1.
         map_name
-            Part of the seeds.
-        indices
-            Which images of the map.
+            For messages.
+        seeds
+            Of the noise of each image.
 
         Returns
         -------
@@ -76,9 +80,8 @@ class SemanticSampler:
             )
             raise InputError(msg)
         maps = torch.from_numpy(label_map.astype(np.int64))[None].to(self._device)
-        made = np.empty((len(indices), shape.image_channels, shape.height, shape.width), dtype=np.uint8)
+        made = np.empty((len(seeds), shape.image_channels, shape.height, shape.width), dtype=np.uint8)
         with torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False):
-            for place, index in enumerate(indices):
-                noise = draw_noise(shape, [self.seed_of(map_name, index)]).to(self._device)
-                made[place] = to_grey(self.generator(maps, noise))[0]
+            for place, seed in enumerate(seeds):
+                made[place] = to_grey(self.generator(maps, draw_noise(shape, [seed]).to(self._device)))[0]
         return made

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from radgen.settings import above_zero, one_of, section, setting
 
 MODES = ("paired", "unpaired")
 PRECISIONS = ("auto", "bf16", "fp32")
+PUBLISH = ("best", "last")
+BEST = ("domain_fid", "dice")
+ALONG = ("slice", "case")
+START = ("best", "last")
+STUDY_MAPS = ("learnt", "val", "test")
 
 
 @section
@@ -60,40 +67,89 @@ REFERENCE = SemanticNetworkSettings(
 
 
 @section
+class SemanticSourceSettings:
+    """What one source of kind semantic does otherwise than `semantic` says; null leaves it as it is there."""
+
+    mode: str | None = setting(None, "paired or unpaired.")
+    maps: str | None = setting(None, "Folder of imported or drawn label maps.")
+    map_modality: str | None = setting(None, "Modality of the slices whose masks are maps.")
+    image_modality: str | None = setting(None, "Modality of the images.")
+    mask: float | None = setting(None, "Weight of the mask loss.")
+    generated_label: bool | None = setting(
+        None, "Whether the paired mode's segmenter has a label for generated pixels."
+    )
+    init_from: str | None = setting(None, "Weights to go on from.")
+
+
+@section
 class SemanticSettings:
-    """How a generator learns to paint images on label maps."""
+    """How a generator learns to paint images on label maps, and which weights are published."""
 
     mode: str = setting(
         "paired", "paired: every image has its map (OASIS); unpaired: maps and images of different people (USIS)."
     )
+    maps: str | None = setting(
+        None, "Unpaired: folder of label maps that import-maps or semantic-maps wrote; null for the study's own masks."
+    )
+    map_modality: str | None = setting(
+        None, "Only masks of slices of this modality are maps, such as CT; null for all."
+    )
+    image_modality: str | None = setting(None, "Only images of this modality are learnt, such as MR; null for all.")
     networks: SemanticNetworkSettings = setting(SMALL, "Sizes of the networks.")
-    images: int = setting(20_000, "Budget: maps shown in training.")
+    images: int = setting(20_000, "Budget: maps shown in training. Raising it later goes on from the saved state.")
     seed: int = setting(1, "Seed of weights, order and noise.")
+    threads: int = setting(1, "CPU threads; another number gives slightly different weights.")
     batch_size: int = setting(4, "Maps per step.")
     part_size: int | None = setting(None, "Maps worked on at once, a divisor of batch_size; null for whole batches.")
     precision: str = setting("auto", "Arithmetic of convolutions: bf16 | fp32 | auto (bf16 where there is such).")
+    balance: bool = setting(True, "Let labels take turns, so that maps of a rare one come as often as others.")
     generator_rate: float = setting(4e-4, "Adam's rate of the generator.")
     segmenter_rate: float = setting(4e-4, "Adam's rate of the segmenter.")
     discriminator_rate: float = setting(1e-3, "Adam's rate of the wavelet discriminator.")
     beta1: float = setting(0.0, "Adam's first momentum.")
     beta2: float = setting(0.999, "Adam's second momentum.")
     segmentation: float = setting(1.0, "Weight of the segmenter's verdict on generated images, in the unpaired mode.")
+    generated_label: bool = setting(
+        True, "Paired mode: one label more, for generated pixels. Without it nothing tells real from generated."
+    )
     label_mix: float = setting(5.0, "Weight of LabelMix, in the paired mode; 0 for none.")
     penalty: float = setting(10.0, "Weight of R1 (times one half), in the unpaired mode.")
     penalty_every: int = setting(16, "Steps between penalties, which are weighted to make up for it.")
-    mask: float = setting(0.0, "Weight of the mask loss: body of the image against body of the map; 0 for none.")
+    mask: float = setting(
+        0.0, "Weight of the mask loss: body of the image against body of the map (structures.body); 0 for none."
+    )
     mask_threshold: float = setting(-0.8, "Grey level in [-1, 1] above which a pixel belongs to the body.")
     mask_softness: float = setting(0.1, "Grey levels over which the threshold is spread.")
     outside_ids: tuple[int, ...] = setting((0,), "Labels that are not body; what is unlabelled is left out.")
     ema_half_life_images: int = setting(5_000, "Images in which the weights' running average forgets half.")
     ema_rampup: float = setting(0.1, "Early on the half-life is at most this share of the images seen so far.")
+    most_bad_steps: int = setting(
+        20, "Steps whose gradients are not finite are left out and counted; more of them end the training."
+    )
+    init_from: str | None = setting(
+        None,
+        "Weights of a generator to go on from: a file, or best or last of another source of the study, such as "
+        "paired/best. Its judges are learnt anew.",
+    )
+    tick_images: int = setting(4_000, "Images between progress lines, pictures and scores.")
+    evaluate_maps: int = setting(200, "Validation maps on which images are scored at ticks.")
+    samples_per_map: int = setting(4, "Images of one map whose likeness (MS-SSIM) tells of variety; for up to 16 maps.")
+    save_every_images: int = setting(4_000, "Images between saved states.")
+    publish: str = setting("best", "best or last weights.")
+    best: str = setting(
+        "domain_fid",
+        "What best means, on validation patients, over the last half of the budget: domain_fid (the encoder's Frechet "
+        "distance, lowest) or dice (of the annotator's masks of images with their maps, highest).",
+    )
+    sources: dict[str, SemanticSourceSettings] = setting({}, "What single sources do otherwise, by name.")
 
     def __post_init__(self) -> None:
         """Refuse values with which no training is possible."""
-        one_of("mode", self.mode, MODES)
-        one_of("precision", self.precision, PRECISIONS)
+        for name, allowed in (("mode", MODES), ("precision", PRECISIONS), ("publish", PUBLISH), ("best", BEST)):
+            one_of(name, getattr(self, name), allowed)
         for name in (
             "images",
+            "threads",
             "batch_size",
             "generator_rate",
             "segmenter_rate",
@@ -102,12 +158,68 @@ class SemanticSettings:
             "mask_softness",
             "ema_half_life_images",
             "ema_rampup",
+            "tick_images",
+            "evaluate_maps",
+            "save_every_images",
         ):
             above_zero(**{name: getattr(self, name)})
-        for name in ("segmentation", "label_mix", "penalty", "mask"):
+        for name in ("segmentation", "label_mix", "penalty", "mask", "most_bad_steps"):
             if getattr(self, name) < 0:
                 msg = f"{name} must be 0 or more, not {getattr(self, name)}"
                 raise ValueError(msg)
+        if self.samples_per_map < 2:
+            msg = f"samples_per_map must be at least 2, not {self.samples_per_map}: one image has nothing to vary from"
+            raise ValueError(msg)
         if self.part_size is not None and (self.part_size < 1 or self.batch_size % self.part_size):
             msg = f"part_size must divide batch_size {self.batch_size}, but it is {self.part_size}"
             raise ValueError(msg)
+        if self.maps is not None and self.mode == "paired":
+            msg = f"maps is {self.maps!r}, but mode is paired: maps of a folder have no images; set mode: unpaired"
+            raise ValueError(msg)
+
+
+def at_source(settings: SemanticSettings, source: str) -> SemanticSettings:
+    """Return the settings of one source, from which what other sources do is left out.
+
+    >>> at_source(SemanticSettings(sources={"two": SemanticSourceSettings(mode="unpaired")}), "two").mode
+    'unpaired'
+    """
+    chosen = dataclasses.asdict(settings.sources[source]) if source in settings.sources else {}
+    given = {name: value for name, value in chosen.items() if value is not None}
+    return dataclasses.replace(settings, sources={}, **given)
+
+
+def started_from(init_from: str | None, sources: tuple[str, ...]) -> tuple[str, str] | None:
+    """Return the source and which of its weights `init_from` names; None where it names a file or nothing.
+
+    >>> started_from("paired/best", ("paired",)), started_from("old/generator.safetensors", ("paired",))
+    (('paired', 'best'), None)
+    """
+    source, _, which = (init_from or "").partition("/")
+    return (source, which) if source in sources and which in START else None
+
+
+@section
+class SemanticSampleSettings:
+    """On which label maps images are made, how many, and how."""
+
+    maps: str = setting(
+        "learnt",
+        "learnt (maps the source learnt from), val, test, or a folder of import-maps, semantic-maps or pairs.",
+    )
+    most_maps: int = setting(
+        500, "At most so many maps, spread evenly over all; those of background alone are left out."
+    )
+    per_map: int = setting(2, "Images of each map.")
+    along: str = setting(
+        "slice", "slice: each has noise of its own; case: slices of a case share it, so that a volume hangs together."
+    )
+    seed: int = setting(1, "Seed of the noise.")
+    rows_per_shard: int = setting(1_024, "Images per shard.")
+    threads: int = setting(1, "CPU threads; another number may change the lowest bits.")
+
+    def __post_init__(self) -> None:
+        """Refuse impossible numbers and unknown words."""
+        one_of("along", self.along, ALONG)
+        for name in ("most_maps", "per_map", "rows_per_shard", "threads"):
+            above_zero(**{name: getattr(self, name)})

@@ -146,9 +146,13 @@ class SemanticSystem:
         real_logits, fake_logits = self.segmenter(torch.cat([part.real, fake])).split(count)
         convince = balanced_entropy(fake_logits, part.maps, weights)
         (slope,) = torch.autograd.grad(convince, fake, retain_graph=True)
-        real, generated = balanced_entropy(real_logits, part.maps, weights), generated_entropy(fake_logits)
-        losses = {"generator": convince.detach(), "real": real.detach(), "fake": generated.detach()}
-        loss = real + generated
+        real = balanced_entropy(real_logits, part.maps, weights)
+        losses = {"generator": convince.detach(), "real": real.detach()}
+        loss = real
+        if self.settings.generated_label:
+            generated = generated_entropy(fake_logits)
+            losses["fake"] = generated.detach()
+            loss = loss + generated
         if self.settings.label_mix > 0:
             mask = label_mask(part.maps, self.shape.labels, self._coins(part))
             mixed = self.segmenter(mask * part.real + (1 - mask) * fake.detach())
@@ -234,4 +238,5 @@ def semantic_trainer(
         batch_size=settings.batch_size,
         part_size=settings.part_size or settings.batch_size,
         ranks=ranks,
+        most_bad_steps=settings.most_bad_steps,
     )

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from radgen.errors import CheckpointError, InputError
 from radgen.gan.settings import SampleSettings
 from radgen.provenance import digest_file, read_manifest
 from radgen.settings import build
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+    from radgen.imageset.core import ImageSet
+
+    Maker = Callable[[Path, dict[str, Any], ImageSet, int, torch.device], NDArray[np.uint8]]
 
 VERSION = 1
 
@@ -30,8 +41,8 @@ def run(
     results
         Folder of the studies' results, searched for the image where no index is given.
     index, weights
-        samples/<source>/index.parquet, or that of pairs/, and gan/<source>/generator.safetensors of the image's study;
-        found if left out.
+        samples/<source>/index.parquet, or that of pairs/, and generator.safetensors of the image's study, which lies in
+        gan/<source> or semantic/<source>; found if left out.
     out
         PNG to write the image to.
     device
@@ -43,7 +54,6 @@ def run(
         No such image, several studies that have one, or other weights than those it was made with.
     """
     from radgen.gan.grid import write_png
-    from radgen.gan.sampling import load_sampler, parse_image_id
     from radgen.imageset.core import ImageSet
     from radgen.training.devices import choose_device, set_threads
 
@@ -54,18 +64,15 @@ def run(
         msg = f"{index}: no image {image_id!r} among {len(images)}; ids look like {images.column('image_id')[0]}"
         raise InputError(msg)
     settings = read_manifest(index.parent / "manifest.json")["what"]["settings"]
-    sample = build(SampleSettings, settings["sample"])
-    source = str(settings["source"])
-    weights = weights or index.parent.parent.parent / "gan" / source / "generator.safetensors"
+    kind = next(name for name in MAKERS if name in settings)
+    room, make = MAKERS[kind]
+    weights = weights or index.parent.parent.parent / room / str(settings["source"]) / "generator.safetensors"
     _check_weights(weights, str(images.column("checkpoint")[found[0]]), image_id)
     chosen, why = choose_device(device)
-    set_threads(sample.threads)
-    _say(f"regenerate {image_id}: device {chosen} ({why}), {sample.threads} thread(s)")
-    sampler = load_sampler(
-        weights, seed=sample.seed, truncation=sample.truncation, device=chosen, centroids=sample.centroids
-    )
-    _, class_name, number = parse_image_id(image_id, [source], sampler.class_names)
-    made = sampler.images(sampler.class_names.index(class_name), [number])[0]
+    threads = int(settings[kind]["threads"])
+    set_threads(threads)
+    _say(f"regenerate {image_id}: device {chosen} ({why}), {threads} thread(s)")
+    made = make(weights, settings, images, int(found[0]), chosen)
     difference = abs(made.astype(int) - images.images(found)[0].astype(int))
     if out is not None:
         write_png(out, made[0])
@@ -73,6 +80,42 @@ def run(
         _say(f"equal: all {made.size} pixels")
     else:
         _say(f"different: largest difference {difference.max()} of 255 grey levels, {(difference > 0).sum()} pixels")
+
+
+def _sampled(
+    weights: Path, settings: dict[str, Any], images: ImageSet, row: int, device: torch.device
+) -> NDArray[np.uint8]:
+    from radgen.gan.sampling import load_sampler, parse_image_id
+
+    sample = build(SampleSettings, settings["sample"])
+    sampler = load_sampler(
+        weights, seed=sample.seed, truncation=sample.truncation, device=device, centroids=sample.centroids
+    )
+    image_id = str(images.column("image_id")[row])
+    _, class_name, number = parse_image_id(image_id, [str(settings["source"])], sampler.class_names)
+    made: NDArray[np.uint8] = sampler.images(sampler.class_names.index(class_name), [number])[0]
+    return made
+
+
+def _painted(
+    weights: Path, settings: dict[str, Any], images: ImageSet, row: int, device: torch.device
+) -> NDArray[np.uint8]:
+    """Paint the stored mask again, with the noise of the stored seed."""
+    from radgen.semantic.checkpoint import load_semantic
+    from radgen.semantic.maps.schema import schema_of_plain
+    from radgen.semantic.sampling import SemanticSampler
+
+    generator, card = load_semantic(weights, device)
+    sampler = SemanticSampler(generator, source=card.source, seed=int(settings["semantic_sample"]["seed"]))
+    classes = schema_of_plain(settings["labels"]).to_classes(images.masks([row]))[0]
+    made: NDArray[np.uint8] = sampler.paint(
+        classes, str(images.column("image_id")[row]), [int(images.column("seed")[row])]
+    )[0]
+    return made
+
+
+# By the section that a set's manifest records: the folder of its weights, and what makes an image of it again.
+MAKERS: Mapping[str, tuple[str, Maker]] = {"sample": ("gan", _sampled), "semantic_sample": ("semantic", _painted)}
 
 
 def _find_index(image_id: str, results: Path) -> Path:

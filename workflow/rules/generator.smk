@@ -36,7 +36,7 @@ rule encoder_train:
 
 rule encoder:
     input:
-        expand(P("encoder.weights"), source=PLAN.sources_of("gan")),
+        expand(P("encoder.weights"), source=PLAN.sources_of("gan", "semantic")),
 
 
 rule judge:

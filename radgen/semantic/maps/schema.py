@@ -157,28 +157,45 @@ def read_schema(path: Path) -> MapSchema:
         The file is missing, no JSON or of another form, or labels contradict each other.
     """
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-        labels = sorted((_label(row) for row in said["labels"]), key=lambda label: label.id)
-        background, unlabelled = said.get("background", 0), said.get("unlabelled")
-        strange = sorted(set(said) - {"labels", "background", "unlabelled"})
-        if strange or type(background) is not int or type(unlabelled) not in (int, type(None)):
-            msg = f"unknown key {strange[0]!r}" if strange else "background and unlabelled are ids"
-            raise ValueError(msg)  # noqa: TRY301 - one sentence for all that is not a schema
+        return schema_of_plain(json.loads(path.read_text(encoding="utf-8")), str(path))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         msg = (
             f"{path}: not a label schema ({type(error).__name__}: {error}); give JSON of labels (id, name, colour as "
             "#rrggbb), background and unlabelled"
         )
         raise InputError(msg) from error
-    return MapSchema(tuple(labels), background, unlabelled, str(path))
+
+
+def schema_of_plain(said: dict[str, Any], where: str = "the label schema") -> MapSchema:
+    """Return the schema that `plain_schema` gave, or a file holds.
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError, AttributeError
+        It is none.
+    InputError
+        Labels contradict each other.
+    """
+    labels = sorted((_label(row) for row in said["labels"]), key=lambda label: label.id)
+    background, unlabelled = said.get("background", 0), said.get("unlabelled")
+    strange = sorted(set(said) - {"labels", "background", "unlabelled"})
+    if strange or type(background) is not int or type(unlabelled) not in (int, type(None)):
+        msg = f"unknown key {strange[0]!r}" if strange else "background and unlabelled are ids"
+        raise ValueError(msg)
+    return MapSchema(tuple(labels), background, unlabelled, where)
 
 
 def write_schema(path: Path, schema: MapSchema) -> None:
     """Write a schema file."""
+    write_json(path, plain_schema(schema))
+
+
+def plain_schema(schema: MapSchema) -> dict[str, Any]:
+    """Return what a schema file says."""
     labels = [
         {"id": label.id, "name": label.name, "colour": "#" + bytes(label.colour).hex()} for label in schema.labels
     ]
-    write_json(path, {"labels": labels, "background": schema.background, "unlabelled": schema.unlabelled})
+    return {"labels": labels, "background": schema.background, "unlabelled": schema.unlabelled}
 
 
 def _label(row: Any) -> Label:  # noqa: ANN401 - any JSON

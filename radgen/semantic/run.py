@@ -1,0 +1,256 @@
+"""A whole training of semantic synthesis in its work folder: from saved state to published weights and history."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+
+from radgen.errors import CheckpointError
+from radgen.gan.grid import write_png
+from radgen.imageset.core import write_table
+from radgen.imageset.prefetch import Batches
+from radgen.provenance import atomic_path
+from radgen.semantic.checkpoint import SemanticCard, load_semantic, save_semantic
+from radgen.semantic.generator import SemanticShape
+from radgen.semantic.maps.batches import PairBatches, UnpairedBatches
+from radgen.semantic.maps.counts import LabelCounts, rarest_classes
+from radgen.semantic.maps.schema import MapSchema
+from radgen.semantic.maps.sheet import multimodal_sheet
+from radgen.semantic.rows import Sides
+from radgen.semantic.sampling import SemanticSampler
+from radgen.semantic.settings import SemanticSettings
+from radgen.semantic.system import SemanticSystem, semantic_trainer
+from radgen.settings import as_plain
+from radgen.training.adversarial import AdversarialTrainer
+from radgen.training.board import Board
+from radgen.training.candidates import Candidates
+from radgen.training.loop import History, Plan, Result, train
+from radgen.training.ranks import Ranks
+from radgen.training.state import StateStore
+
+HISTORY_SCHEMA = pa.schema(
+    [
+        pa.field("seen_images", pa.int64()),
+        pa.field("metric", pa.string()),  # loss_generator | ... | domain_fid | dice | dice_<label> | ms_ssim | ...
+        pa.field("value", pa.float64()),
+    ]
+)
+SHEET_MAPS, SHEET_SAMPLES = 8, 4
+Evaluate = Callable[[SemanticSampler], Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a generator learns from.
+
+    Attributes
+    ----------
+    source
+        The study's name for it.
+    schema
+        Of the maps.
+    sides
+        Maps and images.
+    counts
+        Of the labels of these maps.
+    shown
+        Validation maps, a few of which are painted at ticks.
+    """
+
+    source: str
+    schema: MapSchema
+    sides: Sides
+    counts: LabelCounts
+    shown: Sides
+
+    def batches(self, settings: SemanticSettings) -> Batches:
+        """Return maps and images in the order of training."""
+        balance = rarest_classes(self.counts, self.schema) if settings.balance else None
+        sides = self.sides
+        if settings.mode == "paired":
+            return PairBatches(sides.images, sides.image_rows, self.schema, seed=settings.seed, balance=balance)
+        here, there = (sides.maps, sides.map_rows), (sides.images, sides.image_rows)
+        return UnpairedBatches(*here, *there, self.schema, seed=settings.seed, balance=balance)
+
+    def shape(self, settings: SemanticSettings) -> SemanticShape:
+        """Return the shape of the networks."""
+        channels, height, width = self.sides.images.image_shape
+        return SemanticShape(height, width, channels, self.schema.classes, settings.networks)
+
+
+@dataclass(frozen=True)
+class Means:
+    """With what a training is carried out.
+
+    Attributes
+    ----------
+    device
+        Where it runs.
+    evaluate
+        Scores at ticks, one of which chooses the best weights; None publishes the last.
+    start
+        Weights of a generator to go on from, or None.
+    ranks
+        The processes that train together; the first one alone publishes.
+    say
+        Prints one line.
+    """
+
+    device: torch.device
+    evaluate: Evaluate | None
+    start: Path | None
+    ranks: Ranks
+    say: Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Files of a finished training, and how it went."""
+
+    files: dict[str, Path]
+    published_images: int
+    result: Result
+
+
+def build_trainer(lesson: Lesson, settings: SemanticSettings, means: Means) -> AdversarialTrainer[SemanticSystem]:
+    """Build the networks with the weights they start from, and the trainer that moves them.
+
+    Raises
+    ------
+    ConfigError, InputError, CohortError
+        A side is no multiple of 32, grids of the sides differ, a side is empty.
+    CheckpointError
+        Weights to start from are another generator's.
+    """
+    batches = lesson.batches(settings)
+    trainer = semantic_trainer(lesson.shape(settings), settings, batches, means.device, means.ranks)
+    if means.start is not None:
+        _go_on(trainer.system, means.start, lesson)
+        means.say(f"semantic {lesson.source}: goes on from {means.start.name}; its judges are learnt anew")
+    return trainer
+
+
+def _go_on(system: SemanticSystem, start: Path, lesson: Lesson) -> None:
+    known, card = load_semantic(start, torch.device("cpu"))
+    if (known.shape, card.label_names) != (system.shape, lesson.schema.names):
+        theirs, ours = (
+            f"{shape.height} x {shape.width} pixels, {shape.image_channels} channel(s), labels {', '.join(names)}"
+            for shape, names in ((known.shape, card.label_names), (system.shape, lesson.schema.names))
+        )
+        same = "; networks differ too" if theirs == ours else ""
+        msg = f"init_from {start.name}: a generator of {theirs}, but {ours} are to be learnt{same}; leave it out"
+        raise CheckpointError(msg)
+    for network in (system.generator, system.average):
+        network.load_state_dict(known.state_dict())
+
+
+def train_semantic(folder: Path, lesson: Lesson, settings: SemanticSettings, means: Means) -> Outcome | None:
+    """Train until the budget, from the newest saved state, and choose the weights to publish.
+
+    Returns
+    -------
+    Outcome or None
+        None in all processes but the first.
+
+    Raises
+    ------
+    TrainingError, Interrupted, StorageError
+        A loss is not finite, a signal came, the disk refused.
+    """
+    trainer = build_trainer(lesson, settings, means)
+    average = trainer.system.average
+    plain = {name: value for name, value in as_plain(settings).items() if name not in {"init_from", "maps"}}
+    card = SemanticCard(average.shape, lesson.schema.names, lesson.source, 0, plain)
+
+    def save(path: Path, seen_images: int) -> None:
+        save_semantic(path, average.state_dict(), dataclasses.replace(card, seen_images=seen_images))
+
+    candidates = Candidates(folder, save, score=settings.best, highest=settings.best == "dice")
+    board = Board(folder / "tensorboard") if means.ranks.is_first else None
+
+    def on_tick(seen_images: int, history: History) -> Mapping[str, float]:
+        candidates.keep(seen_images)
+        average.eval()
+        sampler = SemanticSampler(average, source=lesson.source, seed=settings.seed)
+        write_png(folder / "samples.png", sheet(sampler, lesson.schema, lesson.shown))
+        scores = means.evaluate(sampler) if means.evaluate is not None else {}
+        if board is not None:
+            board.add(seen_images, {**history.latest(), **scores})
+        return scores
+
+    result = train(
+        trainer,
+        Plan(settings.images, settings.tick_images, settings.save_every_images),
+        StateStore(folder, means.say),
+        label=f"semantic {lesson.source}",
+        on_tick=on_tick,
+        on_save=candidates.drop_beaten,
+        ranks=means.ranks,
+    )
+    return _publish(folder, candidates, lesson, settings, result) if means.ranks.is_first else None
+
+
+def _publish(
+    folder: Path, candidates: Candidates, lesson: Lesson, settings: SemanticSettings, result: Result
+) -> Outcome:
+    chosen = {
+        which: candidates.choose(
+            result.history, publish=which, budget_images=settings.images, seen_images=result.seen_images
+        )
+        for which in ("best", "last")
+    }
+    published = folder / f"budget-{settings.images:010d}"
+    files = {name: published / f"{name}.safetensors" for name in chosen} | {
+        "weights": published / "generator.safetensors",
+        "history": published / "history.parquet",
+        "grid": published / "samples.png",
+    }
+    for name, seen_images in (chosen | {"weights": chosen[settings.publish]}).items():
+        with atomic_path(files[name]) as temporary:
+            shutil.copyfile(candidates.path(seen_images), temporary)
+    write_table(files["history"], pa.Table.from_pylist(result.history.rows, schema=HISTORY_SCHEMA))
+    generator, card = load_semantic(files["weights"], torch.device("cpu"))
+    sampler = SemanticSampler(generator, source=card.source, seed=settings.seed)
+    write_png(files["grid"], sheet(sampler, lesson.schema, lesson.shown))
+    return Outcome(files, chosen[settings.publish], result)
+
+
+def sheet(sampler: SemanticSampler, schema: MapSchema, shown: Sides) -> NDArray[np.uint8]:
+    """Paint a few maps: rows are maps, columns the map, its image where there is one, and images of other noise."""
+    rows = spread(shown.map_rows, SHEET_MAPS)
+    maps = schema.to_classes(shown.maps.masks(rows))
+    names = shown.maps.column("image_id")[rows]
+    made = [sampler.images(one, name, range(SHEET_SAMPLES)) for one, name in zip(maps, names, strict=True)]
+    real = shown.images.images(rows) if shown.paired else None
+    return multimodal_sheet(schema.paint(maps), np.stack(made), real)
+
+
+def spread(rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Return at most so many rows, spread evenly over all.
+
+    >>> spread(np.arange(10), 3)
+    array([1, 5, 8])
+    """
+    if len(rows) <= count:
+        return rows
+    return rows[((np.arange(count) + 0.5) * len(rows) / count).astype(np.int64)]
+
+
+def best_scores(outcome: Outcome) -> dict[str, float]:
+    """Return the scores of the published weights, by name."""
+    rows: list[dict[str, Any]] = outcome.result.history.rows
+    at = outcome.published_images
+    return {
+        row["metric"]: row["value"]
+        for row in rows
+        if row["seen_images"] == at and not row["metric"].startswith("loss_")
+    }

@@ -1,0 +1,119 @@
+"""Writing the image set of a semantic source: images beside the maps they were painted on, shard by shard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radgen.imageset.core import ImageSet, ShardWriter, gather_index, images_path, masks_path
+from radgen.semantic.maps.schema import MapSchema
+from radgen.semantic.maps.sheet import multimodal_sheet
+from radgen.semantic.run import spread
+from radgen.semantic.sampling import SemanticSampler
+from radgen.semantic.settings import SemanticSampleSettings
+
+# What an image has from its map: place in the source, so that slices go back into a volume, and class.
+FROM_MAP = (
+    *("series", "slice_index", "offset_slice", "step_slice", "anatomy", "class_name", "class_id"),
+    *("spacing_row_mm", "spacing_col_mm", "source_rows", "source_cols"),
+    *("offset_row", "step_row", "offset_col", "step_col"),
+)
+WINDOW = ("window_low", "window_high")
+SHEET_MAPS, SHEET_SAMPLES = 8, 6
+Sample = tuple[dict[str, Any], NDArray[np.uint8], NDArray[np.uint8]]
+
+
+@dataclass(frozen=True, eq=False)
+class Painting:
+    """What is painted on which maps.
+
+    Attributes
+    ----------
+    maps, rows
+        A set with masks and positions int64 in its index.
+    schema
+        Of the masks.
+    sampler
+        Makes the images.
+    source
+        Name of the source.
+    modality
+        Of the images; None for that of each map.
+    checkpoint
+        Digest of the weights.
+    settings
+        How many images, and of which noise.
+    """
+
+    maps: ImageSet
+    rows: NDArray[np.int64]
+    schema: MapSchema
+    sampler: SemanticSampler
+    source: str
+    modality: str | None
+    checkpoint: str
+    settings: SemanticSampleSettings
+
+    def samples(self) -> Iterator[Sample]:
+        """Yield index row, image and mask of every image, map by map."""
+        index = self.maps.table.take(self.rows).to_pylist()  # of the index, which is small
+        for place, row in zip(self.rows, index, strict=True):
+            stored = self.maps.masks([place])[0]
+            name = row["series"] if self.settings.along == "case" and row["series"] else row["image_id"]
+            seeds = [self.sampler.seed_of(name, number) for number in range(self.settings.per_map)]
+            made = self.sampler.paint(self.schema.to_classes(stored), row["image_id"], seeds)
+            for number, (seed, image) in enumerate(zip(seeds, made, strict=True)):
+                yield self._row(row, number, seed), image, stored
+
+    def _row(self, of_map: dict[str, Any], number: int, seed: int) -> dict[str, Any]:
+        same = self.modality in (None, of_map["modality"])
+        copied = (*FROM_MAP, *(WINDOW if same else ()))
+        return {name: of_map[name] for name in copied} | {
+            "image_id": f"{self.source}_{of_map['image_id']}_{number:03d}",
+            "source": self.source,
+            "split": "synthetic",
+            "modality": self.modality or of_map["modality"],
+            "seed": seed,
+            "checkpoint": self.checkpoint,
+        }
+
+
+def write_painted(index: Path, painting: Painting) -> list[Path]:
+    """Write images and masks and their index; memory holds one record batch, whatever the number.
+
+    Returns
+    -------
+    list of Path
+        All files written.
+    """
+    for old in index.parent.glob("shard-*"):
+        old.unlink()
+    count = len(painting.rows) * painting.settings.per_map
+    shape = painting.sampler.generator.shape
+    samples = painting.samples()
+    bases = []
+    for number in range(-(-count // painting.settings.rows_per_shard)):
+        name = f"shard-{number:03d}"
+        size = (shape.image_channels, shape.height, shape.width)
+        with ShardWriter(index.parent, name, size, with_masks=True) as writer:
+            for row, image, mask in islice(samples, painting.settings.rows_per_shard):
+                writer.append(row, image, mask)
+        bases.append(index.parent / name)
+    parts = [base.parent / f"{base.name}.index.parquet" for base in bases]
+    gather_index(parts, index)
+    return [index, *parts, *map(images_path, bases), *map(masks_path, bases)]
+
+
+def painted_sheet(index: Path, schema: MapSchema, per_map: int) -> NDArray[np.uint8]:
+    """Lay out a few maps of a written set: rows are maps, columns the map and images of other noise."""
+    images = ImageSet(index)
+    firsts = spread(np.arange(0, len(images), per_map), SHEET_MAPS)
+    shown = min(per_map, SHEET_SAMPLES)
+    made = np.stack([images.images(np.arange(first, first + shown)) for first in firsts.tolist()])
+    return multimodal_sheet(schema.paint(schema.to_classes(images.masks(firsts))), made)

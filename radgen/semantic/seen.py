@@ -1,0 +1,66 @@
+"""Which rows a semantic generator saw, one by one: masks, pixels, and whether they taught it or chose its weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from radgen.errors import InputError
+from radgen.imageset.core import ImageSet
+from radgen.semantic.rows import Sides
+
+SEEN_SCHEMA = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("patient", pa.string()),
+        pa.field("split", pa.string()),
+        pa.field("aspect", pa.string(), nullable=False),  # mask | pixels
+        pa.field("use", pa.string(), nullable=False),  # taught | chose
+    ]
+)
+
+
+def seen_table(taught: Sides, chose: Sides) -> pa.Table:
+    """Return one row per mask and per image, in the order of the sets."""
+    parts = [
+        (aspect, use, images, rows)
+        for use, sides in (("taught", taught), ("chose", chose))
+        for aspect, images, rows in (
+            ("mask", sides.maps, sides.map_rows),
+            ("pixels", sides.images, sides.image_rows),
+        )
+    ]
+    rows = [
+        {"aspect": aspect, "use": use} | {name: images.column(name)[row] for name in ("image_id", "patient", "split")}
+        for aspect, use, images, places in parts
+        for row in np.sort(places).tolist()
+    ]
+    return pa.Table.from_pylist(rows, schema=SEEN_SCHEMA)
+
+
+def taught_rows(seen: Path, maps: ImageSet) -> NDArray[np.int64]:
+    """Return the positions in a set of the maps that taught a generator.
+
+    Raises
+    ------
+    InputError
+        The table cannot be read, or names maps that the set lacks.
+    """
+    try:
+        table = pq.read_table(seen, schema=SEEN_SCHEMA).to_pylist()
+    except (OSError, pa.ArrowInvalid) as error:
+        msg = f"{seen}: not a readable table of what a generator saw ({error}); train it again"
+        raise InputError(msg) from error
+    wanted = {row["image_id"] for row in table if (row["aspect"], row["use"]) == ("mask", "taught")}
+    rows = np.flatnonzero([name in wanted for name in maps.column("image_id")])
+    if len(rows) < len(wanted):
+        msg = (
+            f"{maps.folder}: holds {len(rows)} of the {len(wanted)} maps that {seen} names; give the set that the "
+            "generator learnt from"
+        )
+        raise InputError(msg)
+    return rows

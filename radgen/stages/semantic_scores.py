@@ -1,0 +1,156 @@
+"""Score a semantic source on maps of test patients: distance, agreement with the map, variety, outline, and pairs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from radgen.cohort.settings import ClassSettings, StructureSettings
+from radgen.metrics.settings import MetricsSettings
+from radgen.provenance import SawPatients, input_digest, saw_patients_of, what_part, write_manifest
+from radgen.semantic.settings import SemanticSampleSettings, SemanticSettings
+from radgen.settings import as_plain
+
+VERSION = 1
+
+
+def run(
+    *,
+    weights: Path,
+    semantic_manifest: Path,
+    slices: Path,
+    slices_manifest: Path,
+    judge: Path,
+    judge_manifest: Path,
+    annotator: Path,
+    annotator_manifest: Path,
+    source: str,
+    scores: Path,
+    grid: Path,
+    manifest: Path,
+    semantic: SemanticSettings,
+    semantic_sample: SemanticSampleSettings,
+    metrics: MetricsSettings,
+    classes: ClassSettings,
+    structures: StructureSettings,
+    device: str = "auto",
+) -> None:
+    """Write the table of final scores, columns of `radgen.metrics.semantic_scores.SCORES_SCHEMA`.
+
+    Parameters
+    ----------
+    weights, semantic_manifest
+        Published generator.
+    slices, slices_manifest
+        The study's real image set with masks.
+    judge, judge_manifest
+        The judge; training patients it never saw set the floor of its distance.
+    annotator, annotator_manifest
+        A segmenter of other patients; its Dice on real images stands beside that on generated ones.
+    source
+        Name of the source.
+    scores
+        The table.
+    grid
+        PNG: rows are test maps, columns the map, its image in the paired mode, and images of other noise.
+    manifest
+        Beside them.
+    semantic, semantic_sample, metrics, classes, structures
+        Settings.
+    device
+        auto, cpu or cuda.
+
+    Raises
+    ------
+    CohortError
+        No test maps or test images.
+    CheckpointError
+        A network is damaged or of other labels.
+    """
+    from radgen.features.embed import features_of
+    from radgen.features.network import load_features
+    from radgen.features.rows import patients_of, pixel_digests
+    from radgen.gan.grid import write_png
+    from radgen.imageset.core import ImageSet, write_table
+    from radgen.labels.segmenter import check_segmenter, load_segmenter
+    from radgen.metrics.semantic_scores import score_semantic
+    from radgen.metrics.semantic_ticks import Exam
+    from radgen.semantic.checkpoint import load_semantic
+    from radgen.semantic.maps.schema import MapSchema
+    from radgen.semantic.rows import of_image_modality, scored_sides
+    from radgen.semantic.run import sheet, spread
+    from radgen.semantic.sampling import SemanticSampler
+    from radgen.training.devices import choose_device, set_threads
+
+    chosen, why = choose_device(device)
+    set_threads(semantic_sample.threads)
+    images, schema = ImageSet(slices), MapSchema.of_structures(structures.names, structures.colours)
+    segmenter = load_segmenter(annotator, chosen)
+    check_segmenter(segmenter.shape, schema.names)
+    generator, card = load_semantic(weights, chosen)
+    sampler = SemanticSampler(generator, source=card.source, seed=semantic_sample.seed)
+    sides = scored_sides(images, semantic)
+    seen = saw_patients_of(judge_manifest).patients("pixels")
+    train = of_image_modality(images, images.rows_where(split="train"), semantic)
+    unseen = train[[patient not in seen for patient in images.column("patient")[train]]]
+    network = load_features(judge, chosen)
+    exam = Exam(
+        maps=images,
+        map_rows=spread(sides.map_rows, metrics.images),
+        images=images,
+        image_rows=spread(sides.image_rows, metrics.images),
+        paired=sides.paired,
+        schema=schema,
+        segmenter=segmenter,
+        device=chosen,
+    )
+    _say(f"semantic-scores {source}: {len(exam.map_rows)} test maps, {len(exam.image_rows)} images; {chosen} ({why})")
+    table = score_semantic(
+        source,
+        sampler,
+        exam,
+        network,
+        features_of(network, images, spread(unseen, metrics.images)),
+        samples_per_map=max(2, semantic_sample.per_map),
+        body=(semantic.mask_threshold, semantic.outside_ids),
+    )
+    write_table(scores, table)
+    write_png(grid, sheet(sampler, schema, sides))
+    for row in table.to_pylist():
+        value = "none" if row["value"] is None else f"{row['value']:.4g}"
+        _say(f"  {row['metric']} {row['label']} ({row['role']}): {value}")
+    held_out = SawPatients(pixels=patients_of(images, sides.image_rows), masks=patients_of(images, sides.map_rows))
+    floor = SawPatients(pixels=patients_of(images, unseen))
+    write_manifest(
+        manifest,
+        what=what_part(
+            stage="semantic_scores",
+            version=VERSION,
+            settings={
+                "source": source,
+                "semantic_sample": as_plain(semantic_sample),
+                "metrics": as_plain(metrics),
+                "modalities": [semantic.mode, semantic.map_modality, semantic.image_modality],
+                "body": [semantic.mask_threshold, list(semantic.outside_ids)],
+                "structures": list(structures.names),
+                "classes": [classes.by, *classes.names],
+            },
+            inputs=pixel_digests(slices, "slices")
+            | {
+                "weights": input_digest(weights),
+                "judge": input_digest(judge),
+                "annotator": input_digest(annotator),
+            },
+            seed=semantic_sample.seed,
+        ),
+        outputs={"scores": scores, "grid": grid},
+        saw_patients=saw_patients_of(semantic_manifest, judge_manifest, annotator_manifest)
+        | held_out
+        | floor
+        | SawPatients(unknown=saw_patients_of(slices_manifest).unknown),
+        device=chosen.type,
+        notes={"device_reason": why},
+    )
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - a stage's progress goes to its log
