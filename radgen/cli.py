@@ -48,6 +48,7 @@ STAGES = (
     "semantic",
     "semantic_sample",
     "semantic_scores",
+    "source_images",
     "regenerate",
     "annotator",
     "annotate_pack",
@@ -61,6 +62,7 @@ STAGES = (
     "annotation_curve_point",
     "annotation_curve",
     "benchmark",
+    "benchmark_join",
     "benchmark_summary",
     "metrics",
     "qc",
@@ -84,6 +86,7 @@ COMMANDS = (
     "leaks",
     "restore",
     "radiogenomic_paste",
+    "unseal",
     "annotate_check",
     "export",
 )

@@ -134,8 +134,11 @@ class StudyConfig:
             msg = "archives: a study with a phantom reads its own archive; leave out phantom or archives"
             raise ValueError(msg)
         for name, arm in self.arms.items():
-            if arm.synthetic is not None and arm.synthetic not in self.sources:
-                msg = f"arm {name!r} names source {arm.synthetic!r}; sources are {', '.join(self.sources) or 'none'}"
+            for source in sorted(set(arm.sources) - set(self.sources)):
+                msg = f"arm {name!r} names source {source!r}; sources are {', '.join(self.sources) or 'none'}"
+                raise ValueError(msg)
+            if arm.online and self.sources[str(arm.synthetic)].kind != "gan":
+                msg = f"arm {name!r} draws pairs online, but source {arm.synthetic!r} is of another kind than gan"
                 raise ValueError(msg)
         if self.benchmark.primary is not None and self.benchmark.primary not in self.arms:
             arms = ", ".join(self.arms) or "none"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from radgen.settings import one_of, section, setting
 
-KINDS = ("gan", "semantic")
+KINDS = ("gan", "semantic", "images")
 TRAIN_ON = ("train", "low", "generator")
 ANCESTRY_SETTINGS = ("shared", "scarce-labels", "scarce", "disjoint", "external")
 
@@ -13,7 +13,11 @@ ANCESTRY_SETTINGS = ("shared", "scarce-labels", "scarce", "disjoint", "external"
 class SourceSettings:
     """One named source of synthetic images: which real images it learns from, and what its samples may claim."""
 
-    kind: str = setting("gan", "gan (class-conditional, with a label head) or semantic (images painted on label maps).")
+    kind: str = setting(
+        "gan",
+        "gan (class-conditional, with a label head), semantic (painted on label maps) or images (made elsewhere).",
+    )
+    images: str | None = setting(None, "Of kind images: the folder that `radgen import-images` wrote.")
     train_on: str = setting("train", "train (all training rows), low (the low fraction's patients) or generator rows.")
     setting: str = setting("shared", "external, disjoint, scarce-labels, scarce or shared; a test asks the ancestry.")
 
@@ -21,6 +25,10 @@ class SourceSettings:
         """Refuse unknown words."""
         for name, allowed in (("kind", KINDS), ("train_on", TRAIN_ON), ("setting", ANCESTRY_SETTINGS)):
             one_of(name, getattr(self, name), allowed)
+        if (self.kind == "images") != (self.images is not None):
+            given = f"kind {self.kind} with images {self.images}"
+            msg = f"{given}; kind images takes a folder of images, and no other kind does"
+            raise ValueError(msg)
 
 
 def images_of(kind: str, task: str) -> str:

@@ -15,7 +15,8 @@ from typing import Any
 
 from radgen.annotation.settings import FIRST_ROUND, at_round
 from radgen.annotation.waiting import masks_present, pack_present
-from radgen.benchmark.settings import LOW_ARM, ArmSettings, arm_table
+from radgen.benchmark.seal import is_open, read_openings, seal_in_words
+from radgen.benchmark.settings import LOW_ARM, ArmSettings, BenchmarkSettings, arm_table
 from radgen.cohort.archives import ArchiveSettings, archive_table
 from radgen.cohort.keys import fingerprint, load_key
 from radgen.cohort.merge_tables import read_merge_table
@@ -24,6 +25,7 @@ from radgen.config import DEMO_ARCHIVE, StudyConfig
 from radgen.errors import ConfigError
 from radgen.gan.settings import STEM_PX, at_stage, growth_px
 from radgen.paths import StudyPaths
+from radgen.provenance import digest_json
 from radgen.report.settings import StudyFacts
 from radgen.semantic.settings import SemanticSettings, at_source
 from radgen.settings import as_plain
@@ -47,6 +49,7 @@ STAGE_SECTIONS: Mapping[str, tuple[str, ...]] = {
     "encoder": ("encoder", "source_settings", "low", "classes"),
     "judge": ("judge", "classes"),
     "gan": ("gan", "source_settings", "low", "classes"),
+    "source_images": ("classes", "structures"),
     "sample": ("sample", "source_settings", "low", "classes"),
     "semantic": ("semantic", "source_settings", "low", "classes", "structures"),
     "semantic_sample": ("semantic_sample",),
@@ -65,6 +68,7 @@ STAGE_SECTIONS: Mapping[str, tuple[str, ...]] = {
     "pairs_draft": ("pairs", "sample", "source_settings", "low", "structures", "classes"),
     "pairs": ("pairs", "sample", "source_settings", "low", "structures", "classes"),
     "benchmark": ("benchmark", "arm_settings", "low", "classes", "structures"),
+    "benchmark_join": (),
     "benchmark_summary": ("benchmark", "arms", "low"),
     "metrics": ("metrics", "source_settings", "low", "classes"),
     "qc": ("report", "facts"),
@@ -204,8 +208,37 @@ class Study:
             task=task,
             low_fraction=self.config.low.fraction,
             simulated_annotator=self.simulated_annotator,
+            annotated_images=self.annotated_images,
         )
-        return {name: arm for name, arm in table.items() if arm.synthetic is None or arm.synthetic in ready}
+        return {name: arm for name, arm in table.items() if set(arm.sources) <= set(ready)}
+
+    @property
+    def annotated_images(self) -> int:
+        """How many synthetic images of a source were annotated, in all rounds whose masks are there."""
+        counts = (self.config.annotation.count, *self.config.annotation.further_rounds)
+        return max((sum(counts[: len(self.returned_rounds(name))]) for name in self.annotated_sources), default=0)
+
+    @property
+    def networks(self) -> list[str]:
+        """Seeds of the networks of every arm, as they stand in file names."""
+        training = self.config.benchmark.training
+        return [str(seed) for seed in range(training.seed, training.seed + training.seeds)]
+
+    # ------------------------------------------------------------ the seal of the test
+
+    @cached_property
+    def config_digest(self) -> str:
+        """Digest of the configuration without what changes no result: where things lie, and how the report looks."""
+        plain = as_plain(self.config)
+        elsewhere = ("archive", "archives", "results", "work", "device", "key_file", "report")
+        kept = {name: value for name, value in plain.items() if name not in elsewhere}
+        return digest_json(kept | {"archives": as_plain(self._archives_without_places())})
+
+    @property
+    def sealed(self) -> bool:
+        """Whether scores are of development folds: the test was not opened for this configuration."""
+        log = Path(self.path("benchmark.openings"))
+        return self.config.benchmark.sealed and not is_open(read_openings(log), self.config_digest)
 
     def curve_arms(self, task: str) -> list[str]:
         """Return the arms of the real-only curve."""
@@ -245,6 +278,7 @@ class Study:
             "facts": self._facts,
             "arms": self._all_arms,
             "archives": self._archives_without_places,
+            "benchmark": self._benchmark,
         }
         values: dict[str, Any] = {}
         for name in STAGE_SECTIONS[stage]:
@@ -267,6 +301,9 @@ class Study:
         if arm.synthetic is None or arm.setting is not None:
             return arm
         return dataclasses.replace(arm, setting=self.config.sources[arm.synthetic].setting)
+
+    def _benchmark(self) -> BenchmarkSettings:
+        return dataclasses.replace(self.config.benchmark, sealed=self.sealed)
 
     def _all_arms(self) -> dict[str, ArmSettings]:
         return {name: self._resolved(arm) for task in self.tasks for name, arm in self.arms(task).items()}
@@ -300,6 +337,11 @@ class Study:
             low_arm=LOW_ARM,
             structures=config.structures.names,
             awaiting=awaiting or None,
+            test_set=seal_in_words(
+                read_openings(Path(self.path("benchmark.openings"))),
+                self.config_digest,
+                sealed=config.benchmark.sealed,
+            ),
             absent=self.absent(),
         )
 
@@ -393,6 +435,19 @@ def arm_in_words(arm: ArmSettings) -> str:
         parts.append("the generator's own real images")
     if arm.extra_real == "annotator":
         parts.append("as many more real patients as the annotator had")
+    if arm.extra_real == "annotated":
+        parts.append(f"{arm.annotated_images} more real images with their masks")
+    if arm.extra_real == "annotator_masks":
+        parts.append(f"{arm.annotated_images} more real images with the annotator's masks")
     if arm.synthetic is not None:
-        parts.append(f"synthetic ({arm.synthetic}, {arm.setting})")
-    return " + ".join(parts) + (" only" if arm.synthetic is not None and len(parts) == 1 else "")
+        drawn = "online, " if arm.online else ""
+        parts.append(f"synthetic ({', '.join(arm.sources)}, {drawn}{arm.setting})")
+    ways = {
+        "schedule": {"pretrain": "pretrained on synthetic, then real", "pretrain_mixed": "pretrained on synthetic"},
+        "method": {"mean_teacher": "mean teacher", "self_supervised": "pretext task first"},
+        "augmentation": {"strong": "strong augmentation"},
+    }
+    told = [words[getattr(arm, name)] for name, words in ways.items() if getattr(arm, name) in words]
+    told += [f"{100 * arm.synthetic_share:g} % synthetic" if arm.synthetic_share is not None else ""]
+    only = " only" if arm.synthetic is not None and len(parts) == 1 else ""
+    return ", ".join(part for part in (" + ".join(parts) + only, *told) if part)

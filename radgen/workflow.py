@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from radgen.annotation.settings import FIRST_ROUND
+from radgen.benchmark.settings import ArmSettings
 from radgen.cohort.archives import Roots, newest_folder_ns
 from radgen.cohort.layouts import module_of
 from radgen.config import StudyConfig, load_config
@@ -99,6 +100,11 @@ class Plan:
                 msg = f"{name} {path}: no such file of weights; correct the path, or leave it out to start from a seed"
                 raise ConfigError(msg)
         self.semantic.check_maps()
+        for name in self.sources_of("images"):
+            index = Path(str(config.sources[name].images), "index.parquet")
+            if not index.is_file():
+                msg = f"sources.{name}.images {index.parent}: no image set there; write one with `radgen import-images`"
+                raise ConfigError(msg)
         self.study.settings("inventory")  # reads the key
 
     def _own_archive(self, archive: Path) -> bool:
@@ -279,6 +285,10 @@ class Plan:
         """Return the image set (or its manifest) that a source gives to a task or to metrics."""
         return self.path(f"{self.study.images_of(source, task)}.{output}", source=source)
 
+    def imported(self, file: str) -> Callable[[Any], str]:
+        """Return a function of wildcards that names a file of the folder that a source of kind images names."""
+        return lambda wildcards: str(Path(str(self.study.config.sources[wildcards.source].images), file))
+
     def scored_images(self, output: str) -> Callable[[Any], str]:
         """Return a function of wildcards that names the image set (or its manifest) on which a source is scored."""
         return lambda wildcards: self.images_of(wildcards.source, "metrics", output)
@@ -287,10 +297,32 @@ class Plan:
         """Return a function of wildcards that lists the synthetic sets (or manifests) of one arm."""
 
         def inputs(wildcards: Any) -> list[str]:  # noqa: ANN401
-            arm = self.study.arms(wildcards.task)[wildcards.arm]
-            return [] if arm.synthetic is None else [self.images_of(arm.synthetic, wildcards.task, output)]
+            return [self.images_of(name, wildcards.task, output) for name in self._arm(wildcards).sources]
 
         return inputs
+
+    def _arm(self, wildcards: Any) -> ArmSettings:  # noqa: ANN401
+        return self.study.arms(wildcards.task)[wildcards.arm]
+
+    def annotator_inputs(self, wildcards: Any) -> list[str]:  # noqa: ANN401
+        """Return the simulated annotator's files where it paints real images for an arm."""
+        painted = self._arm(wildcards).extra_real == "annotator_masks"
+        return [self.path("annotator.weights"), self.path("annotator.manifest")] if painted else []
+
+    def stream_inputs(self, wildcards: Any) -> list[str]:  # noqa: ANN401
+        """Return what an arm's online pairs are drawn from."""
+        arm = self._arm(wildcards)
+        keys = ("gan.weights", "labels.head", "pairs.part_manifest", "encoder.weights")
+        return [self.path(key, source=str(arm.synthetic)) for key in keys] if arm.online else []
+
+    def arm_jobs(self, jobs: str) -> str:
+        """Return the constraint of wildcard `arm` in a rule for one kind of jobs: no arm where the study has others."""
+        return WILDCARDS["arm"] if self.study.config.benchmark.jobs == jobs else f"(?!){WILDCARDS['arm']}"
+
+    def seed_option(self, wildcards: Any) -> str:  # noqa: ANN401
+        """Return the option that names the one network of a job; nothing where a job is a whole arm."""
+        seed = wildcards.get("seed")
+        return "" if seed is None else f"--seeds {seed}"
 
     def stage_before(self, output: str) -> Callable[[Any], list[str]]:
         """Return a function of wildcards that names a file of the stage that a growing generator goes on from, if any.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -72,5 +74,19 @@ def test_a_source_of_maps_needs_labels() -> None:
 
 
 def test_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(ValueError, match="kind must be one of gan, semantic, not 'magic'"):
+    with pytest.raises(ValueError, match="kind must be one of gan, semantic, images, not 'magic'"):
         SourceSettings(kind="magic")
+
+
+def test_images_made_elsewhere_are_a_source_with_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="kind images takes a folder of images, and no other kind does"):
+        SourceSettings(kind="images")
+    with pytest.raises(ValueError, match="kind gan with images here"):
+        SourceSettings(images="here")
+    folder = tmp_path / "elsewhere"
+    made = plan(sources={"made": {"kind": "images", "images": str(folder)}}, arms={"a": {"synthetic": "made"}})
+    assert made.study.arms("segmentation")["a"].sources == ("made",)
+    assert made.images_of("made", "segmentation", "part_index").endswith("samples/made/index.parquet")
+    assert made.imported("index.parquet")(SimpleNamespace(source="made")) == str(folder / "index.parquet")
+    with pytest.raises(ConfigError, match=r"sources.made.images .*elsewhere: no image set there; write one"):
+        made.check_inputs()

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from radgen.benchmark.batches import Batch, class_ids
+from radgen.benchmark.arms import spread
+from radgen.benchmark.batches import Batch, Unlabelled, class_ids
+from radgen.benchmark.methods import EMBEDDING, contrast
 from radgen.benchmark.networks import classifier
 from radgen.benchmark.probabilities import auc
-from radgen.benchmark.settings import ArmTrainingSettings
-from radgen.benchmark.train import logits_in_blocks, spread
+from radgen.benchmark.train import Pretext, logits_in_blocks
+from radgen.benchmark.training_settings import ArmTrainingSettings
 from radgen.imageset.core import ImageSet
 
 
@@ -42,11 +44,25 @@ class Classification:
         self.learning_rate = settings.classifier_learning_rate
         self.batch_size = settings.classifier_batch_size
 
-    def network(self, seed: int) -> nn.Module:
+    def network(self, seed: int, outputs: int | None = None) -> nn.Module:
         """Return a fresh network."""
-        channels = self._real.image_shape[0]
-        widths = self._settings.classifier_channels
-        return classifier(channels=channels, classes=len(self._names), widths=widths, seed=seed)
+        return classifier(
+            name=self._settings.classifier,
+            channels=self._real.image_shape[0],
+            classes=outputs or len(self._names),
+            widths=self._settings.classifier_channels,
+            seed=seed,
+        )
+
+    def pretext(self, unlabelled: Unlabelled, seed: int, device: torch.device) -> Pretext:
+        """Return what the network may learn without labels: to tell two views of one image from other images."""
+        del seed
+
+        def loss(network: nn.Module, step: int) -> Tensor:
+            one, two = unlabelled.views(step, device, same_place=False)
+            return contrast(network(one), network(two))
+
+        return Pretext(EMBEDDING, loss)
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         """Return the cross-entropy of a batch."""

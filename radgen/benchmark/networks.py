@@ -1,4 +1,4 @@
-"""The two networks of the benchmark, small MONAI ones, the same in every arm."""
+"""The networks of the benchmark: two small MONAI ones, or others of MONAI by name; the same in every arm."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import contextlib
 from collections.abc import Iterator
 
 import torch
-from monai.networks.nets.resnet import ResNet
-from monai.networks.nets.unet import UNet
 from torch import nn
 
 SMALLEST_LEVEL_PX = 4
 
 
-def classifier(*, channels: int, classes: int, widths: tuple[int, ...], seed: int) -> nn.Module:
-    """Return a residual classifier of four stages, one block each.
+def classifier(*, name: str, channels: int, classes: int, widths: tuple[int, ...], seed: int) -> nn.Module:
+    """Return a classifier: residual (four stages, one block each) or a network of MONAI by name.
 
     Parameters
     ----------
+    name
+        residual, or one of `training_settings.CLASSIFIERS`.
     channels
         Of the images.
     classes
         Number of logits.
     widths
-        Channels of the stages.
+        Channels of the stages of the residual one.
     seed
         Of the initial weights.
 
@@ -32,6 +32,10 @@ def classifier(*, channels: int, classes: int, widths: tuple[int, ...], seed: in
     Each image is normalised by itself: statistics of a batch would mix real and synthetic images in training and see
     only real ones in the test.
     """
+    if name != "residual":
+        return _named(name, seed, in_channels=channels, out_channels=classes)
+    from monai.networks.nets.resnet import ResNet
+
     with _seeded(seed):
         network: nn.Module = ResNet(
             "basic",
@@ -48,22 +52,30 @@ def classifier(*, channels: int, classes: int, widths: tuple[int, ...], seed: in
     return skip_before_pointwise(network)
 
 
-def segmenter(*, channels: int, labels: int, widths: tuple[int, ...], size_px: tuple[int, int], seed: int) -> nn.Module:
-    """Return a U-Net with one residual unit per level and instance normalisation.
+def segmenter(
+    *, name: str, channels: int, labels: int, widths: tuple[int, ...], size_px: tuple[int, int], seed: int
+) -> nn.Module:
+    """Return a segmenter: a U-Net with one residual unit per level and instance normalisation, or one of MONAI by name.
 
     Parameters
     ----------
+    name
+        unet, or one of `training_settings.SEGMENTERS`.
     channels
         Of the images.
     labels
         Number of logits per pixel, background included.
     widths
-        Channels of the levels, each at half the size of the one above.
+        Channels of the levels of the U-Net, each at half the size of the one above.
     size_px
         Height and width of the images: levels end before an odd size or one below 4 pixels.
     seed
         Of the initial weights.
     """
+    if name != "unet":
+        return _named(name, seed, in_channels=channels, out_channels=labels)
+    from monai.networks.nets.unet import UNet
+
     kept = widths[: levels(size_px, len(widths))]
     with _seeded(seed):
         network: nn.Module = UNet(
@@ -76,6 +88,36 @@ def segmenter(*, channels: int, labels: int, widths: tuple[int, ...], size_px: t
             norm=("instance", {"affine": True}),
         )
     return network
+
+
+def _named(name: str, seed: int, *, in_channels: int, out_channels: int) -> nn.Module:
+    """Return a network of MONAI in two dimensions with its own widths, from fresh weights.
+
+    Each image is normalised by itself where the network lets one choose; EfficientNet and AttentionUnet keep their
+    batch normalisation.
+    """
+    from monai.networks import nets
+
+    norm = ("instance", {"affine": True})
+    common = {"spatial_dims": 2, "in_channels": in_channels, "out_channels": out_channels}
+    with _seeded(seed):
+        if name == "DenseNet121":
+            network: nn.Module = nets.DenseNet121(**common, norm=norm)
+        elif name == "ResNet18":
+            network = nets.resnet18(
+                spatial_dims=2, n_input_channels=in_channels, num_classes=out_channels, norm=norm, pretrained=False
+            )
+        elif name == "EfficientNetB0":
+            network = nets.EfficientNetBN(
+                "efficientnet-b0", pretrained=False, spatial_dims=2, in_channels=in_channels, num_classes=out_channels
+            )
+        elif name == "BasicUNet":
+            network = nets.BasicUNet(**common, norm=norm)
+        elif name == "SegResNet":
+            network = nets.SegResNet(**common, init_filters=16, norm=("group", {"num_groups": 8}))
+        else:
+            network = nets.AttentionUnet(**common, channels=(16, 32, 64, 128), strides=(2, 2, 2))
+    return skip_before_pointwise(network)
 
 
 def levels(size_px: tuple[int, int], most: int) -> int:

@@ -15,11 +15,13 @@ from monai.losses.dice import DiceCELoss
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from radgen.benchmark.batches import Batch
+from radgen.benchmark.arms import spread
+from radgen.benchmark.batches import Batch, Unlabelled
+from radgen.benchmark.methods import fill_in
 from radgen.benchmark.networks import segmenter
-from radgen.benchmark.scoring import score_structure
-from radgen.benchmark.settings import ArmTrainingSettings
-from radgen.benchmark.train import IMAGES_PER_BLOCK, logits_in_blocks, spread
+from radgen.benchmark.scoring import BOTH_EMPTY, score_structure
+from radgen.benchmark.train import IMAGES_PER_BLOCK, Pretext, logits_in_blocks
+from radgen.benchmark.training_settings import ArmTrainingSettings
 from radgen.errors import InputError
 from radgen.imageset.core import ImageSet
 from radgen.imaging.resize import Geometry, to_source
@@ -96,16 +98,26 @@ class Segmentation:
         self.batch_size = settings.segmenter_batch_size
         self._loss = DiceCELoss(to_onehot_y=True, softmax=True, include_background=False, batch=True)
 
-    def network(self, seed: int) -> nn.Module:
+    def network(self, seed: int, outputs: int | None = None) -> nn.Module:
         """Return a fresh network."""
         channels, height, width = self._real.image_shape
         return segmenter(
+            name=self._settings.segmenter,
             channels=channels,
-            labels=len(self._names) + 1,
+            labels=outputs or len(self._names) + 1,
             widths=self._settings.segmenter_channels,
             size_px=(height, width),
             seed=seed,
         )
+
+    def pretext(self, unlabelled: Unlabelled, seed: int, device: torch.device) -> Pretext:
+        """Return what the network may learn without labels: to draw hidden squares of an image."""
+
+        def loss(network: nn.Module, step: int) -> Tensor:
+            image, _ = unlabelled.views(step, device, same_place=True)
+            return fill_in(network, image, step, seed)
+
+        return Pretext(self._real.image_shape[0], loss)
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         """Return soft Dice (without background) plus cross-entropy of a batch."""
@@ -138,6 +150,24 @@ class Segmentation:
             predicted, missing = self._predict(network, test[series == volume.series], volume, device)
             rows += self._score(predicted, missing, volume)
         return rows
+
+    def slice_rows(self, network: nn.Module, rows: NDArray[np.int64], device: torch.device) -> list[dict[str, Any]]:
+        """Return one row per series and structure: Dice over the series' stored slices, as development sees them.
+
+        Only some slices of training patients are stored, so distances in space cannot be told.
+        """
+        series, patients = self._real.column("series")[rows], self._real.column("patient")[rows]
+        found: list[dict[str, Any]] = []
+        for name in sorted(set(series)):
+            own = rows[series == name]
+            predicted = logits_in_blocks(network, self._real, own, device).argmax(dim=1).numpy()
+            hits, sizes = _overlap(predicted, self._real.masks(own), len(self._names))
+            common = {"patient": patients[series == name][0], "series": name, "metric": "dice", "n_missing_slices": 0}
+            for number, structure in enumerate(self._names):
+                value = 2 * hits[number] / sizes[number] if sizes[number] else 1.0
+                reason = "" if sizes[number] else BOTH_EMPTY
+                found.append(common | {"structure": structure, "value": float(value), "reason": reason})
+        return found
 
     def _predict(
         self, network: nn.Module, positions: NDArray[np.int64], volume: ReferenceVolume, device: torch.device

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
+from radgen.benchmark.training_settings import ArmTrainingSettings
 from radgen.settings import above_zero, one_of, section, setting
 
 CLASSIFICATION = "classification"
@@ -12,11 +14,20 @@ TASKS = (CLASSIFICATION, SEGMENTATION)
 SETTINGS = ("external", "disjoint", "scarce-labels", "scarce", "shared")
 # `scarce` stands beside them; a generator that saw everything in training (`shared`) never heads a report.
 HEADLINES = ("external", "disjoint", "scarce-labels")
-EXTRA_REAL = ("generator", "annotator")
+EXTRA_REAL = ("generator", "annotator", "annotated", "annotator_masks")
+SCHEDULES = ("mixed", "pretrain", "pretrain_mixed")
+AUGMENTATIONS = ("standard", "strong")
+METHODS = ("supervised", "mean_teacher", "self_supervised")
+UNLABELLED = ("train", "generator")
+JOBS = ("arm", "seed")
 LOW = "low"
 FULL_ARM = "real_100"
 LOW_ARM = "real_low"
 BUDGET_ARM = "real_low_budget"
+ANNOTATED_ARM = "real_low_annotated"
+_ANNOTATED = ("annotated", "annotator_masks")
+# Other uses of the same pixels, labels and annotator; each is an arm of this name.
+RIVALS = ("mean_teacher", "self_supervised", "strong_augmentation", "annotator_masks")
 
 
 @section
@@ -26,18 +37,45 @@ class ArmSettings:
     real_fraction: float | str = setting(
         LOW, "Share of the training patients whose real images are used: a number, low (the study's), or 0 for none."
     )
-    synthetic: str | None = setting(None, "Name of the source whose images are added, half of each batch.")
+    synthetic: str | None = setting(None, "Name of the source whose images are added.")
+    redrawn: tuple[str, ...] = setting(
+        (),
+        "Further sources of the same recipe and other seeds; the k-th network learns from the k-th source of all, so "
+        "that intervals hold over generators (3 or more).",
+    )
+    synthetic_share: float | None = setting(
+        None, "Mixing ratio: share of synthetic images in a batch; null takes benchmark.training.synthetic_share."
+    )
+    schedule: str = setting(
+        "mixed",
+        "Synthetic images: mixed (beside real ones in every batch), pretrain (alone first, then real ones alone) or "
+        "pretrain_mixed (alone first, then both).",
+    )
+    online: bool = setting(False, "Draw new pairs in every step instead of the pairs on disk; segmentation only.")
     extra_real: str | None = setting(
         None,
-        "More real images: generator (those the generator learnt from) or annotator (as many further training "
-        "patients as the simulated annotator learnt from).",
+        "More real images: generator (those the generator learnt from), annotator (as many further training patients "
+        "as the simulated annotator learnt from), annotated (as many further training images, with their masks, as "
+        "synthetic ones were annotated) or annotator_masks (those images with the simulated annotator's masks).",
+    )
+    augmentation: str = setting("standard", "Classical augmentation: standard (as in training) or strong.")
+    method: str = setting(
+        "supervised",
+        "supervised, mean_teacher (agrees with its own average on unlabelled real images) or self_supervised (a "
+        "pretext task on them first).",
+    )
+    unlabelled: str = setting(
+        "train", "Where those unlabelled images come from: train (all training patients) or generator (its own ones)."
+    )
+    annotated_images: int | None = setting(
+        None, "Images annotated for this arm; null takes what the study's annotation asks for."
     )
     tasks: tuple[str, ...] = setting((), "Tasks in which the arm runs; empty means all of the benchmark.")
     # Last, because inside the class body the field hides the function of the same name.
     setting: str | None = setting(None, "What the arm claims about its ancestry; null takes what its source claims.")
 
     def __post_init__(self) -> None:
-        """Refuse an arm without images, and unknown words."""
+        """Refuse an arm without images, unknown words, and choices that exclude each other."""
         if isinstance(self.real_fraction, str):
             one_of("real_fraction", self.real_fraction, (LOW,))
         elif not 0 <= self.real_fraction <= 1:
@@ -46,73 +84,57 @@ class ArmSettings:
         if self.real_fraction == 0 and self.synthetic is None and self.extra_real is None:
             msg = "an arm without real and without synthetic images has nothing to learn from; name a source"
             raise ValueError(msg)
-        if self.extra_real is not None:
-            one_of("extra_real", self.extra_real, EXTRA_REAL)
-        if self.setting is not None:
-            one_of("setting", self.setting, SETTINGS)
+        for name, words in (
+            ("extra_real", EXTRA_REAL),
+            ("setting", SETTINGS),
+            ("schedule", SCHEDULES),
+            ("augmentation", AUGMENTATIONS),
+            ("method", METHODS),
+            ("unlabelled", UNLABELLED),
+        ):
+            if getattr(self, name) is not None:
+                one_of(name, getattr(self, name), words)
         for task in self.tasks:
             one_of("tasks", task, TASKS)
+        self._check_synthetic()
+
+    def _check_synthetic(self) -> None:
+        """Refuse what needs synthetic images where there are none, or real ones where there are none."""
+        if self.synthetic is None:
+            for name, default in (("redrawn", ()), ("schedule", "mixed"), ("online", False), ("synthetic_share", None)):
+                if getattr(self, name) != default:
+                    msg = f"{name} is {getattr(self, name)!r}, but the arm names no source; give synthetic: SOURCE"
+                    raise ValueError(msg)
+        if self.synthetic_share is not None and not 0 < self.synthetic_share < 1:
+            msg = f"synthetic_share must lie between 0 and 1, not {self.synthetic_share}; for none, name no source"
+            raise ValueError(msg)
+        without_real = self.real_fraction == 0 and self.extra_real is None
+        if without_real and (self.schedule != "mixed" or self.synthetic_share is not None):
+            given = f"schedule {self.schedule} and synthetic_share {self.synthetic_share}"
+            msg = f"{given} need real images beside synthetic ones; give real_fraction"
+            raise ValueError(msg)
+        if self.online and self.redrawn:
+            msg = "online and redrawn exclude each other: an online arm draws from one generator; make an arm for each"
+            raise ValueError(msg)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Return all sources of the arm, none for a real one."""
+        return () if self.synthetic is None else (self.synthetic, *self.redrawn)
 
     @property
     def on_curve(self) -> bool:
         """Whether the arm is a point of the real-only curve."""
-        return self.synthetic is None and self.extra_real is None
+        plain = self.method == "supervised" and self.augmentation == "standard"
+        return self.synthetic is None and self.extra_real is None and plain
 
+    @property
+    def is_rival(self) -> bool:
+        """Whether the arm spends the same pixels or labels on something else than synthetic images.
 
-@section
-class ArmTrainingSettings:
-    """How the network of every arm is trained: the same for all of them, so that only the images differ."""
-
-    seeds: int = setting(3, "Networks per arm, each from its own seed; at least 3.")
-    seed: int = setting(1, "First seed: of initial weights, of batches and of augmentation.")
-    threads: int = setting(1, "CPU threads; another number gives slightly different weights.")
-    max_steps: int = setting(
-        1500, "Steps in every arm; enough for real 100 % to reach its plateau, as the history shows."
-    )
-    eval_every: int = setting(100, "Steps between scores on the arm's own validation patients.")
-    val_images: int = setting(256, "At most so many validation images score a state, spread evenly over all of them.")
-    weight_decay: float = setting(1e-2, "Weight decay of AdamW.")
-    synthetic_share: float = setting(0.5, "Share of synthetic images in a batch of an arm that has both kinds.")
-    classifier_batch_size: int = setting(16, "Classification: images per step.")
-    classifier_learning_rate: float = setting(3e-3, "Classification: peak rate of AdamW, which falls along a cosine.")
-    classifier_channels: tuple[int, ...] = setting(
-        (12, 24, 48, 96), "Channels of the residual classifier's four stages."
-    )
-    segmenter_batch_size: int = setting(8, "Segmentation: images per step.")
-    segmenter_learning_rate: float = setting(6e-3, "Segmentation: peak rate of AdamW, which falls along a cosine.")
-    segmenter_channels: tuple[int, ...] = setting(
-        (8, 16, 32, 64, 96), "Channels of the U-Net's levels; levels below 4 pixels are left out."
-    )
-    shift: float = setting(0.06, "Augmentation: largest shift, as a share of the image's width.")
-    scale: float = setting(0.1, "Augmentation: largest zoom in or out, as a share.")
-    intensity: float = setting(0.1, "Augmentation: largest change of brightness and contrast, as a share of the range.")
-    surface_tolerance_mm: float = setting(2.0, "Surface Dice: farthest that two surfaces lie apart and count as one.")
-    mirror: bool = setting(False, "Augmentation: mirror left to right, only where both sides occur in nature.")
-
-    def __post_init__(self) -> None:
-        """Refuse values with which no training, or no interval over seeds, is possible."""
-        if self.seeds < 3:
-            msg = f"seeds must be at least 3, not {self.seeds}: fewer say nothing about how much a result varies"
-            raise ValueError(msg)
-        for name in ("threads", "max_steps", "eval_every", "val_images"):
-            above_zero(**{name: getattr(self, name)})
-        for name in ("batch_size", "learning_rate"):
-            for network in ("classifier", "segmenter"):
-                above_zero(**{f"{network}_{name}": getattr(self, f"{network}_{name}")})
-        above_zero(surface_tolerance_mm=self.surface_tolerance_mm)
-        if not 0 < self.synthetic_share < 1:
-            msg = f"synthetic_share must lie between 0 and 1, not {self.synthetic_share}; for none, name no source"
-            raise ValueError(msg)
-        for name in ("shift", "scale", "intensity"):
-            if not 0 <= getattr(self, name) < 0.5:
-                msg = f"{name} must be at least 0 and below 0.5, not {getattr(self, name)}"
-                raise ValueError(msg)
-        if len(self.classifier_channels) != 4 or min(self.classifier_channels) < 1:
-            msg = f"classifier_channels needs four numbers above 0, not {self.classifier_channels}"
-            raise ValueError(msg)
-        if len(self.segmenter_channels) < 2 or min(self.segmenter_channels) < 1:
-            msg = f"segmenter_channels needs at least two numbers above 0, not {self.segmenter_channels}"
-            raise ValueError(msg)
+        The generator's own real images are no rival but the ceiling: labels that the low arm does not have.
+        """
+        return self.synthetic is None and not self.on_curve and self.extra_real != "generator"
 
 
 @section
@@ -154,6 +176,20 @@ class BenchmarkSettings:
     budget_matched: bool = setting(
         True, "With a simulated annotator: also run real low plus as many training patients as the annotator had."
     )
+    annotated_arm: bool = setting(
+        True, "Where images were annotated: also run real low plus as many further real images with their masks."
+    )
+    rivals: tuple[str, ...] = setting(
+        (),
+        "Other uses of the same pixels and labels, each an arm beside real low: mean_teacher, self_supervised, "
+        "strong_augmentation, annotator_masks (the simulated annotator paints further real images).",
+    )
+    sealed: bool = setting(
+        True,
+        "Keep the test sealed: scores are of development folds, as many as seeds, inside train and validation, until "
+        "`radgen unseal` opens the test for this configuration. false: the test is open from the first run.",
+    )
+    jobs: str = setting("arm", "What a job is: arm (all its networks) or seed (one of them); the bytes are the same.")
     primary: str | None = setting(
         None, "The one arm whose paired difference to real low is the primary endpoint, named before the test is read."
     )
@@ -164,6 +200,9 @@ class BenchmarkSettings:
         """Refuse unknown tasks and impossible fractions."""
         for task in self.tasks:
             one_of("tasks", task, TASKS)
+        for rival in self.rivals:
+            one_of("rivals", rival, RIVALS)
+        one_of("jobs", self.jobs, JOBS)
         for fraction in self.curve_fractions:
             if not 0 < fraction <= 1:
                 msg = f"curve_fractions must lie above 0 and at most at 1, not {fraction}"
@@ -186,16 +225,33 @@ def arm_table(
     task: str,
     low_fraction: float,
     simulated_annotator: bool,
+    annotated_images: int = 0,
 ) -> dict[str, ArmSettings]:
-    """Return every arm of one task by name: the real-only curve first, then the study's own arms.
+    """Return every arm of one task by name: the real-only curve, honest comparisons, rivals, the study's own arms.
 
     The curve always holds real_100 and real_low; a curve fraction equal to the low one is the low arm itself.
-    The budget-matched arm belongs to segmentation, where the simulated annotator's masks are used.
+    Comparisons of masks belong to segmentation: as many further patients as the simulated annotator had, and as many
+    further real images as synthetic ones were annotated.
     """
     fractions = sorted({1.0, *benchmark.curve_fractions} - {low_fraction}, reverse=True)
     table = {fraction_arm(fraction): ArmSettings(real_fraction=fraction) for fraction in fractions}
     table[LOW_ARM] = ArmSettings(real_fraction=LOW)
-    if benchmark.budget_matched and simulated_annotator and task == SEGMENTATION:
-        table[BUDGET_ARM] = ArmSettings(real_fraction=LOW, extra_real="annotator")
+    segments = task == SEGMENTATION
+    if benchmark.budget_matched and simulated_annotator and segments:
+        table[BUDGET_ARM] = ArmSettings(extra_real="annotator")
+    if benchmark.annotated_arm and annotated_images and segments:
+        table[ANNOTATED_ARM] = ArmSettings(extra_real="annotated")
+    rivals = {
+        "mean_teacher": ArmSettings(method="mean_teacher"),
+        "self_supervised": ArmSettings(method="self_supervised"),
+        "strong_augmentation": ArmSettings(augmentation="strong"),
+    }
+    if segments and simulated_annotator and annotated_images:
+        rivals["annotator_masks"] = ArmSettings(extra_real="annotator_masks")
+    table |= {name: rivals[name] for name in benchmark.rivals if name in rivals}
     own = {name: arm for name, arm in arms.items() if not arm.tasks or task in arm.tasks}
-    return table | own
+    table |= {name: arm for name, arm in own.items() if segments or not arm.online}
+    for name, arm in table.items():
+        if arm.annotated_images is None and segments and (arm.synthetic or arm.extra_real in _ANNOTATED):
+            table[name] = dataclasses.replace(arm, annotated_images=annotated_images)
+    return table

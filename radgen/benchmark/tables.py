@@ -16,11 +16,16 @@ ARM_FIELDS = [
     pa.field("headline", pa.bool_(), nullable=False),  # may head a report
     pa.field("on_curve", pa.bool_()),  # a point of the real-only curve
     pa.field("rival", pa.bool_()),  # spends the same pixels or labels in another way than on synthetic images
+    pa.field("method", pa.string()),  # supervised | mean_teacher | self_supervised
+    pa.field("schedule", pa.string()),  # mixed | pretrain | pretrain_mixed
+    pa.field("augmentation", pa.string()),  # standard | strong
+    pa.field("evaluation", pa.string()),  # test, or development: folds of train and val, while the test is sealed
     pa.field("real_fraction", pa.float64(), nullable=False),  # of the training patients, 0 to 1
     pa.field("n_train_patients", pa.int32(), nullable=False),  # with real training images
     pa.field("n_train_images", pa.int32(), nullable=False),
     pa.field("n_synthetic_images", pa.int32(), nullable=False),
     pa.field("n_annotated_images", pa.int32()),  # images that were annotated for this arm alone, synthetic or real
+    pa.field("n_unlabelled_images", pa.int32()),  # real ones of which the pixels alone were used
     pa.field("n_val_patients", pa.int32(), nullable=False),  # chose the state
     pa.field("n_annotator_patients", pa.int32(), nullable=False),  # of the simulated annotator
     pa.field(
@@ -53,6 +58,8 @@ HISTORY_SCHEMA = pa.schema(
         pa.field("task", pa.string(), nullable=False),
         pa.field("arm", pa.string(), nullable=False),
         pa.field("seed", pa.int32(), nullable=False),
+        pa.field("planned_steps", pa.int32()),  # of all phases: max_steps, or what the small search chose
+        pa.field("strength", pa.float64()),  # of augmentation, as the search chose; 1 without one
         pa.field("step", pa.int32(), nullable=False),
         pa.field("seen_images", pa.int64(), nullable=False),
         pa.field("train_loss", pa.float64(), nullable=False),  # mean since the row before

@@ -4,39 +4,23 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from radgen.benchmark.batches import Batch, BatchSource, as_input
-from radgen.benchmark.settings import ArmTrainingSettings
+from radgen.benchmark.batches import BatchSource, as_input
+from radgen.benchmark.methods import Method, Supervised, Task, copy_matching
+from radgen.benchmark.schedule import Phase
+from radgen.benchmark.training_settings import ArmTrainingSettings
 from radgen.errors import TrainingError
 from radgen.imageset.core import ImageSet
 
 # Fixed, because the size of a block changes the lowest bits of its sums.
 IMAGES_PER_BLOCK = 64
-
-
-class Task(Protocol):
-    """What the loop asks of a task; it knows neither classes nor masks itself."""
-
-    learning_rate: float
-
-    def network(self, seed: int) -> nn.Module:
-        """Return a fresh network."""
-        ...
-
-    def loss(self, logits: Tensor, batch: Batch) -> Tensor:
-        """Return the scalar training loss of a batch."""
-        ...
-
-    def validate(self, network: nn.Module, device: torch.device) -> tuple[float, float]:
-        """Return score (higher is better; NaN where it cannot be told) and loss on the arm's validation patients."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -51,10 +35,26 @@ class Check:
     chosen: bool
 
 
+@dataclass(frozen=True)
+class Pretext:
+    """A task without labels that a network learns first: its own output channels, and the loss of a step."""
+
+    outputs: int
+    loss: Callable[[nn.Module, int], Tensor]
+
+
 def train(
-    task: Task, batches: BatchSource, settings: ArmTrainingSettings, seed: int, device: torch.device
+    task: Task,
+    batches: BatchSource,
+    settings: ArmTrainingSettings,
+    seed: int,
+    device: torch.device,
+    *,
+    phases: Sequence[Phase] = (),
+    method: Method | None = None,
+    pretext: Pretext | None = None,
 ) -> tuple[nn.Module, list[Check]]:
-    """Train one network for `max_steps` steps and return its best state.
+    """Train one network through all phases and return its best state.
 
     Parameters
     ----------
@@ -63,11 +63,17 @@ def train(
     batches
         Training batches by step.
     settings
-        Steps and weight decay; no arm stops early or goes on longer.
+        Steps between checks, and weight decay; no arm stops early or goes on longer.
     seed
         Of the initial weights.
     device
         Where to compute.
+    phases
+        By default one of `max_steps` steps.
+    method
+        By default labelled images alone.
+    pretext
+        What phases of a pretext task learn.
 
     Returns
     -------
@@ -80,26 +86,58 @@ def train(
     TrainingError
         The loss is not finite.
     """
-    # Channels last in memory: on CPUs such small convolutions run a quarter faster.
-    network = task.network(seed).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.AdamW(network.parameters(), lr=task.learning_rate, weight_decay=settings.weight_decay)
+    phases = tuple(phases) or (Phase(settings.max_steps),)
+    network = _placed(task.network(seed), device)
+    learns = method or Supervised(task)
+    optimizer = _optimizer(network, task, settings)
     history: list[Check] = []
     best: tuple[tuple[float, float], dict[str, Tensor]] | None = None
     losses: list[float] = []
-    for step in range(1, settings.max_steps + 1):
-        _set_rate(optimizer, task.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - 1) / settings.max_steps)))
-        losses.append(_step(network.train(), optimizer, task, batches.batch(step, device)))
-        if step % settings.eval_every and step != settings.max_steps:
+    total, done = sum(phase.steps for phase in phases), 0
+    for phase in phases:
+        if phase.pretext:
+            assert pretext is not None  # noqa: S101 - the caller's arm has one
+            copy_matching(_learn_pretext(task, pretext, phase, settings, seed=seed, device=device), network)
+            done += phase.steps
             continue
-        score, loss = task.validate(network.eval(), device)
-        history.append(Check(step, step * batches.batch_size, float(np.mean(losses)), loss, score, chosen=False))
-        rank = (score if math.isfinite(score) else -math.inf, -loss)
-        if best is None or rank > best[0]:
-            best = rank, copy.deepcopy(network.state_dict())
-        losses = []
+        for place in range(phase.steps):
+            done += 1
+            _set_rate(optimizer, task.learning_rate * phase.rate_at(place))
+            batch = batches.batch(done, device, phase.kinds)
+            losses.append(_step(optimizer, learns.loss(network.train(), batch, done)))
+            learns.after_step(network)
+            if done % settings.eval_every and done != total:
+                continue
+            judged = learns.judged(network).eval()
+            score, loss = task.validate(judged, device)
+            history.append(Check(done, done * batches.batch_size, float(np.mean(losses)), loss, score, chosen=False))
+            rank = (score if math.isfinite(score) else -math.inf, -loss)
+            if best is None or rank > best[0]:
+                best = rank, copy.deepcopy(judged.state_dict())
+            losses = []
     assert best is not None  # noqa: S101 - the last step is always checked
     network.load_state_dict(best[1])
     return network.eval(), _mark_chosen(history, best[0])
+
+
+def _placed(network: nn.Module, device: torch.device) -> nn.Module:
+    # Channels last in memory: on CPUs such small convolutions run a quarter faster.
+    return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def _optimizer(network: nn.Module, task: Task, settings: ArmTrainingSettings) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(network.parameters(), lr=task.learning_rate, weight_decay=settings.weight_decay)
+
+
+def _learn_pretext(
+    task: Task, pretext: Pretext, phase: Phase, settings: ArmTrainingSettings, *, seed: int, device: torch.device
+) -> nn.Module:
+    network = _placed(task.network(seed, pretext.outputs), device).train()
+    optimizer = _optimizer(network, task, settings)
+    for place in range(phase.steps):
+        _set_rate(optimizer, task.learning_rate * phase.rate_at(place))
+        _step(optimizer, pretext.loss(network, place))
+    return network
 
 
 def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
@@ -107,13 +145,12 @@ def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate
 
 
-def _step(network: nn.Module, optimizer: torch.optim.Optimizer, task: Task, batch: Batch) -> float:
-    optimizer.zero_grad(set_to_none=True)
-    loss = task.loss(network(batch.images), batch)
+def _step(optimizer: torch.optim.Optimizer, loss: Tensor) -> float:
     value = float(loss.detach())
     if not math.isfinite(value):
         msg = f"the benchmark network's loss is {value}; lower its learning rate in benchmark.training, then run again"
         raise TrainingError(msg)
+    optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     return value
@@ -126,17 +163,6 @@ def _mark_chosen(history: list[Check], rank: tuple[float, float]) -> list[Check]
         first = (score, -check.val_loss) == rank and not any(other.chosen for other in marked)
         marked.append(Check(**{**vars(check), "chosen": first}))
     return marked
-
-
-def spread(positions: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-    """Return at most `most` positions, evenly spread over all of them.
-
-    >>> spread(np.arange(10), 4).tolist()
-    [0, 3, 6, 9]
-    """
-    if len(positions) <= most:
-        return positions
-    return positions[np.linspace(0, len(positions) - 1, most).round().astype(np.int64)]
 
 
 def logits_in_blocks(

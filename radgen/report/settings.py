@@ -52,5 +52,6 @@ class StudyFacts:
     structures: tuple[str, ...] = setting((), "Names of the mask labels 1, 2, ...")
     colours: tuple[str, ...] = setting((), "Colours of the mask labels as #rrggbb; empty takes the palette's.")
     awaiting: str | None = setting(None, "Folder in which masks are awaited from a person; null when none are.")
+    test_set: str = setting("", "Whether the benchmark's scores are of the test, and how often that was opened.")
     absent: dict[str, str] = setting({}, "Stages that are not in this study, each with the reason in words.")
     command: str = setting("make demo", "Command that makes the whole study again.")

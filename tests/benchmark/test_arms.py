@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from radgen.benchmark.arms import Arm, label_budget, patients_used, resolve_arm, study_of
-from radgen.benchmark.settings import ArmSettings, ArmTrainingSettings, BenchmarkSettings, SummarySettings, arm_table
+from radgen.benchmark.settings import ArmSettings, BenchmarkSettings, SummarySettings, arm_table
+from radgen.benchmark.training_settings import ArmTrainingSettings
 from radgen.cohort.settings import LowSettings
 from radgen.errors import CohortError
 from radgen.imageset.core import ImageSet
@@ -96,9 +97,9 @@ def test_class_labels_are_borrowed_in_classification(real: ImageSet) -> None:
 
 def test_ancestry_of_an_arm_names_all_it_used(real: ImageSet) -> None:
     arm = resolve(real, ArmSettings(), task="segmentation")
-    used = patients_used(arm, real)
+    used = patients_used([arm], real)
     assert {split: len(names) for split, names in used.masks.items()} == {"train": 2, "val": 1, "test": 4}
-    assert patients_used(resolve(real, ArmSettings()), real).masks == {}
+    assert patients_used([resolve(real, ArmSettings())], real).masks == {}
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def test_skipping_first_gives_the_same_sums_and_gradients() -> None:
 
 
 def test_no_strided_pointwise_convolution_is_left_in_the_classifier() -> None:
-    network = classifier(channels=1, classes=2, widths=(4, 6, 6, 8), seed=0)
+    network = classifier(name="residual", channels=1, classes=2, widths=(4, 6, 6, 8), seed=0)
     convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
     assert all(module.stride == (1, 1) for module in convolutions if module.kernel_size == (1, 1))
     assert sum(isinstance(module, nn.AvgPool2d) for module in network.modules()) == 3

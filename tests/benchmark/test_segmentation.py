@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from radgen.benchmark.classification import Classification
 from radgen.benchmark.segmentation import Segmentation, reference_volumes
-from radgen.benchmark.settings import ArmTrainingSettings
+from radgen.benchmark.training_settings import ArmTrainingSettings
 from radgen.errors import InputError
 from radgen.imageset.core import ImageSet, write_index, write_table
 from tests.benchmark.toys import CLASSES, SLICES, SPACING_MM, STRUCTURES, write_real

@@ -10,7 +10,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from radgen.benchmark.settings import ArmSettings, ArmTrainingSettings, BenchmarkSettings, arm_table
+from radgen.benchmark.settings import ArmSettings, BenchmarkSettings, arm_table
+from radgen.benchmark.training_settings import ArmTrainingSettings
 from radgen.cohort.settings import ClassSettings, LowSettings, StructureSettings
 from radgen.errors import AncestryError, CohortError, ConfigError
 from radgen.provenance import SawPatients, saw_patients_of
@@ -25,7 +26,7 @@ TRAINING = ArmTrainingSettings(
     classifier_channels=(4, 4, 8, 8),
     segmenter_channels=(4, 8, 8),
 )
-BENCHMARK = BenchmarkSettings(training=TRAINING)
+BENCHMARK = BenchmarkSettings(training=TRAINING, sealed=False)
 LOW = LowSettings(fraction=0.25)
 OWN = {
     "low_plus": ArmSettings(synthetic="toy", setting="scarce-labels"),
@@ -51,23 +52,28 @@ class Study:
         work: str = "work",
         low: LowSettings = LOW,
         device: str = "cpu",
+        options: BenchmarkSettings = BENCHMARK,
+        seeds: tuple[int, ...] = (),
+        annotator: tuple[Path, ...] = (),
     ) -> Path:
         """Run one arm and return the folder of its outputs."""
         folder = self.root / out / task
-        used = settings.synthetic is not None
+        count = len(settings.sources)
         benchmark.run(
             slices=self.real[0],
             slices_manifest=self.real[1],
-            synthetic=self.synthetic[:1] if used else (),
-            synthetic_manifests=self.synthetic[1:] if used else (),
+            synthetic=self.synthetic[:1] * count,
+            synthetic_manifests=self.synthetic[1:] * count,
             volumes=(self.real[2],),
             task=task,
             arm=arm,
             scores=folder / f"{arm}.scores.parquet",
             history=folder / f"{arm}.history.parquet",
             manifest=folder / f"{arm}.manifest.json",
-            benchmark=BENCHMARK,
+            benchmark=options,
             arm_settings=settings,
+            seeds=seeds,
+            annotator=annotator,
             low=low,
             classes=ClassSettings(names=CLASSES),
             structures=StructureSettings(names=STRUCTURES),
@@ -209,7 +215,9 @@ def _run_with_classes(study: Study, names: tuple[str, ...]) -> None:
 
 
 def test_an_unknown_task_is_refused(study: Study) -> None:
-    with pytest.raises(ConfigError, match="task 'detection' with 0 synthetic sets; give one of classification"):
+    with pytest.raises(
+        ConfigError, match="task 'detection' with 0 synthetic sets for 0 sources; give one of classification"
+    ):
         study.run("detection", "real_low", ArmSettings())
 
 

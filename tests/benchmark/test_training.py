@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from radgen.benchmark.augmentation import Augmentation
 from radgen.benchmark.batches import Batch, BatchSource, Pool, augment
 from radgen.benchmark.networks import classifier, parameter_count, segmenter
-from radgen.benchmark.settings import ArmTrainingSettings
 from radgen.benchmark.train import train
+from radgen.benchmark.training_settings import ArmTrainingSettings
 from radgen.errors import InputError, TrainingError
 from radgen.imageset.core import ImageSet, ShardWriter, gather_index
 from radgen.provenance import SawPatients
@@ -40,8 +41,10 @@ def test_demo_networks_are_small_and_every_weight_learns(size_px: int) -> None:
     settings = ArmTrainingSettings()
     images = torch.randn(2, 1, size_px, size_px, generator=torch.Generator().manual_seed(0))
     networks = [
-        classifier(channels=1, classes=3, widths=settings.classifier_channels, seed=1),
-        segmenter(channels=1, labels=7, widths=settings.segmenter_channels, size_px=(size_px, size_px), seed=1),
+        classifier(name="residual", channels=1, classes=3, widths=settings.classifier_channels, seed=1),
+        segmenter(
+            name="unet", channels=1, labels=7, widths=settings.segmenter_channels, size_px=(size_px, size_px), seed=1
+        ),
     ]
     for network, shape in zip(networks, [(2, 3), (2, 7, size_px, size_px)], strict=True):
         assert parameter_count(network) <= 500_000
@@ -54,7 +57,9 @@ def test_demo_networks_are_small_and_every_weight_learns(size_px: int) -> None:
 def test_weights_depend_on_the_seed_alone_and_leave_torch_as_it_was() -> None:
     torch.manual_seed(5)
     before = torch.random.get_rng_state()
-    first, second, other = (classifier(channels=1, classes=2, widths=(4, 4, 8, 8), seed=seed) for seed in (1, 1, 2))
+    first, second, other = (
+        classifier(name="residual", channels=1, classes=2, widths=(4, 4, 8, 8), seed=seed) for seed in (1, 1, 2)
+    )
     assert torch.equal(before, torch.random.get_rng_state())
     weights = [torch.cat([weight.flatten() for weight in one.parameters()]) for one in (first, second, other)]
     assert torch.equal(weights[0], weights[1])
@@ -69,7 +74,13 @@ def source(
 ) -> BatchSource:
     pools = [None if images is None else Pool(images, np.arange(len(images))) for images in (real, synthetic)]
     return BatchSource(
-        real=pools[0], synthetic=pools[1], settings=settings, batch_size=batch_size, seed=3, with_masks=True
+        real=pools[0],
+        synthetic=pools[1],
+        synthetic_share=settings.synthetic_share,
+        augmentation=Augmentation.of(settings),
+        batch_size=batch_size,
+        seed=3,
+        with_masks=True,
     )
 
 
@@ -105,7 +116,7 @@ def test_masks_follow_their_image_through_augmentation() -> None:
     masks[:, :, 8:24, 10:20] = 1
     settings = ArmTrainingSettings(shift=0.2, scale=0.3, intensity=0, mirror=True)
     batch = Batch(masks.float(), torch.zeros(16, dtype=torch.long), masks)
-    moved = augment(batch, settings, np.random.default_rng(0))
+    moved = augment(batch, Augmentation.of(settings), np.random.default_rng(0))
     assert moved.masks is not None
     assert ((moved.images > 0.5).long() != moved.masks).float().mean() < 0.01
     assert (moved.masks != masks).float().mean() > 0.05
@@ -114,7 +125,7 @@ def test_masks_follow_their_image_through_augmentation() -> None:
 
 def test_without_augmentation_images_stay_as_they_are() -> None:
     images = torch.randn(4, 1, 16, 16)
-    same = augment(Batch(images, torch.zeros(4), None), STILL, np.random.default_rng(0)).images
+    same = augment(Batch(images, torch.zeros(4), None), Augmentation.of(STILL), np.random.default_rng(0)).images
     assert torch.allclose(same, images, atol=1e-5)
 
 
@@ -122,7 +133,7 @@ def test_no_arm_is_mirrored_unless_the_study_says_so() -> None:
     ramp = torch.linspace(-1, 1, 32).expand(64, 1, 32, 32).contiguous()
     for mirror in (False, True):
         settings = ArmTrainingSettings(mirror=mirror)
-        moved = augment(Batch(ramp, torch.zeros(64), None), settings, np.random.default_rng(0)).images
+        moved = augment(Batch(ramp, torch.zeros(64), None), Augmentation.of(settings), np.random.default_rng(0)).images
         falls = moved[:, 0, 16, -1] < moved[:, 0, 16, 0]
         assert bool(falls.any()) is mirror
 
@@ -149,7 +160,7 @@ class Probe:
     def __init__(self, scores: list[tuple[float, float]], loss_factor: float = 1.0) -> None:
         self.scores, self.factor, self.steps = iter(scores), loss_factor, 0
 
-    def network(self, seed: int) -> nn.Module:
+    def network(self, seed: int, outputs: int | None = None) -> nn.Module:
         torch.manual_seed(seed)
         return nn.Conv2d(1, 1, 1)
 

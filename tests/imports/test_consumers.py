@@ -9,14 +9,15 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from radgen.benchmark.settings import ArmSettings, ArmTrainingSettings, BenchmarkSettings
+from radgen.benchmark.settings import ArmSettings, BenchmarkSettings
+from radgen.benchmark.training_settings import ArmTrainingSettings
 from radgen.cohort.settings import ClassSettings, LowSettings, StructureSettings
-from radgen.errors import AncestryError
+from radgen.errors import AncestryError, InputError
 from radgen.imageset.core import ImageSet
 from radgen.metrics.settings import MetricsSettings
-from radgen.provenance import SawPatients
+from radgen.provenance import SawPatients, saw_patients_of
 from radgen.sources import SourceSettings
-from radgen.stages import benchmark, import_images, metrics
+from radgen.stages import benchmark, import_images, metrics, source_images
 from tests.benchmark.toys import CLASSES, STRUCTURES, write_real, write_synthetic
 from tests.features.toys import CLASSES as JUDGED_CLASSES
 from tests.features.toys import run_judge, write_toy
@@ -79,7 +80,7 @@ def test_an_arm_runs_on_imported_images_once_their_ancestry_is_declared(
             scores=tmp_path / "plus.scores.parquet",
             history=tmp_path / "plus.history.parquet",
             manifest=tmp_path / "plus.manifest.json",
-            benchmark=BenchmarkSettings(training=TRAINING),
+            benchmark=BenchmarkSettings(training=TRAINING, sealed=False),
             arm_settings=ArmSettings(synthetic="other", setting="external"),
             low=LowSettings(fraction=0.25),
             classes=ClassSettings(names=CLASSES),
@@ -128,3 +129,38 @@ def test_metrics_of_imported_images_are_those_of_the_same_samples(tmp_path: Path
         )
         found.append(pq.read_table(index.parent / "quality.parquet"))
     assert found[0].equals(found[1])
+
+
+def test_an_imported_set_becomes_a_source_with_its_pixels_and_its_ancestry(elsewhere: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "imported"
+    import_images.run(
+        pictures=elsewhere / "images",
+        masks=elsewhere / "masks",
+        name="made",
+        out=folder,
+        class_names=CLASSES,
+        structures=STRUCTURES,
+    )
+
+    def take(classes: tuple[str, ...], structures: tuple[str, ...] = STRUCTURES) -> Path:
+        index = tmp_path / "samples" / "mine" / "index.parquet"
+        source_images.run(
+            images=folder / "index.parquet",
+            images_manifest=folder / "manifest.json",
+            source="mine",
+            index=index,
+            manifest=index.parent / "manifest.json",
+            classes=ClassSettings(names=classes),
+            structures=StructureSettings(names=structures),
+        )
+        return index
+
+    old, new = ImageSet(folder / "index.parquet"), ImageSet(take(CLASSES))
+    every = list(range(len(old)))
+    assert (new.images(every) == old.images(every)).all()
+    assert (new.masks(every) == old.masks(every)).all()
+    assert saw_patients_of(tmp_path / "samples/mine/manifest.json").unknown
+    with pytest.raises(InputError, match="import it again with --class-names spot normal"):
+        take(CLASSES[::-1])
+    with pytest.raises(InputError, match="labels are disc, lesion, but the study's are lesion, disc"):
+        take(CLASSES, STRUCTURES[::-1])

@@ -7,6 +7,7 @@ import inspect
 import re
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -63,6 +64,36 @@ ONE_CLASS = {"classes": {"by": "folder", "names": ["only"]}}
 )
 def test_absent_stages_are_absent_from_the_dag(tmp_path: Path, changes: dict[str, Any], expected: set[str]) -> None:
     assert variant(tmp_path, **changes).listed() == expected
+
+
+def test_networks_may_be_jobs_of_their_own(tmp_path: Path) -> None:
+    benchmark = yaml.safe_load(TINY.read_text())["benchmark"] | {"jobs": "seed", "rivals": ["annotator_masks"]}
+    listed = variant(tmp_path, benchmark=benchmark).listed("benchmark")
+    assert {"benchmark_seed", "benchmark_join", "benchmark_summary"} <= listed
+    assert "benchmark_arm" not in listed
+
+
+def test_arms_wait_for_what_they_are_made_of() -> None:
+    arms = {
+        "redrawn": {"synthetic": "main", "redrawn": ["other"]},
+        "online": {"synthetic": "main", "online": True},
+    }
+    data = yaml.safe_load(TINY.read_text()) | {"arms": arms, "sources": {"main": {}, "other": {}}}
+    data["benchmark"]["rivals"] = ["annotator_masks"]
+    plan = Plan(Study.of(load_config(data)))
+
+    def wildcards(arm: str) -> Any:
+        return SimpleNamespace(task="segmentation", arm=arm)
+
+    sets = plan.synthetic_inputs("part_index")(wildcards("redrawn"))
+    assert [Path(path).parent.name for path in sets] == ["main", "other"]
+    assert [Path(path).name for path in plan.stream_inputs(wildcards("online"))] == [
+        *("generator.safetensors", "head.safetensors", "manifest.json", "encoder.safetensors"),
+    ]
+    assert len(plan.annotator_inputs(wildcards("annotator_masks"))) == 2
+    assert plan.stream_inputs(wildcards("redrawn")) == plan.annotator_inputs(wildcards("redrawn")) == []
+    assert "online" not in plan.study.arms("classification")  # pairs are of segmentation
+    assert plan.study.arms("segmentation")["real_low_annotated"].annotated_images == 8
 
 
 def test_absent_stages_are_named_with_their_reason() -> None:

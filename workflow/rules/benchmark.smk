@@ -8,6 +8,8 @@ rule benchmark_arm:
         synthetic=PLAN.synthetic_inputs("part_index"),
         synthetic_manifests=PLAN.synthetic_inputs("part_manifest"),
         volumes=PLAN.volumes,
+        annotator=PLAN.annotator_inputs,
+        stream=PLAN.stream_inputs,
     output:
         scores=P("benchmark.arm_scores"),
         history=P("benchmark.arm_history"),
@@ -16,6 +18,8 @@ rule benchmark_arm:
         P.log("benchmark_arm_{task}_{arm}"),
     benchmark:
         P.benchmark("benchmark_arm_{task}_{arm}")
+    wildcard_constraints:
+        arm=PLAN.arm_jobs("arm"),
     conda:
         f"../{ENVIRONMENT}"
     threads: PLAN.arm_threads
@@ -27,13 +31,63 @@ rule benchmark_arm:
         work=PLAN.work,
     params:
         settings=PLAN.settings("benchmark"),
+        seeds=PLAN.seed_option,
         code=PLAN.code("benchmark"),
     shell:
         "exec radgen benchmark --slices {input.slices:q} --slices-manifest {input.slices_manifest:q}"
         " --synthetic {input.synthetic:q} --synthetic-manifests {input.synthetic_manifests:q} --volumes {input.volumes:q}"
+        " --annotator {input.annotator:q} --stream {input.stream:q} {params.seeds}"
         " --task {wildcards.task} --arm {wildcards.arm} --scores {output.scores:q} --history {output.history:q}"
         " --manifest {output.manifest:q} --settings {params.settings:q} --work {resources.work:q}"
         " --device {resources.device} > {log:q} 2>&1"
+
+
+# With `benchmark.jobs: seed` each network of an arm is a job, and their tables are joined.
+use rule benchmark_arm as benchmark_seed with:
+    output:
+        scores=P("benchmark.seed_scores"),
+        history=P("benchmark.seed_history"),
+        manifest=P("benchmark.seed_manifest"),
+    log:
+        P.log("benchmark_seed_{task}_{arm}_{seed}"),
+    benchmark:
+        P.benchmark("benchmark_seed_{task}_{arm}_{seed}")
+    wildcard_constraints:
+        arm=PLAN.arm_jobs("seed"),
+
+
+rule benchmark_join:
+    input:
+        parts=expand(
+            P("benchmark.seed_scores"), seed=PLAN.study.networks, allow_missing=True
+        ),
+        histories=expand(
+            P("benchmark.seed_history"), seed=PLAN.study.networks, allow_missing=True
+        ),
+        manifests=expand(
+            P("benchmark.seed_manifest"), seed=PLAN.study.networks, allow_missing=True
+        ),
+    output:
+        scores=P("benchmark.arm_scores"),
+        history=P("benchmark.arm_history"),
+        manifest=P("benchmark.arm_manifest"),
+    log:
+        P.log("benchmark_join_{task}_{arm}"),
+    benchmark:
+        P.benchmark("benchmark_join_{task}_{arm}")
+    wildcard_constraints:
+        arm=PLAN.arm_jobs("seed"),
+    conda:
+        f"../{ENVIRONMENT}"
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        code=PLAN.code("benchmark_join"),
+    shell:
+        "exec radgen benchmark-join --parts {input.parts:q} --histories {input.histories:q}"
+        " --part-manifests {input.manifests:q} --scores {output.scores:q} --history {output.history:q}"
+        " --manifest {output.manifest:q} > {log:q} 2>&1"
 
 
 rule benchmark_summary:

@@ -198,6 +198,34 @@ rule sample_source:
         " --device {resources.device} > {log:q} 2>&1"
 
 
+# Images made elsewhere lie where samples do, so that everything reads them alike.
+rule source_images:
+    input:
+        images=PLAN.imported("index.parquet"),
+        manifest=PLAN.imported("manifest.json"),
+    output:
+        index=P("sample.part_index"),
+        manifest=P("sample.part_manifest"),
+    log:
+        P.log("source_images_{source}"),
+    benchmark:
+        P.benchmark("source_images_{source}")
+    wildcard_constraints:
+        source=PLAN.only("images"),
+    conda:
+        f"../{ENVIRONMENT}"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        settings=PLAN.settings("source_images"),
+        code=PLAN.code("source_images"),
+    shell:
+        "exec radgen source-images --images {input.images:q} --images-manifest {input.manifest:q}"
+        " --source {wildcards.source} --index {output.index:q} --manifest {output.manifest:q}"
+        " --settings {params.settings:q} > {log:q} 2>&1"
+
+
 rule sample_gather:
     input:
         parts=expand(P("sample.part_index"), source=PLAN.sources),

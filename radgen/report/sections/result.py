@@ -19,7 +19,8 @@ def result_block(study: StudyResults, pictures: Pictures) -> Block:
         reason = "no benchmark was run in this study, so nothing is claimed about its synthetic images."
         return Block("result", title, notice(reason[0].upper() + reason[1:], calm=True))
     parts = [_task(study, task) for task in tasks(study)]
-    return Block("result", title, join(parts, pictures.of("headline")))
+    seal = notice(study.facts.test_set, calm=True) if study.facts.test_set else None
+    return Block("result", title, join(seal, parts, pictures.of("headline")))
 
 
 def _task(study: StudyResults, task: str) -> Html:
