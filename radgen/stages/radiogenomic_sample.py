@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -116,7 +117,12 @@ def run(
         outputs={str(file.relative_to(index.parent)): file for file in files},
         saw_patients=saw_patients_of(training_manifest) | _used(index.parent, patches, images, of_others=bool(table)),
         device=chosen.type,
-        notes={"device_reason": why, "caption": sampler.card.caption, "profiles": count},
+        notes={
+            "device_reason": why,
+            "caption": sampler.card.caption,
+            "profiles": count,
+            "backgrounds": os.path.relpath(backgrounds, index.parent),  # where `radgen regenerate` finds them
+        },
     )
 
 

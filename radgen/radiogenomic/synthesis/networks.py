@@ -19,6 +19,8 @@ from radgen.radiogenomic.synthesis.layers import GatedUpsample, MapNorm, restyle
 from radgen.radiogenomic.synthesis.settings import SIZES_PX
 
 CODE_LEAK, FOREGROUND_LEAK = 0.2, 0.02
+# Of the encoder's first weights: what a code owes to genes is then learnt, and not what chance joined at the start.
+GENES_AT_START = 0.1
 MOST_GENERATOR, MOST_DISCRIMINATOR = 16, 8  # times the channels of the finest maps
 
 
@@ -67,10 +69,10 @@ class RadiogenomicShape:
 
 
 class Encoder(nn.Module):
-    """From a gene profile to a code: two layers, and neither normalisation nor dropout between them.
+    """From a gene profile to a code: two layers, and neither normalisation nor dropout within.
 
-    The code is brought to mean 0 and deviation 1, which Xu et al. do not do: codes that grew faster than the
-    discriminator followed ended trainings at higher rates in numbers without bound.
+    Codes are brought to -1 to 1, which Xu et al. do not do: codes that grew faster than the discriminator followed
+    ended trainings at higher rates in numbers without bound.
     """
 
     def __init__(self, genes: int, hidden: int, embed_dim: int) -> None:
@@ -80,8 +82,8 @@ class Encoder(nn.Module):
 
     def forward(self, profiles: Tensor) -> Tensor:
         """Map standardised expression [n, genes] to codes float32 [n, embed_dim]."""
-        code = self.second(F.leaky_relu(self.first(profiles), CODE_LEAK)).float()
-        return F.layer_norm(code, code.shape[1:])
+        code = self.second(F.leaky_relu(self.first(profiles), CODE_LEAK))
+        return torch.tanh(code.float())
 
 
 class Synthesis(nn.Module):
@@ -180,6 +182,8 @@ class RadiogenomicGenerator(nn.Module):
         self.encoder = Encoder(shape.genes, shape.hidden, shape.embed_dim)
         self.generator = Generator(shape)
         start_weights(self)
+        with torch.no_grad():
+            self.encoder.first.weight.mul_(GENES_AT_START)
 
     def forward(self, profiles: Tensor, noise: Tensor, background: Tensor) -> Drawn:
         """Draw from profiles [n, genes], noise [n, g_ls] and backgrounds [n, 1, H, W] in [-1, 1]."""
