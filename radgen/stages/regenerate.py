@@ -42,7 +42,7 @@ def run(
         Folder of the studies' results, searched for the image where no index is given.
     index, weights
         samples/<source>/index.parquet, or that of pairs/, and generator.safetensors of the image's study, which lies in
-        gan/<source> or semantic/<source>; found if left out.
+        gan/<source>, semantic/<source> or radiogenomic/<source>; found if left out.
     out
         PNG to write the image to.
     device
@@ -114,8 +114,29 @@ def _painted(
     return made
 
 
+def _drawn(
+    weights: Path, settings: dict[str, Any], images: ImageSet, row: int, device: torch.device
+) -> NDArray[np.uint8]:
+    """Draw a nodule again from the profile, background and noise that lie beside it."""
+    from radgen.imageset.core import ImageSet
+    from radgen.radiogenomic.expression import load_expression
+    from radgen.radiogenomic.synthesis.samples import PROFILES, draw_again
+    from radgen.radiogenomic.synthesis.sampling import load_radiogenomic_sampler
+
+    sampler = load_radiogenomic_sampler(weights, seed=int(settings["radiogenomic_sample"]["seed"]), device=device)
+    place = read_manifest(images.folder / "manifest.json")["run"]["notes"]["backgrounds"]
+    healthy = ImageSet(images.folder / place)
+    profiles = load_expression(images.folder / PROFILES)
+    nodule = draw_again(images.folder, str(images.column("image_id")[row]), sampler, healthy, profiles)
+    return nodule.image[None]
+
+
 # By the section that a set's manifest records: the folder of its weights, and what makes an image of it again.
-MAKERS: Mapping[str, tuple[str, Maker]] = {"sample": ("gan", _sampled), "semantic_sample": ("semantic", _painted)}
+MAKERS: Mapping[str, tuple[str, Maker]] = {
+    "sample": ("gan", _sampled),
+    "semantic_sample": ("semantic", _painted),
+    "radiogenomic_sample": ("radiogenomic", _drawn),
+}
 
 
 def _find_index(image_id: str, results: Path) -> Path:

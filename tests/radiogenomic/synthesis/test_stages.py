@@ -123,6 +123,13 @@ def test_samples_are_the_same_bytes_alone_and_together(study: Path) -> None:
     np.testing.assert_array_equal(together.masks(rows), alone.masks(range(3)))
 
 
+def test_a_sample_is_made_again_from_its_id(study: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    index = study / "samples/main/index.parquet"
+    assert radgen(["regenerate", "main_p6_000002", "--index", str(index), "--out", str(tmp_path / "one.png")]) == 0
+    assert f"equal: all {toys.PX**2} pixels" in capsys.readouterr().out
+    assert radgen(["regenerate", "main_p6_000009", "--index", str(index)]) == 2
+
+
 def test_own_backgrounds_are_the_patients(study: Path) -> None:
     assert radgen(sampled(study, "samples/own", backgrounds="own")) == 0
     for row in pq.read_table(study / "samples/own/draws.parquet").to_pylist():
