@@ -65,6 +65,7 @@ STAGES = (
     "benchmark_join",
     "benchmark_summary",
     "metrics",
+    "audit",
     "qc",
     "figures",
     "report",

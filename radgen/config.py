@@ -41,6 +41,7 @@ from radgen.radiogenomic.phantom.settings import RadiogenomicPhantomSettings
 from radgen.radiogenomic.settings import ClinicalSettings, PatchSettings, RnaSettings
 from radgen.radiogenomic.synthesis.settings import RadiogenomicSampleSettings, RadiogenomicSettings
 from radgen.report.settings import ReportSettings
+from radgen.safety.settings import ReleaseSettings
 from radgen.semantic.settings import SemanticSampleSettings, SemanticSettings
 from radgen.settings import section, setting
 from radgen.sources import SourceSettings
@@ -112,6 +113,7 @@ class StudyConfig:
         RadiogenomicSampleSettings(), "Whose genes nodules are drawn from, and how many."
     )
     metrics: MetricsSettings = setting(MetricsSettings(), "Distances to real images and the nearest-image audit.")
+    release: ReleaseSettings = setting(ReleaseSettings(), "What a synthetic set must pass before it may leave.")
     benchmark: BenchmarkSettings = setting(BenchmarkSettings(), "The downstream tasks.")
     arms: dict[str, ArmSettings] = setting({}, "What each arm of the benchmark trains on.")
     report: ReportSettings = setting(ReportSettings(), "The page and its figures.")

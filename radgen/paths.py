@@ -1,7 +1,7 @@
 """The one table of result paths: where each output of each stage lies below `results/<study>/`.
 
-Names are `<stage>.<output>`; `{shard}`, `{source}`, `{px}`, `{round}`, `{job}`, `{task}`, `{arm}`, `{annotations}` and
-`{seed}` are the wildcards, each constrained.
+Names are `<stage>.<output>`; `{shard}`, `{source}`, `{part}`, `{px}`, `{round}`, `{job}`, `{task}`, `{arm}`,
+`{annotations}` and `{seed}` are the wildcards, each constrained.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 WILDCARDS: Mapping[str, str] = {
     "shard": r"\d{3}",
     "source": r"[a-z][a-z0-9_]*",
+    "part": "samples|pairs",
     "task": "classification|segmentation",
     "px": r"\d+",
     "round": r"round-\d\d",
@@ -157,6 +158,11 @@ TABLE: Mapping[str, str] = {
     "metrics.quality": "metrics/{source}.quality.parquet",
     "metrics.nearest": "metrics/{source}.nearest.parquet",
     "metrics.part_manifest": "metrics/{source}.manifest.json",
+    "audit.images": "audit/{part}/{source}.images.parquet",
+    "audit.measures": "audit/{part}/{source}.measures.parquet",
+    "audit.verdict": "audit/{part}/{source}.verdict.json",
+    "audit.closest": "audit/{part}/{source}.closest.png",
+    "audit.part_manifest": "audit/{part}/{source}.manifest.json",
     "qc.page": "report/qc/index.html",
     "qc.manifest": "report/qc/manifest.json",
     "figures.folder": "report/figures",

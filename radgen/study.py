@@ -71,6 +71,7 @@ STAGE_SECTIONS: Mapping[str, tuple[str, ...]] = {
     "benchmark_join": (),
     "benchmark_summary": ("benchmark", "arms", "low"),
     "metrics": ("metrics", "source_settings", "low", "classes"),
+    "audit": ("release",),
     "qc": ("report", "facts"),
     "figures": ("report", "facts"),
     "report": ("report", "facts"),
@@ -193,6 +194,11 @@ class Study:
     def annotated_sources(self) -> list[str]:
         """Class-conditional generators with a round whose masks are there, or are simulated."""
         return [name for name in self.sources_of("gan") if self.returned_rounds(name)]
+
+    @property
+    def audited(self) -> list[tuple[str, str]]:
+        """Kind (a folder of results) and source of every synthetic image set that may leave."""
+        return [*(("samples", name) for name in self.sources), *(("pairs", name) for name in self.annotated_sources)]
 
     @property
     def awaiting(self) -> list[Path]:

@@ -324,6 +324,19 @@ class Plan:
         seed = wildcards.get("seed")
         return "" if seed is None else f"--seeds {seed}"
 
+    def audited_set(self, output: str) -> Callable[[Any], str]:
+        """Return a function of wildcards that names a file of the image set that is audited."""
+
+        def file(wildcards: Any) -> str:  # noqa: ANN401 - Snakemake's own type
+            stage = {"samples": "sample"}.get(wildcards.part, wildcards.part)
+            return self.path(f"{stage}.{output}", source=wildcards.source)
+
+        return file
+
+    def audits(self, output: str) -> list[str]:
+        """Return one file of every audit."""
+        return [self.path(f"audit.{output}", part=part, source=source) for part, source in self.study.audited]
+
     def stage_before(self, output: str) -> Callable[[Any], list[str]]:
         """Return a function of wildcards that names a file of the stage that a growing generator goes on from, if any.
 

@@ -13,6 +13,7 @@ from radgen.report.sections.benchmark import ancestry_block, benchmark_block
 from radgen.report.sections.closing import absent_block, again_block, limits_block, provenance_block
 from radgen.report.sections.pairs import pairs_block
 from radgen.report.sections.result import headline_sentence, result_block
+from radgen.report.sections.safety import safety_block
 from radgen.report.sections.synthetic import judge_block, quality_block, samples_block, training_block
 from radgen.report.study import StudyResults
 
@@ -26,6 +27,7 @@ BLOCKS: tuple[Callable[[StudyResults, Pictures], Block | None], ...] = (
     training_block,
     samples_block,
     quality_block,
+    safety_block,
     pairs_block,
     benchmark_block,
     ancestry_block,

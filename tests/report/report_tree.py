@@ -312,6 +312,22 @@ def write_metrics(tree: Tree) -> None:
     tree.manifest("metrics.part_manifest", "metrics", {"metrics": {"neighbours": 5}}, source=SOURCE)
 
 
+def write_audit(tree: Tree) -> None:
+    where = {"part": "samples", "source": SOURCE}
+    rows = [
+        {"comparison": "all", "measure": "near_copies", "role": "synthetic", "value": 0.025, "n": 40},
+        {"comparison": "all", "measure": "planted_found", "role": "blended", "value": 0.9, "n": 10},
+        {"comparison": "pixels", "measure": "membership_auc", "role": "synthetic", "value": 0.58, "n": 56},
+    ]
+    rows[2] |= {"low": 0.53, "high": 0.64}
+    tree.table("audit.measures", [dict.fromkeys(("low", "high", "reason")) | row for row in rows], **where)
+    words = "membership inference reaches an area of up to 0.64 by pixels, the policy allows 0.60"
+    checks = [{"name": "membership_auc", "value": 0.64, "limit": 0.6, "passed": False, "words": words}]
+    verdict = {"passed": False, "sentence": f"must not leave: {words}", "images": 40, "dropped": 1, "checks": checks}
+    write_json(tree.path("audit.verdict", **where), verdict | {"unknown_ancestry": []})
+    tree.manifest("audit.part_manifest", "audit", {"release": {"seed": 4}}, **where)
+
+
 # ---------------------------------------------------------------- masks
 
 
@@ -497,6 +513,7 @@ ALL_PARTS: tuple[Callable[[Tree], None], ...] = (
     write_training,
     write_samples,
     write_metrics,
+    write_audit,
     write_masks,
     write_benchmark,
 )

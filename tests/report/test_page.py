@@ -150,6 +150,13 @@ def test_a_trial_and_missing_patients_are_told_at_the_head(made: Made) -> None:
     assert "TRIAL" not in made.page
 
 
+def test_the_verdict_of_the_release_policy_is_told(made: Made) -> None:
+    text = parsed(made.page).text
+    assert "This set must not leave: membership inference reaches an area of up to 0.64 by pixels" in text
+    assert "0.580 [0.530, 0.640]" in text
+    assert "90.0 %" in text
+
+
 def test_near_duplicates_across_splits_are_told(made: Made, tree: Tree) -> None:
     assert "Nearly the same images in different splits" not in made.page
     tree.manifest("slices.manifest", "slices_gather", notes={"near_duplicates_across_splits": 3})

@@ -23,7 +23,7 @@ from tests.workflow.runs import BIN, TINY, Folder, rules_in
 
 DEMO = REPOSITORY / "config" / "config.yaml"
 ALWAYS = {"inventory", "cohort", "slices_shard", "slices_gather", "qc_pages", "figures_draw", "report", "all"}
-IMAGES = {"encoder_train", "judge", "gan_train", "sample_source", "sample_gather", "metrics_source"}
+IMAGES = {"encoder_train", "judge", "gan_train", "sample_source", "sample_gather", "metrics_source", "audit_set"}
 MASKS = {"annotate_pack", "annotate_gather", "labels_head", "pairs_draft", "pairs_source", "pairs_gather"}
 SIMULATED = {"annotator", "annotate_simulated"}
 SECOND_ROUND = {"annotate_gather_until", "labels_head_until"}
@@ -134,6 +134,7 @@ def test_each_stage_has_a_target_of_its_own_name(tmp_path: Path) -> None:
         "pairs",
         "benchmark",
         "metrics",
+        "audit",
         "qc",
         "figures",
     ):

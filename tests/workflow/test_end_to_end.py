@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 DRAWN = {"figures_draw", "report", "all"}
 AFTER_BENCHMARK = {"benchmark_arm", "benchmark_summary", *DRAWN}
-AFTER_PAIRS = {"pairs_draft", "pairs_source", "pairs_gather", *AFTER_BENCHMARK}
+AFTER_PAIRS = {"pairs_draft", "pairs_source", "pairs_gather", "audit_set", *AFTER_BENCHMARK}
 AFTER_GAN = {
     *("gan_train", "sample_source", "sample_gather", "annotate_pack", "annotate_simulated"),
     *("annotate_gather", "labels_head"),

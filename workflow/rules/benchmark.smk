@@ -1,4 +1,4 @@
-# Does it help, and is it close to anyone: benchmark arms, the real-only curve, metrics by the judge.
+# Does it help, and is it close to anyone: benchmark arms, the real-only curve, metrics by the judge, the audit.
 
 
 rule benchmark_arm:
@@ -181,3 +181,44 @@ rule metrics_source:
 rule metrics:
     input:
         expand(P("metrics.quality"), source=PLAN.sources),
+
+
+rule audit_set:
+    input:
+        slices=P("slices.index"),
+        slices_manifest=P("slices.manifest"),
+        judge=P("judge.weights"),
+        judge_manifest=P("judge.manifest"),
+        image_set=PLAN.audited_set("part_index"),
+        image_set_manifest=PLAN.audited_set("part_manifest"),
+    output:
+        images=P("audit.images"),
+        measures=P("audit.measures"),
+        verdict=P("audit.verdict"),
+        closest=P("audit.closest"),
+        manifest=P("audit.part_manifest"),
+    log:
+        P.log("audit_set_{part}_{source}"),
+    benchmark:
+        P.benchmark("audit_set_{part}_{source}")
+    conda:
+        f"../{ENVIRONMENT}"
+    resources:
+        **PLAN.gpu,
+        mem_mb=4000,
+        runtime=120,
+        device=PLAN.device,
+    params:
+        settings=PLAN.settings("audit"),
+        code=PLAN.code("audit"),
+    shell:
+        "exec radgen audit --slices {input.slices:q} --slices-manifest {input.slices_manifest:q}"
+        " --judge-weights {input.judge:q} --judge-manifest {input.judge_manifest:q} --image-set {input.image_set:q}"
+        " --images {output.images:q} --measures {output.measures:q} --verdict {output.verdict:q}"
+        " --closest {output.closest:q} --manifest {output.manifest:q} --settings {params.settings:q}"
+        " --device {resources.device} > {log:q} 2>&1"
+
+
+rule audit:
+    input:
+        PLAN.audits("verdict"),
