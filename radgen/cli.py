@@ -90,6 +90,8 @@ COMMANDS = (
     "unseal",
     "annotate_check",
     "export",
+    "publish",
+    "forget",
 )
 
 

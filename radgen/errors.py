@@ -7,6 +7,7 @@ RadgenError (exit code 2)
     PatientKeyError      the key that makes patient pseudonyms is missing or has changed
     AnnotationError      masks that came back do not fit what went out
     AncestryError        a benchmark arm saw patients its setting forbids
+    ReleaseError         a synthetic set, or weights, may not leave
     CheckpointError      weights or training state are damaged, foreign or of another run
     LeaseError           another live process writes the same work folder
     TrainingError        a loss is not finite, or training cannot go on
@@ -43,6 +44,10 @@ class AnnotationError(RadgenError):
 
 class AncestryError(RadgenError):
     """A benchmark arm saw patients its setting forbids."""
+
+
+class ReleaseError(RadgenError):
+    """A synthetic set, or weights, may not leave."""
 
 
 class CheckpointError(RadgenError):

@@ -22,6 +22,8 @@ def main(words: list[str]) -> int:
     parser.add_argument("--to", required=True, choices=FORMATS, help="the format")
     parser.add_argument("--out", type=Path, required=True, help="folder to write, whole or not at all")
     parser.add_argument("--real", action="store_true", help="let images of real patients leave, under their pseudonyms")
+    parser.add_argument("--audit", type=Path, help="*.verdict.json of the set's audit; found where the study has it")
+    parser.add_argument("--unaudited", action="store_true", help="let synthetic images leave without an audit")
     parser.add_argument("--replace", action="store_true", help="replace an earlier export; any other folder is refused")
     parser.add_argument("--name", help="of the data set (the image set's folder and the format)")
     parser.add_argument("--number", type=int, default=900, help="of an nnU-Net data set, 1 to 999 (900)")
@@ -51,14 +53,32 @@ def main(words: list[str]) -> int:
     from radgen.export.placed import Options
     from radgen.export.run import export
 
-    images = ExportSet(index, None if options.labels is None else read_labels(options.labels), shares)
-    chosen = Options(name=name, number=options.number, licence=options.licence)
+    labels = None if options.labels is None else read_labels(options.labels)
+    kept, said = _released(index, options.audit, unaudited=options.unaudited)
+    images = ExportSet(index, labels, shares, kept)
+    chosen = Options(name=name, number=options.number, licence=options.licence, release=said)
     export(images, options.to, options.out, chosen, real=options.real, replace=options.replace)
     if Origin.REAL in images.origins:
         sys.stderr.write(
             f"warning: {images.origins[Origin.REAL]} images of {images.patients} real patients lie in {options.out}, "
             "under pseudonyms; keep the folder as their terms of use say\n"
         )
+    sys.stdout.write(f"audit for copies of patients: {said}\n")
     counts = ", ".join(f"{count} {origin.value}" for origin, count in images.origins.items())
     sys.stdout.write(f"export: {counts} images to {options.out} as {options.to}\n")
     return 0
+
+
+def _released(index: Path, audit: Path | None, *, unaudited: bool) -> tuple[frozenset[str] | None, str]:
+    """Return the ids that may leave (None for all) and what an audit says of them; real images need no audit."""
+    from radgen.imageset.core import read_index
+    from radgen.safety.gate import release_of
+
+    rows = read_index(index).select(["image_id", "source"]).to_pylist()
+    real = {str(row["image_id"]) for row in rows if row["source"] == "real"}
+    if len(real) == len(rows):
+        return None, "these are real images"
+    if unaudited:
+        return None, "not audited"
+    release = release_of(index, audit)
+    return release.kept | real, release.sentence

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,8 @@ class ExportSet:
         Names of the label ids; None takes them from the manifests, else label_1, label_2, ...
     shares
         Of train, val and test, for images without a split of their own.
+    kept
+        Ids of the images that go out; None for all.
 
     Raises
     ------
@@ -107,10 +109,17 @@ class ExportSet:
     """
 
     def __init__(
-        self, index: Path, labels: Sequence[Label] | None = None, shares: tuple[float, float, float] = (0.8, 0.1, 0.1)
+        self,
+        index: Path,
+        labels: Sequence[Label] | None = None,
+        shares: tuple[float, float, float] = (0.8, 0.1, 0.1),
+        kept: Collection[str] | None = None,
     ) -> None:
         self.index = index
         self.images = ImageSet(index)
+        if kept is not None:
+            chosen = [place for place, name in enumerate(self.images.column("image_id")) if name in kept]
+            self.images = self.images.take(np.array(chosen, dtype=np.int64))
         if len(self.images) == 0:
             msg = f"{index}: the image set is empty, so there is nothing to export; see the rejects table of its stage"
             raise InputError(msg)

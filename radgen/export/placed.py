@@ -17,11 +17,14 @@ class Options:
         Of an nnU-Net data set, 1 to 999.
     licence
         Under which the folder may be used; an SPDX name or an address.
+    release
+        What an audit for copies of patients says of the images.
     """
 
     name: str
     number: int = 900
     licence: str = "unspecified"
+    release: str = "not audited"
 
 
 @dataclass(frozen=True)

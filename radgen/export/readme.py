@@ -41,6 +41,7 @@ def readme(facts: Mapping[str, Any], images: ExportSet) -> str:
         f"- Images: {counts}, of {size} (channels, rows, columns), 8 bits.\n"
         f"- Splits: {splits}.\n- Classes: {classes}.\n- Labels: {labels}.\n"
         f"- Patients behind them, through every ancestor: {ancestry}.\n"
+        f"- Audit for copies of patients: {facts['release']}.\n"
         f"- Licence: {facts['licence']}.\n- Made by: {facts['made_by']}.\n\n"
         f"{HOW[facts['to']]}\n\n"
         "`provenance.csv` has a row for each image: its files, its generator's digest, its seed and truncation, its "

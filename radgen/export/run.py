@@ -120,6 +120,7 @@ def _facts(images: ExportSet, to: str, options: Options) -> dict[str, Any]:
         "to": to,
         "name": options.name,
         "licence": options.licence,
+        "release": options.release,
         "images": {origin.value: count for origin, count in images.origins.items()},
         "notices": [origin.notice for origin in images.origins],
         "splits": {split: images.splits.count(split) for split in SPLITS},

@@ -15,6 +15,7 @@ files into memory and view one record batch at a time: nothing is copied until r
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -313,6 +314,13 @@ class ImageSet:
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
+
+    def take(self, positions: NDArray[np.int64]) -> ImageSet:
+        """Return the set of some of its images, in this order; pixels stay where they are."""
+        some = copy.copy(self)
+        some.table = self.table.take(pa.array(positions))
+        some._shard, some._row = self._shard[positions], self._row[positions]
+        return some
 
     def column(self, name: str) -> NDArray[Any]:
         """Return one index column as a NumPy array in index order (object dtype for text; null is None)."""
