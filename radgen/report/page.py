@@ -14,6 +14,7 @@ from radgen.report.sections.closing import absent_block, again_block, limits_blo
 from radgen.report.sections.pairs import pairs_block
 from radgen.report.sections.result import headline_sentence, result_block
 from radgen.report.sections.safety import safety_block
+from radgen.report.sections.semantic import semantic_block
 from radgen.report.sections.synthetic import judge_block, quality_block, samples_block, training_block
 from radgen.report.study import StudyResults
 
@@ -25,6 +26,7 @@ BLOCKS: tuple[Callable[[StudyResults, Pictures], Block | None], ...] = (
     checks_block,
     judge_block,
     training_block,
+    semantic_block,
     samples_block,
     quality_block,
     safety_block,

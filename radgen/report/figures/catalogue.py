@@ -17,6 +17,7 @@ from radgen.report.figures.labels import draw_labels, draw_uncertainty
 from radgen.report.figures.pairs import draw_pairs
 from radgen.report.figures.quality import draw_closest, draw_nearest, draw_quality
 from radgen.report.figures.samples import draw_samples
+from radgen.report.figures.semantic import draw_semantic_curves, draw_semantic_sheet
 from radgen.report.figures.training import draw_training
 from radgen.report.study import StudyResults
 from radgen.report.style import figure_style
@@ -59,6 +60,8 @@ STUDY_FIGURES = (
 )
 SOURCE_FIGURES = (
     OfSource("training", ("gan.history",), draw_training),
+    OfSource("semantic_curves", ("semantic.history",), draw_semantic_curves),
+    OfSource("semantic_sheet", ("semantic.history", "sample.part_index"), draw_semantic_sheet),
     OfSource("samples", ("slices.index", "sample.part_index"), draw_samples),
     OfSource("quality", ("metrics.quality",), draw_quality),
     OfSource("nearest", ("metrics.nearest", "metrics.quality"), draw_nearest),

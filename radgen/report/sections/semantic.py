@@ -1,0 +1,68 @@
+"""Images painted on label maps: how training went, how they look, how they score beside real images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from radgen.report.html import Html, element, join, table
+from radgen.report.parts import DASH, Block, Pictures, count, number, paragraph
+from radgen.report.study import StudyResults, records
+
+SCORES = ("source", "metric", "label", "role", "value", "n", "reason")
+DISTANCE = "judge_fd"
+WORDS = {
+    "judge_fd": "Frechet distance (judge)",
+    "dice": "Dice with the map",
+    "ms_ssim": "MS-SSIM within a map",
+    "body_distance_px": "distance of body outlines, pixels",
+    "psnr": "PSNR, dB",
+    "rmse": "RMSE, grey levels",
+    "ssim": "SSIM",
+    "encoder_distance": "distance in the judge's features",
+}
+
+
+def semantic_block(study: StudyResults, pictures: Pictures) -> Block | None:
+    """Return curves, images and final scores of semantic sources; None where there is none."""
+    sources = [name for name in study.sources if study.has("semantic.scores", source=name)]
+    if not sources:
+        return None
+    words = paragraph(
+        "A generator paints images on label maps; the map is the image's mask. Scores are taken on maps of test "
+        "patients, whom no network of the training saw. Dice is that of a segmenter which learnt from other patients, "
+        "between what it finds in an image and the map; beside it stands what it reaches on real images of the same "
+        "patients. The floor of the distance is what real images of other patients reach."
+    )
+    bodies = [
+        join(
+            element("h3", f"Source {source} ({study.setting_of(source)})"),
+            pictures.of("semantic", source=source),
+            _scores(study, source),
+        )
+        for source in sources
+    ]
+    return Block("semantic", "Images painted on label maps", join(words, bodies))
+
+
+def _scores(study: StudyResults, source: str) -> Html:
+    pairs: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+    audited = study.has("metrics.nearest", source=source)
+    for row in records(study.table("semantic.scores", SCORES, source=source)):
+        if row["metric"] != DISTANCE or audited:
+            pairs.setdefault((row["metric"], row["label"]), {})[row["role"]] = row
+    listed = []
+    for (metric, label), roles in pairs.items():
+        made, beside = roles.get("synthetic", {}), roles.get("real") or roles.get("floor") or {}
+        reason = made.get("reason")
+        listed.append(
+            [
+                WORDS.get(metric, metric),
+                label,
+                number(made.get("value"), 3) if made else DASH,
+                number(beside.get("value"), 3) if beside else DASH,
+                count(made.get("n")) if made else DASH,
+                reason if isinstance(reason, str) else "",
+            ]
+        )
+    header = ("Score", "Structure", "Synthetic", "Real", "n", "")
+    return table(header, listed, numeric=range(2, 5))

@@ -1,0 +1,89 @@
+"""Images painted on label maps, as figures and page show them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from report_tree import (
+    FACTS,
+    REPORT,
+    SOURCE,
+    Tree,
+    _write_synthetic,
+    build_tree,
+    write_cohort,
+    write_metrics,
+    write_slices,
+)
+
+from radgen.report.album import Album
+from radgen.report.figures.semantic import SCORES, draw_semantic_curves, draw_semantic_sheet
+from radgen.report.parts import Pictures
+from radgen.report.sections.semantic import semantic_block
+from radgen.report.study import StudyResults
+from radgen.report.style import figure_style
+
+METRICS = (*SCORES, "dice_liver", "dice_lesion", "loss_generator", "loss_mask")
+
+
+def write_semantic(tree: Tree) -> None:
+    history = [
+        {"seen_images": seen, "metric": name, "value": seen / 1000 + place}
+        for seen in (1000, 2000, 3000)
+        for place, name in enumerate(METRICS)
+    ]
+    tree.table("semantic.history", history, source=SOURCE)
+    tree.manifest("semantic.manifest", "semantic", {}, {"published_images": 2000}, source=SOURCE)
+    rows = [
+        ("judge_fd", "", "synthetic", 2.5, 36, None),
+        ("judge_fd", "", "floor", 1.25, 90, None),
+        ("dice", "liver", "synthetic", 0.875, 36, None),
+        ("dice", "liver", "real", 0.9375, 36, None),
+        ("ms_ssim", "", "synthetic", 0.75, 16, None),
+        ("body_distance_px", "", "synthetic", None, 0, "no image with a body in both"),
+    ]
+    names = ("metric", "label", "role", "value", "n", "reason")
+    tree.table(
+        "semantic.scores", [{"source": SOURCE} | dict(zip(names, row, strict=True)) for row in rows], source=SOURCE
+    )
+    _write_synthetic(tree, "sample.part_index", noise=3.0, with_masks=True)
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyResults, Pictures, Path]:
+    root = tmp_path_factory.mktemp("semantic")
+    tree = build_tree(root / "study", parts=(write_cohort, write_slices, write_metrics, write_semantic))
+    study, folder = StudyResults(tree, REPORT, FACTS), root / "figures"
+    album = Album(folder, FACTS)
+    with figure_style():
+        draw_semantic_curves(study, album, SOURCE)
+        draw_semantic_sheet(study, album, SOURCE)
+    album.finish()
+    return study, Pictures(folder / "figures.json", root / "index.html"), folder
+
+
+def test_every_metric_has_its_curve(drawn: tuple[StudyResults, Pictures, Path]) -> None:
+    points = pd.read_csv(drawn[2] / f"semantic_curves_{SOURCE}.csv")
+    assert set(points["metric"]) == set(METRICS)
+    assert len(points) == 3 * len(METRICS)
+
+
+def test_a_sheet_shows_maps_and_their_images(drawn: tuple[StudyResults, Pictures, Path]) -> None:
+    picture = next(one for one in drawn[1].pictures if one.name == f"semantic_sheet_{SOURCE}")
+    assert picture.section == "semantic"
+    assert "differ in their noise alone" in picture.caption
+
+
+def test_scores_stand_beside_those_of_real_images(drawn: tuple[StudyResults, Pictures, Path]) -> None:
+    study, pictures, _ = drawn
+    block = semantic_block(study, pictures)
+    assert block is not None
+    text = str(block.body)
+    for row in (
+        '<td>Frechet distance (judge)</td><td></td><td class="n">2.500</td><td class="n">1.250</td>',
+        '<td>Dice with the map</td><td>liver</td><td class="n">0.875</td><td class="n">0.938</td>',
+        "no image with a body in both",
+    ):
+        assert row in text.replace("\n", ""), row
