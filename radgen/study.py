@@ -117,6 +117,11 @@ class Study:
         return archive_table(config.archives) or {"": ArchiveSettings(path=config.archive)}
 
     @property
+    def label_archives(self) -> frozenset[str]:
+        """Names of the archives that hold label maps of others."""
+        return frozenset(own.labels.archive for own in self.archives.values() if own.labels is not None)
+
+    @property
     def has_masks(self) -> bool:
         """Whether the study has label masks."""
         return bool(self.config.structures.names)
@@ -337,6 +342,7 @@ class Study:
             patient_claim="none" not in patients_from,
             patients_from=", ".join(patients_from),
             simulated_annotator=self.simulated_annotator,
+            automatic_labels=any(own.labels is not None and own.labels.automatic for own in self.archives.values()),
             rounds=self.rounds,
             sources={name: source.setting for name, source in config.sources.items()},
             arms={name: arm_in_words(arm) for name, arm in self._all_arms().items()},

@@ -86,7 +86,14 @@ class Plan:
                 f"name the CONFIG of your own study, which `radgen init {config.archive}` writes"
             )
             raise ConfigError(msg)
-        for folder in [] if self.has_phantom else self.roots.folders.values():
+        for name, folder in {}.items() if self.has_phantom else self.roots.folders.items():
+            if not folder.is_dir() and name in self.study.label_archives:
+                msg = (
+                    f"archive {name}, {folder}: no such folder of label maps; make them by TotalSegmentator "
+                    "(`TotalSegmentator -i ct.nii.gz -o <case>.nii.gz --ml`, docs/studies/totalsegmentator.md), or "
+                    "correct archives.path"
+                )
+                raise ConfigError(msg)
             if not folder.is_dir():
                 msg = f"archive {folder}: no such folder; set `archive:` (or ARCHIVE=...) to the folder of the images"
                 raise ConfigError(msg)

@@ -27,6 +27,7 @@ class LabelSourceSettings:
         "called in DICOM SEG and in one file per structure) make up which structure. It fills structures.names and "
         "structures.map where those are empty.",
     )
+    automatic: bool = setting(False, "Whether a program made them; captions of figures then say so.")
 
 
 @section

@@ -119,6 +119,8 @@ class Album:
 
     def _facts(self, source: str) -> list[str]:
         facts = ["PHANTOM archive: simulated patients"] if self.facts.is_phantom else []
+        if self.facts.automatic_labels:
+            facts.append("Label maps of the archive are AUTOMATIC: made by a program, drawn by nobody")
         if source:
             facts.append(f"Generator {source}: {self.facts.sources.get(source, 'unknown')} setting")
         return facts

@@ -46,6 +46,7 @@ class StudyFacts:
     patients_from: str = setting("", "Who counts as one patient: tag, regex, table, rows or none, with commas.")
     rounds: tuple[str, ...] = setting(("round-01",), "Rounds of annotation.")
     simulated_annotator: bool = setting(False, "Whether a trained segmenter stands in for the person who annotates.")
+    automatic_labels: bool = setting(False, "Whether a program made the label maps of the archive.")
     sources: dict[str, str] = setting({}, "Each generator and its ancestry setting, such as main: scarce-labels.")
     arms: dict[str, str] = setting({}, "Each benchmark arm in the order to show it, and what it trains on, in words.")
     low_arm: str = setting("", "Arm that differences are taken to.")

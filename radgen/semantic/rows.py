@@ -164,7 +164,8 @@ def _sides(images: ImageSet, folder: ImageSet | None, allowed: Rows, rules: Rule
         masked = allowed if few is None else _of(images, allowed, few.__contains__)
         rows = _modality(images, masked, settings.map_modality or settings.image_modality, SIDE_A)
         return Sides(images, rows, images, rows, paired=True)
-    image_rows = _modality(images, allowed, settings.image_modality, SIDE_B)
+    there = allowed if settings.image_split is None else rows_of(images, (settings.image_split,), SIDE_B)
+    image_rows = _modality(images, there, settings.image_modality, SIDE_B)
     if folder is not None:
         return Sides(folder, rows_of(folder, ANYBODY, SIDE_A), images, image_rows)
     map_rows = _modality(images, allowed, settings.map_modality, SIDE_A)

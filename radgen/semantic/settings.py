@@ -74,6 +74,7 @@ class SemanticSourceSettings:
     maps: str | None = setting(None, "Folder of imported or drawn label maps.")
     map_modality: str | None = setting(None, "Modality of the slices whose masks are maps.")
     image_modality: str | None = setting(None, "Modality of the images.")
+    image_split: str | None = setting(None, "The split whose images are learnt.")
     mask: float | None = setting(None, "Weight of the mask loss.")
     generated_label: bool | None = setting(
         None, "Whether the paired mode's segmenter has a label for generated pixels."
@@ -95,6 +96,11 @@ class SemanticSettings:
         None, "Only masks of slices of this modality are maps, such as CT; null for all."
     )
     image_modality: str | None = setting(None, "Only images of this modality are learnt, such as MR; null for all.")
+    image_split: str | None = setting(
+        None,
+        "Unpaired: the split whose images are learnt, such as generator, where people are dealt by hand; null for that "
+        "of the maps, whose patients are then dealt to the two sides.",
+    )
     networks: SemanticNetworkSettings = setting(SMALL, "Sizes of the networks.")
     images: int = setting(20_000, "Budget: maps shown in training. Raising it later goes on from the saved state.")
     seed: int = setting(1, "Seed of weights, order and noise.")

@@ -35,6 +35,13 @@ def test_every_patient_has_two_images_and_one_outline(tmp_path: Path) -> None:
     assert taken.rejects == {"Task1/brain/overview/1_brain_train.xlsx": "side-file"}
 
 
+def test_a_folder_of_one_anatomy_is_an_archive_too(tmp_path: Path) -> None:
+    write_nifti(tmp_path / "Task1" / "pelvis" / "1PA004" / "ct.nii.gz", stored_volume())
+    taken = take(tmp_path / "Task1" / "pelvis", "synthrad2023")
+    assert taken.patients == {"1PA004/ct.nii.gz": "1PA004"}
+    assert taken.series["1PA004/ct.nii.gz"]["class_value"] == "CT/pelvis"
+
+
 def test_a_patient_whose_ct_is_withheld_is_still_a_patient(tmp_path: Path) -> None:
     write_nifti(tmp_path / "pelvis" / "1PC098" / "mr.nii.gz", stored_volume())
     taken = take(tmp_path, "synthrad2023", first={"modality": "MR"})

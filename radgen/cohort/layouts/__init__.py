@@ -73,6 +73,7 @@ Layout = Callable[[Path, Sequence[str]], Mapping[str, FileFacts]]
 # Name of a layout to its module in this package.
 LAYOUTS: Mapping[str, str | None] = {
     "auto": None,
+    "ants_jlf": "ants_jlf",
     "autopet": "autopet",
     "bids": "bids",
     "chaos": "chaos",

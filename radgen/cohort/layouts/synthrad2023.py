@@ -29,12 +29,11 @@ def describe(root: Path, paths: Sequence[str]) -> Mapping[str, FileFacts]:
     Parameters
     ----------
     root
-        Not looked at: names say everything.
+        Its name says the anatomy where the archive is a folder `brain` or `pelvis` itself.
     paths
         Of the archive's files.
     """
-    del root
-    return {path: _facts(found) for path in paths if (found := FILE.fullmatch(path))}
+    return {path: _facts(found) for path in paths if (found := FILE.fullmatch(f"{root.name}/{path}"))}
 
 
 def _facts(found: re.Match[str]) -> FileFacts:
