@@ -155,6 +155,19 @@ def test_modalities_choose_the_sides(tmp_path: Path) -> None:
     assert set(made.column("modality")) == {"MR"}
 
 
+def _dealt_by_hand(row: dict[str, Any], mask: Any) -> None:
+    if row["split"] == "train" and int(row["patient"][-1]) >= 6:
+        row["split"] = "generator"
+
+
+def test_people_dealt_by_hand_stay_on_their_side(tmp_path: Path) -> None:
+    root = study.make(tmp_path, change=_dealt_by_hand)
+    settings = study.semantic(mode="unpaired", image_split="generator", images=4, tick_images=4)
+    semantic.run(**study.train_options(root, semantic=settings))
+    assert {int(name[-1]) for name in _patients(root, "painted", "mask")} == set(range(6))
+    assert {int(name[-1]) for name in _patients(root, "painted", "pixels")} == {6, 7}
+
+
 # ---------------------------------------------------------------- samples
 
 
