@@ -23,7 +23,7 @@ from radgen.cohort.merge_tables import read_merge_table
 from radgen.cohort.settings import PatientKeySettings
 from radgen.config import DEMO_ARCHIVE, StudyConfig
 from radgen.errors import ConfigError
-from radgen.gan.settings import STEM_PX, at_stage, growth_px
+from radgen.gan.settings import at_stage, growth_px
 from radgen.paths import StudyPaths
 from radgen.provenance import digest_json
 from radgen.report.settings import StudyFacts
@@ -383,53 +383,6 @@ def with_merged_structures(config: StudyConfig) -> StudyConfig:
     found = () if body is None or body in merged.names else (body,)
     structures = dataclasses.replace(config.structures, names=(*merged.names, *found), map=merged.map)
     return dataclasses.replace(config, structures=structures)
-
-
-def check_sections(config: StudyConfig) -> None:
-    """Refuse sections that do not fit each other, before hours are spent.
-
-    Raises
-    ------
-    ConfigError
-        With both values.
-    """
-    classes, names, px = config.classes, config.structures.names, config.slices.size_px
-    if classes.by == "mask" and classes.structure not in names:
-        msg = (
-            f"classes.structure is {classes.structure!r}, but structures.names are {', '.join(names) or 'none'}; "
-            "name the structure there, or the classes by something else"
-        )
-        raise ConfigError(msg)
-    if config.structures.body is not None and config.slices.background == "none":
-        msg = "structures.body is what background removal keeps, but slices.background is none; leave one of them out"
-        raise ConfigError(msg)
-    painted = [name for name, source in config.sources.items() if source.kind == "semantic"]
-    if painted and not names:
-        msg = f"sources.{painted[0]} is of kind semantic, but structures.names are none; name the labels of maps there"
-        raise ConfigError(msg)
-    _check_semantic(config.semantic, painted)
-    if config.gan.generator == "alias-free" and (px < STEM_PX or px & (px - 1)):
-        msg = f"slices.size_px is {px}, but an alias-free generator makes a power of two of at least {STEM_PX} pixels"
-        raise ConfigError(msg)
-    unknown = sorted(set(config.gan.stages) - {*growth_px(config.gan, px), px})
-    if unknown:
-        known = ", ".join(map(str, (*growth_px(config.gan, px), px)))
-        msg = f"gan.stages: {unknown[0]} pixels is no stage of this study; stages are {known}"
-        raise ConfigError(msg)
-
-
-def _check_semantic(semantic: SemanticSettings, sources: list[str]) -> None:
-    strangers = sorted(set(semantic.sources) - set(sources))
-    if strangers:
-        known = ", ".join(sources) or "none"
-        msg = f"semantic.sources: {strangers[0]!r} is no source of kind semantic; these are {known}"
-        raise ConfigError(msg)
-    for name in sources:
-        try:
-            at_source(semantic, name)
-        except ValueError as error:
-            msg = f"semantic.sources.{name}: {error}"
-            raise ConfigError(msg) from error
 
 
 def arm_in_words(arm: ArmSettings) -> str:

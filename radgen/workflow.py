@@ -13,17 +13,17 @@ from typing import Any
 
 from radgen.annotation.settings import FIRST_ROUND
 from radgen.benchmark.settings import ArmSettings
+from radgen.checks import check_inputs
 from radgen.cohort.archives import Roots, newest_folder_ns
 from radgen.cohort.layouts import module_of
-from radgen.config import StudyConfig, load_config
+from radgen.config import load_config
 from radgen.errors import ConfigError
 from radgen.paths import WILDCARDS, StudyPaths
 from radgen.plan_semantic import SemanticPlan
 from radgen.provenance import code_digest
 from radgen.report_files import qc_files, report_files, sent_packs
-from radgen.study import Study, check_sections
+from radgen.study import Study
 
-TABLES = ("patient_table", "labels_table", "split_file", "group_table", "rna_table", "gene_list", "clinical_table")
 PHANTOM_TABLES = {"rna_table": "radiogenomic_phantom.rna", "clinical_table": "radiogenomic_phantom.clinical"}
 NOTHING = "(?!)"
 """A regular expression that nothing matches."""
@@ -78,49 +78,9 @@ class Plan:
         ConfigError, PatientKeyError
             One of them is missing; the message names it.
         """
-        config = self.study.config
-        check_sections(config)
-        if config.has_phantom and not self._own_archive(Path(config.archive)):
-            msg = (
-                f"archive {config.archive}: study {config.study} makes its own phantom and reads {self.archive}; "
-                f"name the CONFIG of your own study, which `radgen init {config.archive}` writes"
-            )
-            raise ConfigError(msg)
-        for name, folder in {}.items() if self.has_phantom else self.roots.folders.items():
-            if not folder.is_dir() and name in self.study.label_archives:
-                msg = (
-                    f"archive {name}, {folder}: no such folder of label maps; make them by TotalSegmentator "
-                    "(`TotalSegmentator -i ct.nii.gz -o <case>.nii.gz --ml`, docs/studies/totalsegmentator.md), or "
-                    "correct archives.path"
-                )
-                raise ConfigError(msg)
-            if not folder.is_dir():
-                msg = f"archive {folder}: no such folder; set `archive:` (or ARCHIVE=...) to the folder of the images"
-                raise ConfigError(msg)
-        for name in (*TABLES, "key_file"):
-            value = getattr(config, name)
-            if value and self.optional(name) and not Path(self._located(value)).is_file():
-                msg = f"{name} {value}: no such file, neither here nor in the archive; correct the path or leave it out"
-                raise ConfigError(msg)
-        for name, path in self.given_weights().items():
-            if not Path(path).is_file():
-                msg = f"{name} {path}: no such file of weights; correct the path, or leave it out to start from a seed"
-                raise ConfigError(msg)
-        self.semantic.check_maps()
-        for name in self.sources_of("images"):
-            index = Path(str(config.sources[name].images), "index.parquet")
-            if not index.is_file():
-                msg = f"sources.{name}.images {index.parent}: no image set there; write one with `radgen import-images`"
-                raise ConfigError(msg)
-        self.study.settings("inventory")  # reads the key
+        check_inputs(self)
 
-    def _own_archive(self, archive: Path) -> bool:
-        """Whether this is where a phantom is put, here or in a run with other results, or the unchanged default."""
-        default = StudyConfig()
-        places = [Path(results, self.study.config.study) for results in (self.study.config.results, default.results)]
-        return archive in {Path(default.archive), *(place / "archive" for place in places)}
-
-    def _located(self, value: str) -> str:
+    def located(self, value: str) -> str:
         """Return a table's path: as given, or inside the archive when it stands there."""
         places = [Path(value), *(folder / value for folder in self.roots.folders.values())]
         return next((str(place) for place in places if place.is_file()), value)
@@ -221,7 +181,7 @@ class Plan:
         if self.study.config.radiogenomic_phantom is not None and name in PHANTOM_TABLES:
             return [self.path(PHANTOM_TABLES[name])]
         value = getattr(self.study.config, name)
-        return [self._located(value)] if value else []
+        return [self.located(value)] if value else []
 
     def mask_outputs(self) -> dict[str, str]:
         """Return the outputs of slices that exist only where a study has masks."""
