@@ -47,10 +47,13 @@ def run(
     if what["stage"] != "import_images":
         msg = f"{images_manifest}: made by {what['stage']}, not by an import; write it with `radgen import-images`"
         raise InputError(msg)
-    _check_names(images, tuple(what["settings"]["classes"]), classes.names, "classes", "--class-names")
-    found = tuple(what["settings"]["structures"])
-    if found:
-        _check_names(images, found, structures.names, "labels", "--structures")
+    # What an import has no class or no mask for, no arm reads.
+    for found, wanted, kind, option in (
+        (what["settings"]["classes"], classes.names, "classes", "--class-names"),
+        (what["settings"]["structures"], structures.names, "labels", "--structures"),
+    ):
+        if found:
+            _check_names(images, tuple(found), wanted, kind, option)
     index.parent.mkdir(parents=True, exist_ok=True)
     outputs = {}
     for shard in sorted(set(read_index(images).column("shard").to_pylist())):
