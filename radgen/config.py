@@ -139,6 +139,10 @@ class StudyConfig:
             for source in sorted(set(arm.sources) - set(self.sources)):
                 msg = f"arm {name!r} names source {source!r}; sources are {', '.join(self.sources) or 'none'}"
                 raise ValueError(msg)
+            drawn = [self.sources[source] for source in arm.sources if self.sources[source].kind != "images"]
+            if len({source.seed for source in drawn}) < len(drawn):
+                msg = f"arm {name!r}: sources {', '.join(arm.sources)} share a seed; give each redrawn one its own"
+                raise ValueError(msg)
             if arm.online and self.sources[str(arm.synthetic)].kind != "gan":
                 msg = f"arm {name!r} draws pairs online, but source {arm.synthetic!r} is of another kind than gan"
                 raise ValueError(msg)

@@ -19,6 +19,11 @@ class SourceSettings:
     )
     images: str | None = setting(None, "Of kind images: the folder that `radgen import-images` wrote.")
     train_on: str = setting("train", "train (all training rows), low (the low fraction's patients) or generator rows.")
+    seed: int | None = setting(
+        None,
+        "Another draw of the same recipe: seed of the generator and of its latents; null takes that of each section.",
+    )
+    # Last, because inside the class body the field hides the function of the same name.
     setting: str = setting("shared", "external, disjoint, scarce-labels, scarce or shared; a test asks the ancestry.")
 
     def __post_init__(self) -> None:

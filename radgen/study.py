@@ -78,6 +78,10 @@ STAGE_SECTIONS: Mapping[str, tuple[str, ...]] = {
 }
 
 
+# Sections whose seed another draw of a source changes.
+SEEDED = frozenset({"gan", "semantic", "sample"})
+
+
 @dataclass(frozen=True)
 class Study:
     """One study, as the workflow and the commands see it."""
@@ -305,6 +309,9 @@ class Study:
                 values[name] = self._resolved(self.arms(str(task))[str(arm)])
             else:
                 values[name] = special[name]() if name in special else getattr(self.config, name)
+        redraw = None if source is None else self.config.sources[str(source)].seed
+        for name in SEEDED & set(values) if redraw is not None else ():
+            values[name] = dataclasses.replace(values[name], seed=redraw)
         return {name: as_plain(value) for name, value in values.items()}
 
     def _resolved(self, arm: ArmSettings) -> ArmSettings:

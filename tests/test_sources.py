@@ -73,6 +73,19 @@ def test_a_source_of_maps_needs_labels() -> None:
         plan(**changes).check_inputs()
 
 
+def test_a_redrawn_source_has_a_seed_of_its_own() -> None:
+    sources = {"main": {}, "again": {"seed": 7}}
+    arms = {"plus": {"synthetic": "main", "redrawn": ["again"]}}
+    study = plan(sources=sources, arms=arms).study
+    for stage, section in (("gan", "gan"), ("sample", "sample"), ("pairs", "sample")):
+        seeds = [study.settings(stage, source=name)[section]["seed"] for name in ("main", "again")]
+        assert seeds == [1, 7]
+    with pytest.raises(
+        ConfigError, match="arm 'plus': sources main, again share a seed; give each redrawn one its own"
+    ):
+        plan(sources={"main": {}, "again": {}}, arms=arms)
+
+
 def test_an_unknown_kind_is_refused() -> None:
     with pytest.raises(ValueError, match="kind must be one of gan, semantic, images, not 'magic'"):
         SourceSettings(kind="magic")

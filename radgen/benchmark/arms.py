@@ -74,6 +74,7 @@ class Arm:
             "headline": self.headline,
             "on_curve": self.settings.on_curve,
             "rival": self.settings.is_rival,
+            "extra_real": self.settings.extra_real,
             "method": self.settings.method,
             "schedule": self.settings.schedule,
             "augmentation": self.settings.augmentation,

@@ -116,10 +116,12 @@ class Measure:
         return weighted_means(self.patient_values - other.patient_values, weights)
 
     def error_of_difference(self, other: Measure, weights: Floats) -> float:
-        """Standard error of the difference: over patients by bootstrap, over networks by their variance."""
-        over_seeds = sum(
-            float(np.var(one.by_seed, ddof=1)) / len(one.by_seed) for one in (self, other) if len(one.by_seed) > 1
-        )
+        """Standard error of the difference: over patients by bootstrap, over networks by their variance.
+
+        Where generators are drawn in the bootstrap, their networks are drawn with them.
+        """
+        alone = [one.by_seed for one in (self, other) if one.n_generators == 1 and len(one.by_seed) > 1]
+        over_seeds = sum(float(np.var(seeds, ddof=1)) / len(seeds) for seeds in alone)
         return float(np.sqrt(standard_error(self.minus(other, weights)) ** 2 + over_seeds))
 
     def p_of_difference(self, other: Measure, permutations: int, seed: str) -> float:

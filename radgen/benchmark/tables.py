@@ -16,6 +16,7 @@ ARM_FIELDS = [
     pa.field("headline", pa.bool_(), nullable=False),  # may head a report
     pa.field("on_curve", pa.bool_()),  # a point of the real-only curve
     pa.field("rival", pa.bool_()),  # spends the same pixels or labels in another way than on synthetic images
+    pa.field("extra_real", pa.string()),  # generator | annotator | annotated | annotator_masks
     pa.field("method", pa.string()),  # supervised | mean_teacher | self_supervised
     pa.field("schedule", pa.string()),  # mixed | pretrain | pretrain_mixed
     pa.field("augmentation", pa.string()),  # standard | strong

@@ -84,6 +84,12 @@ def _of_arm(result: TaskResult, row: Row, settings: SummarySettings) -> Row:
             f"{result.task}: {arm}: neither a gain nor a better use of real images is shown (difference to the low arm "
             f"{gain}; the smallest that would be found is {row['detectable']:.3f})."
         )
+    if not row["headline"]:
+        sentence += (
+            f" Setting {row['setting']}: the generator saw what the low arm must do without, so this is no claim."
+        )
+    if row["evaluation"] == "development":
+        sentence += " On development folds."
     return {"task": result.task, "arm": arm, "kind": kind, "sentence": sentence, "more_real_images": more}
 
 
@@ -95,9 +101,7 @@ def more_real_images(result: TaskResult, arm: str, settings: SummarySettings) ->
     """
     measure = next(one for one in result.measures[arm] if one.primary)
     points = sorted(
-        (int(facts["n_train_images"]), name)
-        for name, facts in result.facts.items()
-        if facts["synthetic"] is None and facts.get("method") in {None, "supervised"} and facts["n_train_images"] > 0
+        (int(facts["n_train_images"]), name) for name, facts in result.facts.items() if _learns_from_real_labels(facts)
     )
     counts = [count for count, _ in points]
     if LOW_ARM not in result.facts or len(set(counts)) < 2:
@@ -110,6 +114,13 @@ def more_real_images(result: TaskResult, arm: str, settings: SummarySettings) ->
         if lower > 0:
             return int(count - low)
     return None
+
+
+def _learns_from_real_labels(facts: Row) -> bool:
+    """Whether an arm is a point of what labelled real images of the study are worth, with nothing else beside them."""
+    plain = facts["method"] in {None, "supervised"} and facts["augmentation"] in {None, "standard"}
+    own = facts["extra_real"] in {None, "annotator", "annotated"}
+    return plain and own and facts["synthetic"] is None and facts["n_train_images"] > 0
 
 
 def _replicates(result: TaskResult, arm: str, measure: Measure) -> Floats:

@@ -278,6 +278,8 @@ def _benchmark_lines(found: Found) -> list[str]:
         "benchmark:",
         "  # Run `snakemake real_curve` first: its table chooses low.fraction.",
         "  curve_fractions: [0.1, 0.03]",
+        "  # The primary endpoint. Until `radgen unseal` opens the test, scores are of development folds.",
+        "  primary: low_plus_synthetic",
         "arms:",
         "  low_plus_synthetic: {real_fraction: low, synthetic: main}",
         "  synthetic_only: {real_fraction: 0, synthetic: main}",

@@ -26,8 +26,14 @@ SUMMARY = (
     "n_val_patients", "n_annotator_patients", "n_borrowed_patients", "metric", "structure", "primary", "mean",
     "mean_lower", "mean_upper", "seed_sd", "n_seeds", "n_patients", "n_scored", "to_low", "to_low_lower",
     "to_low_upper", "to_budget", "to_budget_lower", "to_budget_upper", "gap_share", "n_both_empty", "n_missed",
-    "n_invented",
+    "n_invented", "evaluation",
 )  # fmt: skip
+
+
+def whom(rows: pd.DataFrame) -> str:
+    """Return who was scored, in words."""
+    development = (rows["evaluation"] == "development").any()
+    return "patients of development folds" if development else "real test patients"
 
 
 VERDICTS = ("task", "arm", "kind", "sentence")

@@ -21,6 +21,7 @@ from radgen.benchmark.measures import DICE, Draws, Measure
 from radgen.benchmark.settings import SummarySettings
 from radgen.benchmark.statistics import interval
 from radgen.benchmark.summary import summary_rows
+from radgen.benchmark.tables import ARM_FIELDS
 from radgen.benchmark.task_result import TaskResult
 from radgen.benchmark.verdicts import verdict_rows
 
@@ -57,8 +58,9 @@ def study(number: int, gain: float) -> TaskResult:
     noise *= generator.choice([-1.0, 1.0], noise.shape)
     draws = Draws.of([f"p{place:02d}" for place in range(PATIENTS)], SETTINGS.bootstrap_samples, f"draw {number}")
     scores = {"real_low": level[who] + noise[0], "low_plus": level[who] + noise[1] + gain}
-    facts = {arm: {"task": "segmentation", "arm": arm, "synthetic": None, "n_train_images": 40} for arm in scores}
-    facts["low_plus"]["synthetic"] = "main"
+    empty = dict.fromkeys(field.name for field in ARM_FIELDS)
+    facts = {arm: empty | {"task": "segmentation", "arm": arm, "n_train_images": 40} for arm in scores}
+    facts["low_plus"] |= {"synthetic": "main", "setting": "scarce", "headline": True}
     return TaskResult("segmentation", draws, facts, {arm: [measure(one, draws)] for arm, one in scores.items()})
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from radgen.report.album import Album
-from radgen.report.arms import arm_words, masks_words, metric_of, primary_rows
+from radgen.report.arms import arm_words, masks_words, metric_of, primary_rows, whom
 from radgen.report.study import StudyResults, records
 from radgen.report.style import FLOOR, INK, REAL, SYNTHETIC, panel_title, quiet_axes
 
@@ -31,7 +31,7 @@ def draw_arms(study: StudyResults, album: Album, task: str) -> None:
     for value in low["mean"]:
         axes.axvline(value, color=FLOOR, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
     metric = metric_of(rows)
-    panel_title(axes, f"{task}: {metric} on real test patients")
+    panel_title(axes, f"{task}: {metric} on {whom(rows)}")
     first = records(rows)[0]
     album.add(
         figure,
@@ -40,7 +40,7 @@ def draw_arms(study: StudyResults, album: Album, task: str) -> None:
         title=f"Arms of {task}",
         caption=(
             f"{metric[0].upper()}{metric[1:]} of each arm, mean of {first['n_seeds']} networks, on the same "
-            f"{first['n_patients']} real test patients; bars are patient-level bootstrap intervals, the dashed line is "
+            f"{first['n_patients']} {whom(rows)}; bars are patient-level bootstrap intervals, the dashed line is "
             f"the low arm. {LEGEND} Settings: {_settings(rows)}."
         ),
         data=rows[[*NAMED, *(f"mean{end}" for end in ENDS), "seed_sd"]],

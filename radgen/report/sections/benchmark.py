@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from radgen.provenance import ASPECTS, SawPatients
-from radgen.report.arms import METRIC_WORDS, SUMMARY, arm_words, masks_words, metric_of, primary_rows, tasks
+from radgen.report.arms import METRIC_WORDS, SUMMARY, arm_words, masks_words, metric_of, primary_rows, tasks, whom
 from radgen.report.figures.cohort import SPLITS
 from radgen.report.html import Html, element, join, table
 from radgen.report.parts import DASH, Block, Pictures, count, interval, number, paragraph
@@ -31,7 +31,7 @@ def _arms_table(study: StudyResults, task: str) -> Html:
     header += ["Gap closed"]
     first = records(rows)[0]
     caption = (
-        f"{metric_of(rows)} on {count(first['n_patients'])} real test patients "
+        f"{metric_of(rows)} on {count(first['n_patients'])} {whom(rows)} "
         f"({count(first['n_scored'])} {'images' if task == 'classification' else 'series'}), mean of "
         f"{count(first['n_seeds'])} networks. Patients, images: real ones the arm trains on. Label budget: patients "
         "whose labels or masks the arm rests on, validation patients and those of the simulated annotator included."

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from radgen.report.arms import SUMMARY, arm_words, masks_words, metric_of, primary_rows, tasks, verdict_sentences
+from radgen.report.arms import SUMMARY, arm_words, masks_words, metric_of, primary_rows, tasks, verdict_sentences, whom
 from radgen.report.html import Html, element, join
 from radgen.report.parts import Block, Pictures, count, interval, notice, number, paragraph
 from radgen.report.study import StudyResults, records
@@ -31,10 +31,13 @@ def _task(study: StudyResults, task: str) -> Html:
     if heads.empty:
         return join(heading, _no_claim(synthetic), _sentences(study, task))
     cards = [_card(study, row) for row in records(heads)]
+    tested = whom(rows) == "real test patients"
+    what = "Primary result: paired" if tested else "So far: paired"
+    seen = " that no ancestor of any arm saw" if tested else ""
     words = paragraph(
-        f"Primary result: paired difference to the low arm on {count(rows['n_patients'].iloc[0])} real test patients "
-        "that no ancestor of any arm saw, with its patient-level bootstrap interval. The share of the gap to all real "
-        "patients that is closed is secondary and stands in the table of arms."
+        f"{what} difference to the low arm on {count(rows['n_patients'].iloc[0])} {whom(rows)}{seen}, with its "
+        "patient-level bootstrap interval. The share of the gap to all real patients that is closed is secondary and "
+        "stands in the table of arms."
     )
     return join(heading, words, element("div", cards, class_="cards"), _sentences(study, task), _annotator(study, task))
 
