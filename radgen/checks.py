@@ -48,9 +48,9 @@ def check_inputs(plan: Plan) -> None:
         if value and plan.optional(name) and not Path(plan.located(value)).is_file():
             msg = f"{name} {value}: no such file, neither here nor in the archive; correct the path or leave it out"
             raise ConfigError(msg)
-    for name, path in plan.given_weights().items():
+    for name, path in (plan.given_weights() | plan.scoring_weights).items():
         if not Path(path).is_file():
-            msg = f"{name} {path}: no such file of weights; correct the path, or leave it out to start from a seed"
+            msg = f"{name} {path}: no such file of weights; correct the path, or leave it out"
             raise ConfigError(msg)
     plan.semantic.check_maps()
     for name in plan.sources_of("images"):

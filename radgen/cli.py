@@ -92,6 +92,7 @@ COMMANDS = (
     "export",
     "publish",
     "forget",
+    "weights",
 )
 
 

@@ -71,7 +71,7 @@ STAGE_SECTIONS: Mapping[str, tuple[str, ...]] = {
     "benchmark_join": (),
     "benchmark_summary": ("benchmark", "arms", "low"),
     "metrics": ("metrics", "source_settings", "low", "classes"),
-    "audit": ("release",),
+    "audit": ("release", "metrics"),
     "qc": ("report", "facts"),
     "figures": ("report", "facts"),
     "report": ("report", "facts"),

@@ -332,6 +332,11 @@ class Plan:
             named["gan.projected.weights"] = gan.projected.weights
         return {name: path for name, path in named.items() if path}
 
+    @property
+    def scoring_weights(self) -> dict[str, str]:
+        """Files of weights of the networks that score and audit beside the judge, by name."""
+        return {f"metrics, {name}": str(path) for name, path in self.study.config.metrics.weights.items()}
+
     def arm_files(self, output: str, *, curve: bool = False) -> list[str]:
         """Return one file of every (task, arm) job, or of the real-only curve alone."""
         names = self.study.curve_arms if curve else self.study.arms

@@ -20,7 +20,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("--yes", action="store_true", help="delete; without it the folders are only listed")
     options = parser.parse_args(words)
     used = used_keys(options.results)
-    total = 0
+    total = _clean_features(options.work, options.results, delete=options.yes)
     for folder in sorted(path for path in options.work.glob("*/*") if path.is_dir()):
         if folder.name in used or KeyedJob.is_held(folder):
             continue
@@ -31,6 +31,22 @@ def main(words: list[str]) -> int:
             shutil.rmtree(folder)
     sys.stdout.write(f"{total / 2**20:.1f} MiB {'freed' if options.yes else 'could be freed; add --yes to delete'}\n")
     return 0
+
+
+def _clean_features(work: Path, results: Path, *, delete: bool) -> int:
+    """List or delete feature tables that no manifest read, and return their bytes."""
+    read = set()
+    for manifest in results.rglob("*manifest.json"):
+        read |= set(json.loads(manifest.read_text(encoding="utf-8"))["run"]["notes"].get("features", ()))
+    total = 0
+    for path in sorted((work / "features").glob("*.npy")):
+        if path.stem in read:
+            continue
+        total += path.stat().st_size
+        sys.stdout.write(f"{'deleted' if delete else 'unused'}  {path.stat().st_size / 2**20:8.1f} MiB  {path}\n")
+        if delete:
+            path.unlink()
+    return total
 
 
 def used_keys(results: Path) -> frozenset[str]:

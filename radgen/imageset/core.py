@@ -304,6 +304,7 @@ class ImageSet:
     """
 
     def __init__(self, index: Path) -> None:
+        self.index = index
         self.folder = index.parent
         self.table = read_index(index)
         self._shard_names = sorted(set(self.table.column("shard").to_pylist()))

@@ -14,8 +14,6 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from radgen.features.embed import features_of
-from radgen.features.network import FeatureNetwork
 from radgen.imageset.core import ImageSet
 from radgen.metrics.distances import nearest, patient_numbers
 
@@ -46,7 +44,7 @@ class Queries:
 
 
 def nearest_table(
-    queries: list[Queries], real: ImageSet, training: NDArray[np.int64], judge: FeatureNetwork
+    queries: list[Queries], real: ImageSet, training: NDArray[np.int64], features: NDArray[np.float32]
 ) -> pa.Table:
     """Find the nearest training image of each query, never one of the query's own patient.
 
@@ -58,15 +56,14 @@ def nearest_table(
         The real image set.
     training
         Rows int64 [m] of the images the source learnt from.
-    judge
-        Gives features of the training images.
+    features
+        Of the training images, float32 [m, D].
 
     Returns
     -------
     pyarrow.Table
         Rows of NEAREST_SCHEMA by kind and image id; distances are null where no other patient is left.
     """
-    features = features_of(judge, real, training)
     tables = [_rows_of(query, real, training, features) for query in queries]
     return pa.concat_tables(tables).sort_by([("kind", "ascending"), ("image_id", "ascending")])
 

@@ -89,17 +89,19 @@ def frechet_between(features1: NDArray[np.floating], features2: NDArray[np.float
     return frechet_distance(*moments(features1), *moments(features2))
 
 
-def too_few_images(count: int, dimension: int) -> str | None:
+def too_few_images(count: int, dimension: int, per_dimension: int = IMAGES_PER_DIMENSION) -> str | None:
     """Return why a Frechet distance of this many images would mislead, or None when there are enough.
+
+    Of published networks as many images as dimensions are asked for, as the field does.
 
     >>> too_few_images(640, 64) is None
     True
     >>> too_few_images(100, 64)
     '100 images are fewer than 10 x 64 feature dimensions: read KID instead'
     """
-    if count >= IMAGES_PER_DIMENSION * dimension:
+    if count >= per_dimension * dimension:
         return None
-    return f"{count} images are fewer than {IMAGES_PER_DIMENSION} x {dimension} feature dimensions: read KID instead"
+    return f"{count} images are fewer than {per_dimension} x {dimension} feature dimensions: read KID instead"
 
 
 def _square_root(matrix: NDArray[np.float64]) -> NDArray[np.float64]:

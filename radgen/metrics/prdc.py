@@ -21,6 +21,38 @@ class Prdc:
     coverage: float
 
 
+@dataclass(frozen=True)
+class Neighbours:
+    """What each image contributes to the scores.
+
+    Attributes
+    ----------
+    balls
+        Real images within whose radius each other image lies, int64 [m].
+    reached
+        Whether each real image lies within the radius of another one, bool [n].
+    covered
+        Whether any other image lies within the radius of each real one, bool [n].
+    k
+        Neighbours that set the radii.
+    """
+
+    balls: NDArray[np.int64]
+    reached: NDArray[np.bool_]
+    covered: NDArray[np.bool_]
+    k: int
+
+    @property
+    def scores(self) -> Prdc:
+        """Return the scores: means over the images."""
+        return Prdc(
+            precision=float((self.balls > 0).mean()),
+            recall=float(self.reached.mean()),
+            density=float(self.balls.mean() / self.k),
+            coverage=float(self.covered.mean()),
+        )
+
+
 def prdc(
     real: NDArray[np.floating],
     other: NDArray[np.floating],
@@ -29,7 +61,19 @@ def prdc(
     real_patients: NDArray[np.int64] | None = None,
     other_patients: NDArray[np.int64] | None = None,
 ) -> Prdc:
-    """Compare features of real images with those of others.
+    """Compare features of real images with those of others; parameters as of `neighbours`."""
+    return neighbours(real, other, k=k, real_patients=real_patients, other_patients=other_patients).scores
+
+
+def neighbours(
+    real: NDArray[np.floating],
+    other: NDArray[np.floating],
+    *,
+    k: int = 5,
+    real_patients: NDArray[np.int64] | None = None,
+    other_patients: NDArray[np.int64] | None = None,
+) -> Neighbours:
+    """Find for each image what it contributes to precision, recall, density and coverage.
 
     Parameters
     ----------
@@ -52,12 +96,11 @@ def prdc(
     """
     real_radii = _radii(real, k, real_patients)
     other_radii = _radii(other, k, other_patients)
-    balls = count_within(other, real, real_radii)
-    return Prdc(
-        precision=float((balls > 0).mean()),
-        recall=float((count_within(real, other, other_radii) > 0).mean()),
-        density=float(balls.mean() / k),
-        coverage=float((nearest(real, other)[0] <= real_radii).mean()),
+    return Neighbours(
+        balls=count_within(other, real, real_radii),
+        reached=count_within(real, other, other_radii) > 0,
+        covered=nearest(real, other)[0] <= real_radii,
+        k=k,
     )
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from radgen.errors import InputError
-from radgen.metrics.frechet import frechet_between, too_few_images
+from radgen.metrics.extractors import JUDGE, RADIOMICS, Extractor
+from radgen.metrics.frechet import IMAGES_PER_DIMENSION, frechet_between, too_few_images
+from radgen.metrics.intervals import distance_interval, mean_interval
 from radgen.metrics.kid import kid
-from radgen.metrics.prdc import prdc
+from radgen.metrics.names import METRICS, names_of
+from radgen.metrics.prdc import neighbours
 from radgen.metrics.settings import MetricsSettings
 from radgen.seeds import random_generator
 
@@ -28,9 +31,12 @@ QUALITY_SCHEMA = pa.schema(
         pa.field("n_real", pa.int64()),  # held-out real images
         pa.field("n_synthetic", pa.int64()),  # samples, or the floor's training images
         pa.field("reason", pa.string()),  # why a value is missing
+        pa.field("extractor", pa.string()),  # what the features are: judge, inception, radiomics, a network's name
+        pa.field("extractor_digest", pa.string()),
+        pa.field("resize", pa.string()),  # how images came to the size it sees
     ]
 )
-METRICS = ("judge_fd", "kid", "precision", "recall", "density", "coverage")
+MOST_DIMENSIONS = 256  # of features whose Frechet distance is drawn again and again for an interval
 AUDITS = ("near_copies_features", "near_copies_pixels", "nearest_features", "nearest_pixels")
 EVERY_CLASS = "all"
 
@@ -55,7 +61,13 @@ class Side:
 
 
 def quality_rows(
-    source: str, held_out: Side, others: Mapping[str, Side], classes: Sequence[str], settings: MetricsSettings
+    source: str,
+    held_out: Side,
+    others: Mapping[str, Side],
+    classes: Sequence[str],
+    settings: MetricsSettings,
+    *,
+    extractor: str = JUDGE,
 ) -> list[Row]:
     """Score samples and floor against the same held-out images, each with the same number of images.
 
@@ -71,7 +83,10 @@ def quality_rows(
         Class names.
     settings
         Numbers of images, neighbours and subsets.
+    extractor
+        Whose features these are.
     """
+    names = names_of(extractor)
     rows: list[Row] = []
     for name in (EVERY_CLASS, *(classes if len(classes) > 1 else ())):
         chosen = tuple(classes) if name == EVERY_CLASS else (name,)
@@ -80,8 +95,10 @@ def quality_rows(
         counts = class_counts(list(others.values()), floor, chosen, settings.images)
         for role, side in others.items():
             other = draw(side, counts, settings.seed)
-            for metric, (value, low, high, reason) in _scores(real, other, settings).items():
-                row: Row = {"source": source, "class_name": name, "metric": metric, "role": role, "value": value}
+            for metric, (value, low, high, reason) in _scores(real, other, settings, extractor).items():
+                if metric not in names:
+                    continue
+                row: Row = {"source": source, "class_name": name, "metric": names[metric], "role": role, "value": value}
                 rows.append(
                     row | {"low": low, "high": high, "n_real": len(real), "n_synthetic": len(other), "reason": reason}
                 )
@@ -140,6 +157,12 @@ def audit_rows(source: str, nearest: pa.Table, classes: Sequence[str], settings:
     return rows
 
 
+def signed(rows: Sequence[Row], extractor: Extractor) -> list[Row]:
+    """Add to rows by what their features were made."""
+    facts: Row = {"extractor": extractor.name, "extractor_digest": extractor.digest, "resize": extractor.resize}
+    return [row | facts for row in rows]
+
+
 def quality_table(rows: Sequence[Row]) -> pa.Table:
     """Return rows as a table of QUALITY_SCHEMA; nine digits, because the rest depends on the number of threads."""
     digits = [
@@ -149,13 +172,19 @@ def quality_table(rows: Sequence[Row]) -> pa.Table:
     return pa.Table.from_pylist(digits, schema=QUALITY_SCHEMA)
 
 
-def _scores(real: Side, other: Side, settings: MetricsSettings) -> Scores:
+def _scores(real: Side, other: Side, settings: MetricsSettings, extractor: str) -> Scores:
     if len(real) == 0 or len(other) == 0:
         reason = f"{len(real)} held-out and {len(other)} other images: a class is missing on one side"
         return dict.fromkeys(METRICS, (None, None, None, reason))
-    few = too_few_images(min(len(real), len(other)), real.features.shape[1])
-    distance = None if few else frechet_between(real.features, other.features)
-    scores: Scores = {"judge_fd": (distance, None, None, few)}
+    if extractor == RADIOMICS:
+        # Features of different units, each in units of what real images vary by.
+        mean, spread = real.features.mean(axis=0), real.features.std(axis=0) + 1e-6
+        real, other = (replace(side, features=(side.features - mean) / spread) for side in (real, other))
+    per_dimension = IMAGES_PER_DIMENSION if extractor in {JUDGE, RADIOMICS} else 1
+    few = too_few_images(min(len(real), len(other)), real.features.shape[1], per_dimension)
+    scores: Scores = {METRICS[0]: (None, None, None, few) if few else _distance(real, other, settings)}
+    if extractor == RADIOMICS:
+        return scores
     rng = random_generator("metrics", settings.seed, "kid")
     try:
         found = kid(
@@ -167,10 +196,25 @@ def _scores(real: Side, other: Side, settings: MetricsSettings) -> Scores:
     return scores | _prdc_scores(real, other, settings)
 
 
+def _distance(real: Side, other: Side, settings: MetricsSettings) -> tuple[float, float | None, float | None, None]:
+    """Return the Frechet distance with its interval, which many dimensions would take hours for."""
+    value = frechet_between(real.features, other.features)
+    if real.features.shape[1] > MOST_DIMENSIONS:
+        return value, None, None, None
+    low, high = distance_interval(
+        lambda one, two: frechet_between(real.features[one], other.features[two]),
+        value,
+        (real.patients, other.patients),
+        random_generator("metrics", settings.seed, "distance"),
+        settings.resamples,
+    )
+    return value, low, high, None
+
+
 def _prdc_scores(real: Side, other: Side, settings: MetricsSettings) -> Scores:
-    names = METRICS[2:]
+    """Return the four scores with intervals over patients, the radii held as they are."""
     try:
-        found = prdc(
+        found = neighbours(
             real.features,
             other.features,
             k=settings.neighbours,
@@ -178,5 +222,16 @@ def _prdc_scores(real: Side, other: Side, settings: MetricsSettings) -> Scores:
             other_patients=other.patients,
         )
     except InputError as error:
-        return dict.fromkeys(names, (None, None, None, str(error)))
-    return {name: (float(getattr(found, name)), None, None, None) for name in names}
+        return dict.fromkeys(METRICS[2:], (None, None, None, str(error)))
+    means = {
+        "precision": (found.balls > 0, other.patients),
+        "recall": (found.reached, real.patients),
+        "density": (found.balls / found.k, other.patients),
+        "coverage": (found.covered, real.patients),
+    }
+    scores: Scores = {}
+    for name, (values, patients) in means.items():
+        rng = random_generator("metrics", settings.seed, name)
+        low, high = mean_interval(values.astype(np.float64), patients, rng, settings.resamples)
+        scores[name] = (float(values.mean()), low, high, None)
+    return scores

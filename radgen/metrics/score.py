@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 
 from radgen.cohort.settings import ClassSettings
 from radgen.errors import CohortError
-from radgen.features.embed import features_of
 from radgen.features.network import FeatureNetwork
 from radgen.features.rows import held_out_rows, with_class
 from radgen.imageset.core import ImageSet
 from radgen.metrics.audit import Queries, nearest_table
 from radgen.metrics.class_agreement import class_rows
 from radgen.metrics.distances import patient_numbers
-from radgen.metrics.quality import Side, audit_rows, quality_rows, quality_table
+from radgen.metrics.extractors import Extractor, extra_extractors, judge_extractor
+from radgen.metrics.feature_tables import FeatureTables
+from radgen.metrics.quality import Side, audit_rows, quality_rows, quality_table, signed
 from radgen.metrics.settings import MetricsSettings
 from radgen.seeds import random_generator
 
@@ -78,8 +79,10 @@ def score_source(
     real: RealSide,
     judge: FeatureNetwork,
     settings: MetricsSettings,
+    *,
+    tables: FeatureTables,
 ) -> tuple[pa.Table, pa.Table]:
-    """Score a source.
+    """Score a source by the judge, and by whatever else the study names.
 
     Parameters
     ----------
@@ -93,6 +96,8 @@ def score_source(
         The judge.
     settings
         How much to compare.
+    tables
+        Where features are kept.
 
     Returns
     -------
@@ -101,10 +106,8 @@ def score_source(
     """
     classes = judge.class_names
     everything = np.arange(len(synthetic))
-    features = features_of(judge, synthetic, everything)
-    held_out = _side(real.images, real.held_out, judge)
-    samples = Side(features, synthetic.column("class_name"), patient_numbers(synthetic.column("patient"))[0])
-    others = {"synthetic": samples, "floor": _side(real.images, real.unseen, judge)}
+    extractor = judge_extractor(judge)
+    held_out, others = _sides(extractor, synthetic, real, tables)
     rows = quality_rows(source, held_out, others, classes, settings)
     rows += class_rows(source, others, judge, classes)
     control = np.arange(len(held_out))
@@ -112,16 +115,34 @@ def score_source(
         rng = random_generator("metrics", settings.seed, "control")
         control = np.sort(rng.choice(control, settings.images, replace=False))
     queries = [
-        Queries("synthetic", synthetic, everything, features),
+        Queries("synthetic", synthetic, everything, others["synthetic"].features),
         Queries("control", real.images, real.held_out[control], held_out.features[control]),
     ]
-    nearest = nearest_table(queries, real.images, real.training, judge)
-    return quality_table([*rows, *audit_rows(source, nearest, classes, settings)]), nearest
+    nearest = nearest_table(
+        queries, real.images, real.training, np.asarray(tables.of(extractor, real.images.index)[real.training])
+    )
+    rows = signed([*rows, *audit_rows(source, nearest, classes, settings)], extractor)
+    for extra in extra_extractors(settings, real.images.image_shape, judge.device):
+        sides = _sides(extra, synthetic, real, tables)
+        rows += signed(quality_rows(source, *sides, classes, settings, extractor=extra.name), extra)
+    return quality_table(rows), nearest
 
 
-def _side(images: ImageSet, rows: NDArray[np.int64], judge: FeatureNetwork) -> Side:
+def _sides(
+    extractor: Extractor, synthetic: ImageSet, real: RealSide, tables: FeatureTables
+) -> tuple[Side, dict[str, Side]]:
+    """Return the held-out images, and samples and floor by role, with an extractor's features."""
+    made, ours = tables.of(extractor, synthetic.index), tables.of(extractor, real.images.index)
+    samples = _side(synthetic, np.arange(len(synthetic)), made)
+    return _side(real.images, real.held_out, ours), {
+        "synthetic": samples,
+        "floor": _side(real.images, real.unseen, ours),
+    }
+
+
+def _side(images: ImageSet, rows: NDArray[np.int64], features: NDArray[np.float32]) -> Side:
     return Side(
-        features_of(judge, images, rows),
+        np.asarray(features[rows]),
         images.column("class_name")[rows],
         patient_numbers(images.column("patient")[rows])[0],
     )

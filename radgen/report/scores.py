@@ -21,6 +21,8 @@ METRIC_WORDS = {
     "recall": "recall",
     "density": "density",
     "coverage": "coverage",
+    "fid": "FID (Inception)",
+    "radiomics_fd": "Frechet distance (radiomics)",
     "class_accuracy": "class seen by the judge",
     "near_copies_features": "near copies, by features",
     "near_copies_pixels": "near copies, by pixels",

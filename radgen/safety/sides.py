@@ -14,7 +14,7 @@ from radgen.errors import CohortError, InputError
 from radgen.imageset.core import ImageSet, read_index
 from radgen.provenance import SawPatients
 
-IMPORTED = "import_images"
+IMPORTED = frozenset({"import_images", "source_images"})
 HELD_OUT = ("val", "test")
 # Validation patients choose among weights, annotators' patients teach who paints: neither's pixels teach a generator.
 # What another tool saw them for is unknown, so of an import they are suspects.
@@ -61,7 +61,7 @@ def sides_of(real: ImageSet, manifests: Iterable[Mapping[str, Any]]) -> Sides:
     saw, seen = SawPatients(), set()
     for manifest in manifests:
         own = SawPatients.from_json(manifest["what"]["saw_patients"])
-        passed_over = () if manifest["what"]["stage"] == IMPORTED else CHOOSE_ONLY
+        passed_over = () if manifest["what"]["stage"] in IMPORTED else CHOOSE_ONLY
         seen |= {patient for split, keys in own.pixels.items() if split not in passed_over for patient in keys}
         saw |= own
     patients, splits = real.column("patient"), real.column("split").astype(str)

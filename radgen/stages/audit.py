@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+from radgen.metrics.settings import MetricsSettings
 from radgen.provenance import (
     SawPatients,
     input_digest,
@@ -32,6 +34,7 @@ def run(
     closest: Path,
     manifest: Path,
     release: ReleaseSettings,
+    metrics: MetricsSettings,
     device: str = "auto",
 ) -> None:
     """Look every image up among the patients it rests on, with held-out patients as control, and judge the set.
@@ -56,6 +59,8 @@ def run(
         <name>.manifest.json beside them.
     release
         The policy.
+    metrics
+        Names published networks by which images are compared too.
     device
         auto, cpu or cuda.
 
@@ -71,6 +76,7 @@ def run(
     from radgen.features.network import load_features
     from radgen.features.rows import patients_of, pixel_digests
     from radgen.imageset.core import ImageSet, write_table
+    from radgen.metrics.extractors import extra_extractors
     from radgen.safety.audit import Auditor
     from radgen.safety.closest import write_closest
     from radgen.safety.networks import Network
@@ -86,8 +92,10 @@ def run(
     beside = manifests_of(image_set)
     sides = sides_of(real, [read_manifest(path) for path in beside])
     network = load_features(judge_weights, chosen)
-    saw = saw_patients_of(judge_manifest).patients("pixels")
-    audit = Auditor(synthetic, real, sides, [Network("judge", network.features, saw)], release).run()
+    networks = [Network("judge", network.features, saw_patients_of(judge_manifest).patients("pixels"))]
+    published = extra_extractors(replace(metrics, radiomics=False), real.image_shape, chosen)
+    networks += [Network(extractor.name, extractor.features) for extractor in published]
+    audit = Auditor(synthetic, real, sides, networks, release).run()
     found = judge(
         audit.measures, audit.images, patients_behind(real, sides.training, synthetic), sides.unknown, release
     )
@@ -100,6 +108,7 @@ def run(
     _say(found.sentence)
     inputs = pixel_digests(slices, "slices") | pixel_digests(image_set, "images")
     inputs |= {"judge": input_digest(judge_weights)}
+    inputs |= {f"network/{extractor.name}": extractor.digest for extractor in published}
     read = patients_of(real, np.union1d(sides.training, sides.control))
     write_manifest(
         manifest,

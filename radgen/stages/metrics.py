@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from radgen.cohort.settings import ClassSettings, LowSettings
 from radgen.metrics.settings import MetricsSettings
-from radgen.provenance import SawPatients, input_digest, saw_patients_of, what_part, write_manifest
+from radgen.provenance import SawPatients, digest_file, input_digest, saw_patients_of, what_part, write_manifest
 from radgen.settings import as_plain
 from radgen.sources import SourceSettings
 
-VERSION = 1
+VERSION = 2
 
 
 def run(
@@ -29,6 +30,7 @@ def run(
     source_settings: SourceSettings,
     low: LowSettings,
     classes: ClassSettings,
+    work: Path = Path("work"),
     device: str = "auto",
 ) -> None:
     """Measure distance, precision, recall, density, coverage and near copies, each beside its floor.
@@ -51,6 +53,8 @@ def run(
         <source>.manifest.json beside them.
     metrics, source_settings, low, classes
         Settings.
+    work
+        Folder of resumable state: features of whole image sets are kept there.
     device
         auto, cpu or cuda.
 
@@ -64,6 +68,7 @@ def run(
     from radgen.features.network import load_features
     from radgen.features.rows import patients_of, pixel_digests, source_rows
     from radgen.imageset.core import ImageSet, write_table
+    from radgen.metrics.feature_tables import FeatureTables
     from radgen.metrics.score import real_side, score_source
     from radgen.metrics.summary import summary_lines
     from radgen.training.devices import choose_device, set_threads
@@ -75,15 +80,19 @@ def run(
     training = source_rows(images, source_settings, low, classes).pixels
     seen = saw_patients_of(judge_manifest).patients("pixels")
     real = real_side(images, training, seen, classes)
-    scores, copies = score_source(source, ImageSet(samples), real, load_features(judge_weights, chosen), metrics)
+    tables = FeatureTables(work)
+    judge = load_features(judge_weights, chosen)
+    scores, copies = score_source(source, ImageSet(samples), real, judge, metrics, tables=tables)
     write_table(quality, scores)
     write_table(nearest, copies)
     for line in summary_lines(scores):
         _say(line)
-    settings = {"source": source, "metrics": metrics, "source_settings": source_settings, "low": low}
+    settings = {"source": source, "metrics": _without_places(metrics), "source_settings": source_settings, "low": low}
     inputs = (
         pixel_digests(slices, "slices") | pixel_digests(samples, "samples") | {"judge": input_digest(judge_weights)}
     )
+    files = {f"network/{name}": path for name, path in metrics.weights.items()}
+    inputs |= {name: digest_file(path) for name, path in files.items()}
     read = patients_of(images, real.read)
     write_manifest(
         manifest,
@@ -99,7 +108,14 @@ def run(
         | SawPatients(pixels=read, labels={} if classes.by == "position" else read)
         | SawPatients(unknown=saw_patients_of(slices_manifest).unknown),
         device=chosen.type,
+        notes={"features": sorted(tables.keys)},
     )
+
+
+def _without_places(metrics: MetricsSettings) -> MetricsSettings:
+    """Leave out where weights lie: their digests count, among the inputs."""
+    networks = {name: replace(network, weights="") for name, network in metrics.networks.items()}
+    return replace(metrics, inception_weights="", networks=networks)
 
 
 def _say(line: str) -> None:

@@ -49,7 +49,7 @@ def test_planted_copies_are_found_and_others_are_not(
         Queries("synthetic", synthetic, everything, features_of(judge, synthetic, everything)),
         Queries("control", real, control, features_of(judge, real, control)),
     ]
-    table = nearest_table(queries, real, training, judge)
+    table = nearest_table(queries, real, training, features_of(judge, real, training))
     assert table.schema == NEAREST_SCHEMA
     rows = {row["image_id"]: row for row in table.to_pylist()}
     copies = [rows[f"main_{60 + number:03d}"] for number in range(COPIES)]
@@ -72,7 +72,7 @@ def test_a_patient_is_never_the_nearest_of_itself(judged: JudgedStudy) -> None:
     real, judge = ImageSet(judged.slices), load_features(judged.weights)
     training = real.rows_where(split="train")
     query = Queries("control", real, training[:24], features_of(judge, real, training[:24]))
-    table = nearest_table([query], real, training, judge)
+    table = nearest_table([query], real, training, features_of(judge, real, training))
     own = dict(zip(real.column("image_id"), real.column("patient"), strict=True))
     for row in table.to_pylist():
         assert row["nearest_patient"] != own[row["image_id"]]

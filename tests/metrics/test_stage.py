@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 from radgen.cohort.settings import LowSettings
 from radgen.metrics.audit import NEAREST_SCHEMA
 from radgen.metrics.class_agreement import METRIC as CLASS_ACCURACY
-from radgen.metrics.quality import AUDITS, METRICS, QUALITY_SCHEMA
+from radgen.metrics.names import JUDGES
+from radgen.metrics.quality import AUDITS, QUALITY_SCHEMA
 from radgen.metrics.settings import MetricsSettings
 from radgen.provenance import digest_file, read_manifest, saw_patients_of
 from radgen.sources import SourceSettings
@@ -36,6 +37,7 @@ def _run(
         source_settings=SourceSettings(train_on=train_on),
         low=LowSettings(fraction=0.25),
         classes=CLASSES,
+        work=folder / "work",
         device=device,
     )
     rows = pq.read_table(folder / "main.quality.parquet").to_pylist()
@@ -50,7 +52,7 @@ def test_honest_samples_lie_near_the_floor_and_black_ones_do_not(judged: JudgedS
     assert black[distance] > 50 * black["all", "judge_fd", "floor"]
     assert black["all", "recall", "synthetic"] == 0
     assert honest["all", "recall", "synthetic"] > 0.5
-    assert {metric for _, metric, _ in honest} == {*METRICS, *AUDITS, CLASS_ACCURACY}
+    assert {metric for _, metric, _ in honest} == {*JUDGES, "radiomics_fd", *AUDITS, CLASS_ACCURACY}
     assert pq.read_schema(tmp_path / "one" / "main.quality.parquet") == QUALITY_SCHEMA
 
 

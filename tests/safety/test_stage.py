@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from radgen.metrics.settings import MetricsSettings
 from radgen.provenance import digest_file, read_manifest
 from radgen.safety.settings import ReleaseSettings
 from radgen.safety.tables import IMAGES_SCHEMA, MEASURES_SCHEMA
@@ -31,6 +32,7 @@ def run_audit(judged: JudgedStudy, samples: Path, folder: Path, **policy: Any) -
         closest=folder / "main.closest.png",
         manifest=folder / "main.manifest.json",
         release=ReleaseSettings(**(QUICK | policy)),
+        metrics=MetricsSettings(),
         device="cpu",
     )
     return dict(json.loads((folder / "main.verdict.json").read_text()))

@@ -152,6 +152,7 @@ rule metrics_source:
         judge_manifest=P("judge.manifest"),
         samples=PLAN.scored_images("part_index"),
         samples_manifest=PLAN.scored_images("part_manifest"),
+        weights=PLAN.scoring_weights.values(),
     output:
         quality=P("metrics.quality"),
         nearest=P("metrics.nearest"),
@@ -167,6 +168,7 @@ rule metrics_source:
         mem_mb=4000,
         runtime=120,
         device=PLAN.device,
+        work=PLAN.work,
     params:
         settings=PLAN.settings("metrics"),
         code=PLAN.code("metrics"),
@@ -175,7 +177,7 @@ rule metrics_source:
         " --judge-weights {input.judge:q} --judge-manifest {input.judge_manifest:q} --samples {input.samples:q}"
         " --samples-manifest {input.samples_manifest:q} --source {wildcards.source} --quality {output.quality:q}"
         " --nearest {output.nearest:q} --manifest {output.manifest:q} --settings {params.settings:q}"
-        " --device {resources.device} > {log:q} 2>&1"
+        " --work {resources.work:q} --device {resources.device} > {log:q} 2>&1"
 
 
 rule metrics:
@@ -191,6 +193,7 @@ rule audit_set:
         judge_manifest=P("judge.manifest"),
         image_set=PLAN.audited_set("part_index"),
         image_set_manifest=PLAN.audited_set("part_manifest"),
+        weights=PLAN.scoring_weights.values(),
     output:
         images=P("audit.images"),
         measures=P("audit.measures"),
