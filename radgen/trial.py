@@ -77,6 +77,8 @@ def trial_of(config: StudyConfig) -> StudyConfig:
             curve_fractions=(),
             # Too few patients for development folds, and steps that teach nothing about anybody's test.
             sealed=False,
+            annotated_arm=False,
+            rivals=(),
             training=replace(config.benchmark.training, max_steps=ARM_STEPS, eval_every=ARM_STEPS // 2),
             summary=replace(config.benchmark.summary, bootstrap_samples=100),
         ),

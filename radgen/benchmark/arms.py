@@ -41,8 +41,8 @@ class Arm:
         test, or development: patients of train and val that no network of this fold learns from.
     train, val, test
         Positions in the real image set, sorted.
-    painted
-        Those of `train` whose masks the simulated annotator paints.
+    further
+        Those of `train` that were annotated beyond the arm's own fraction.
     unlabelled
         Positions whose pixels alone are used; empty unless the method uses them.
     """
@@ -56,8 +56,13 @@ class Arm:
     train: Positions
     val: Positions
     test: Positions
-    painted: Positions
+    further: Positions
     unlabelled: Positions
+
+    @property
+    def painted(self) -> Positions:
+        """Those of `train` whose masks the simulated annotator paints."""
+        return self.further if self.settings.extra_real == "annotator_masks" else self.further[:0]
 
     @property
     def headline(self) -> bool:
@@ -184,20 +189,23 @@ def resolve_arm(
         train=places["training"],
         val=places["validation"],
         test=places["test"],
-        painted=extra if settings.extra_real == "annotator_masks" else nothing,
+        further=extra,
         unlabelled=nothing if settings.method == "supervised" else real.rows_where(patient=used),
     )
 
 
 def _further_images(name: str, settings: ArmSettings, real: ImageSet, patients: frozenset[str], task: str) -> Positions:
-    """Return as many images of further training patients as were annotated, spread evenly over all of them."""
+    """Return as many images of further training patients as were annotated, spread evenly over all of them.
+
+    Where a study has fewer, all of them; the label budget says how many.
+    """
     if settings.extra_real not in {"annotated", "annotator_masks"}:
         return np.zeros(0, dtype=np.int64)
     rows, wanted = _positions(real, patients, ("train",), task), settings.annotated_images or 0
-    if not 0 < wanted <= len(rows):
+    if not wanted or not len(rows):
         msg = (
-            f"arm {name} of {task}: {wanted} further training images are asked for and {len(rows)} are there; "
-            "set annotated_images to a number between"
+            f"arm {name} of {task}: {wanted} further training images are asked for and {len(rows)} are there; set "
+            "annotated_images, or lower low.fraction so that training patients are left"
         )
         raise CohortError(msg)
     return spread(rows, wanted)
@@ -261,7 +269,7 @@ def label_budget(arm: Arm, real: ImageSet, synthetic_images: int, saw: SawPatien
         n_train_patients=len(train),
         n_train_images=len(arm.train),
         n_synthetic_images=synthetic_images,
-        n_annotated_images=arm.settings.annotated_images or 0,
+        n_annotated_images=len(arm.further) or arm.settings.annotated_images or 0,
         n_unlabelled_images=len(arm.unlabelled),
         n_val_patients=len(val),
         n_annotator_patients=len(annotator),

@@ -149,7 +149,7 @@ def fieller(above: Floats, below: Floats, confidence: float) -> tuple[float, flo
     middle = ratio - g * (ab / bb if bb else 0.0)
     inside = aa - 2 * ratio * ab + ratio * ratio * bb - g * (aa - ab * ab / bb if bb else aa)
     half = z / abs(b) * math.sqrt(max(inside, 0.0))
-    return ratio, (middle - half) / (1 - g), (middle + half) / (1 - g)
+    return ratio, float((middle - half) / (1 - g)), float((middle + half) / (1 - g))
 
 
 def quantile(confidence: float) -> float:

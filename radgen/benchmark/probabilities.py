@@ -113,8 +113,9 @@ def _calibration_error(probability: Floats, truth: Flags, patient: Integers, wei
 def of_patients(probability: Floats, truth: Flags, patient: Integers, patients: int) -> tuple[Floats, Flags]:
     """Turn images into patients: who has a finding, and how probable it is.
 
-    A patient has a class when any of the images has. Where all images of every patient are of one class, the patient's
-    probability is their mean; where they differ, as slices with and without a lesion do, it is the largest.
+    Where all images of every patient are of one class, that is the patient's, and its probability is their mean. Where
+    they differ, as slices with and without a lesion do, a patient has a finding when any image has, and its probability
+    is the largest. What most patients have, such as slices without a lesion, is then no finding and is left out.
 
     Parameters
     ----------
@@ -126,7 +127,7 @@ def of_patients(probability: Floats, truth: Flags, patient: Integers, patients: 
     Returns
     -------
     probability, truth
-        float [seeds, patients, classes], bool [patients, classes].
+        float [seeds, patients, classes or findings], bool [patients, classes or findings].
     """
     has = np.zeros((patients, truth.shape[1]), dtype=bool)
     np.logical_or.at(has, patient, truth)
@@ -134,7 +135,8 @@ def of_patients(probability: Floats, truth: Flags, patient: Integers, patients: 
         largest = np.full((len(probability), *has.shape), -np.inf)
         for network, values in zip(largest, probability, strict=True):
             np.maximum.at(network, patient, values)
-        return largest, has
+        findings = np.arange(has.shape[1]) != has.sum(axis=0).argmax()
+        return largest[:, :, findings], has[:, findings]
     totals = np.zeros((len(probability), *has.shape))
     for network, values in zip(totals, probability, strict=True):
         np.add.at(network, patient, values)

@@ -239,7 +239,7 @@ def arm_table(
     segments = task == SEGMENTATION
     if benchmark.budget_matched and simulated_annotator and segments:
         table[BUDGET_ARM] = ArmSettings(extra_real="annotator")
-    if benchmark.annotated_arm and annotated_images and segments:
+    if benchmark.annotated_arm and annotated_images and segments and low_fraction < 1:
         table[ANNOTATED_ARM] = ArmSettings(extra_real="annotated")
     rivals = {
         "mean_teacher": ArmSettings(method="mean_teacher"),

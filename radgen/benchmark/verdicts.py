@@ -66,10 +66,10 @@ def _of_arm(result: TaskResult, row: Row, settings: SummarySettings) -> Row:
     if more is not None and (not helps or more <= annotated):
         kind = "do not bother"
         spent = f", and {annotated} synthetic ones were annotated" if annotated and more <= annotated else ""
-        sentence = (
-            f"{result.task}: {arm}: do not bother, annotate {more} more real images instead: with {sure} confidence "
-            f"they are better than this arm (difference to the low arm {gain}{spent})."
-        )
+        instead = f"annotate {more} more real images instead: with {sure} confidence they are better than this arm"
+        if more == 0:
+            instead = f"the low arm's real images alone are better with {sure} confidence"
+        sentence = f"{result.task}: {arm}: do not bother, {instead} (difference to the low arm {gain}{spent})."
     elif helps:
         kind = "helps"
         worth = (
@@ -96,6 +96,7 @@ def _of_arm(result: TaskResult, row: Row, settings: SummarySettings) -> Row:
 def more_real_images(result: TaskResult, arm: str, settings: SummarySettings) -> int | None:
     """Return the fewest further real images with which real images alone are better than an arm, for sure.
 
+    0 says that the low arm's own images are.
     Between the arms that learn from labelled real images alone the score is taken to be linear in the logarithm of the
     number of images, in every bootstrap sample. None where no number up to the study's own is surely better.
     """
@@ -109,7 +110,7 @@ def more_real_images(result: TaskResult, arm: str, settings: SummarySettings) ->
     curve = {count: _replicates(result, name, measure) for count, name in points}  # of equal counts the last one
     low = int(result.facts[LOW_ARM]["n_train_images"])
     wanted = np.unique(np.geomspace(low, max(counts), CURVE_POINTS).round().astype(np.int64))
-    for count in wanted[wanted > low].tolist():
+    for count in wanted.tolist():
         lower, _ = interval(_between(curve, count) - measure.replicates, settings.confidence)
         if lower > 0:
             return int(count - low)

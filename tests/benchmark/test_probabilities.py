@@ -87,8 +87,9 @@ def test_a_patient_of_mixed_slices_is_as_suspicious_as_the_worst_one() -> None:
     probability = np.array([[[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.6, 0.4]]])
     truth = np.array([[True, False], [False, True], [True, False], [True, False]])
     whose, has = probabilities.of_patients(probability, truth, np.array([0, 0, 1, 1]), 2)
-    assert has.tolist() == [[True, True], [True, False]]
-    assert whose[0].tolist() == [[0.9, 0.8], [0.7, 0.4]]
+    # Both patients have slices of the first class: that is no finding. The second class is, and one of them has it.
+    assert has.tolist() == [[True], [False]]
+    assert whose[0].tolist() == [[0.8], [0.4]]
 
 
 def test_a_patient_of_one_class_gets_the_mean() -> None:

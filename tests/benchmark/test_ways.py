@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from radgen.benchmark.arms import Fold, resolve_arm, study_of
+from radgen.benchmark.arms import Fold, label_budget, resolve_arm, study_of
 from radgen.benchmark.augmentation import Augmentation, move, shade
 from radgen.benchmark.batches import Batch, Pool, StreamPool
 from radgen.benchmark.methods import MeanTeacher, contrast, copy_matching, fill_in, hide
@@ -139,9 +139,24 @@ def test_further_images_are_as_many_as_were_annotated_and_of_other_patients(real
     assert len(extra) == 5
     assert len(patients) >= 4  # spread over patients, not one patient's slices
     assert not patients & set(real.column("patient")[low.train])
-    too_many = replace(FURTHER, annotated_images=500)
-    with pytest.raises(CohortError, match="500 further training images are asked for and 24 are there"):
-        resolve_arm(name="a", task="segmentation", settings=too_many, real=real, study=study, low=LOW)
+    every = resolve_arm(
+        name="a",
+        task="segmentation",
+        settings=replace(FURTHER, annotated_images=500),
+        real=real,
+        study=study,
+        low=LOW,
+    )
+    assert label_budget(every, real, 0, SawPatients(), study).n_annotated_images == 24  # no more are there
+    with pytest.raises(CohortError, match="5 further training images are asked for and 0 are there; set"):
+        resolve_arm(
+            name="a",
+            task="segmentation",
+            settings=replace(FURTHER, real_fraction=1.0),
+            real=real,
+            study=study,
+            low=LOW,
+        )
 
 
 def test_the_annotator_paints_further_images(study: Study, real: ImageSet, tmp_path: Path) -> None:
