@@ -20,9 +20,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from radgen.code import code_digest
 from radgen.errors import LeaseError
 from radgen.processes import lives, start_of
-from radgen.provenance import atomic_path, code_digest, digest_file, digest_json, write_json
+from radgen.provenance import atomic_path, digest_file, digest_json, write_json
 
 HEARTBEAT_SECONDS = 10.0
 # A writer whose process cannot be looked up, as on another host, is believed dead after this silence.

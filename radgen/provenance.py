@@ -5,13 +5,11 @@ Light on purpose (standard library only): it is imported while the DAG is parsed
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import functools
 import hashlib
 import importlib.metadata
 import importlib.util
-import itertools
 import json
 import os
 import platform
@@ -28,11 +26,6 @@ from typing import Any
 from radgen.errors import InputError, StorageError
 
 PACKAGE_ROOT = Path(__file__).resolve().parent
-# Modules that never change the bytes of a result: editing them must not rerun anything.
-NOT_IN_CODE_DIGEST = frozenset(
-    f"radgen.{name}"
-    for name in ("cli", "config", "paths", "provenance", "errors", "progress", "logs", "keyed", "processes", "settings")
-)
 ASPECTS = ("pixels", "labels", "masks")
 
 
@@ -76,95 +69,6 @@ def _manifest_outputs(manifest: Path, _mtime_ns: int) -> dict[str, str]:
     except (ValueError, KeyError, TypeError):
         return {}
     return {str(name): str(value) for name, value in outputs.items()}
-
-
-# ---------------------------------------------------------------- code
-
-
-def code_digest(module: str) -> str:
-    """Digest the code a module rests on: its import closure inside radgen, without docstrings, comments, error texts.
-
-    Function-level imports count. Modules that cannot change a result's bytes (`NOT_IN_CODE_DIGEST`) are left out.
-    """
-    return digest_json({name: _normalised(name) for name in sorted(code_closure(module))})
-
-
-def code_closure(module: str) -> frozenset[str]:
-    """Return the radgen modules that a module imports, directly or not, itself included."""
-    seen: set[str] = set()
-    waiting = [module]
-    while waiting:
-        name = waiting.pop()
-        if name in seen or name in NOT_IN_CODE_DIGEST or _source_path(name) is None:
-            continue
-        seen.add(name)
-        waiting.extend(_imports(name))
-    return frozenset(seen)
-
-
-def _source_path(module: str) -> Path | None:
-    parts = module.split(".")
-    if parts[0] != "radgen":
-        return None
-    base = PACKAGE_ROOT.joinpath(*parts[1:])
-    for path in (base.with_suffix(".py"), base / "__init__.py"):
-        if path.is_file():
-            return path
-    return None
-
-
-@functools.lru_cache(maxsize=1024)
-def _tree(module: str) -> ast.Module:
-    path = _source_path(module)
-    if path is None:
-        msg = f"{module}: no such module in radgen"
-        raise InputError(msg)
-    return ast.parse(path.read_text())
-
-
-@functools.lru_cache(maxsize=1024)
-def _imports(module: str) -> frozenset[str]:
-    names: set[str] = set()
-    for node in ast.walk(_tree(module)):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            names.add(node.module)
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return frozenset(name for name in names if name == "radgen" or name.startswith("radgen."))
-
-
-@functools.lru_cache(maxsize=1024)
-def _normalised(module: str) -> str:
-    tree = ast.parse(ast.unparse(_tree(module)))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0] if node.body else None
-            if (
-                isinstance(first, ast.Expr)
-                and isinstance(first.value, ast.Constant)
-                and isinstance(first.value.value, str)
-            ):
-                node.body = node.body[1:] or [ast.Pass()]
-        for block in (getattr(node, name, None) for name in ("body", "orelse", "finalbody")):
-            if isinstance(block, list):
-                _blank_error_texts(block)
-    return ast.dump(tree)
-
-
-def _blank_error_texts(block: list[ast.stmt]) -> None:
-    """Blank the text in each `msg = "..."` that `raise SomeError(msg)` follows.
-
-    A text that reaches an output keeps counting: a refusal is raised with its reason too, and other such texts are not
-    named `msg`.
-    """
-    for said, raised in itertools.pairwise(block):
-        match said, raised:
-            case (
-                ast.Assign(targets=[ast.Name(id="msg")], value=ast.Constant(value=str()) | ast.JoinedStr()),
-                ast.Raise(exc=ast.Call(func=ast.Name(), args=[ast.Name(id="msg")], keywords=[])),
-            ):
-                said.value = ast.Constant("")
 
 
 # ---------------------------------------------------------------- atomic writes
@@ -324,6 +228,8 @@ def write_manifest(
     code
         Digest of the code that made the outputs, where it is not the code that runs now.
     """
+    from radgen.code import code_digest  # which writes by this module
+
     outputs_by_name = {os.path.relpath(p, path.parent): digest_file(p) for p in outputs.values() if p.is_file()}
     full = dict(what) | {
         "code": code or code_digest(f"radgen.stages.{what['stage']}"),

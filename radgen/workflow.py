@@ -14,13 +14,13 @@ from typing import Any
 from radgen.annotation.settings import FIRST_ROUND
 from radgen.benchmark.settings import ArmSettings
 from radgen.checks import check_inputs
+from radgen.code import code_digest
 from radgen.cohort.archives import Roots, newest_folder_ns
 from radgen.cohort.layouts import module_of
 from radgen.config import load_config
 from radgen.errors import ConfigError
 from radgen.paths import WILDCARDS, StudyPaths
 from radgen.plan_semantic import SemanticPlan
-from radgen.provenance import code_digest
 from radgen.report_files import qc_files, report_files, sent_packs
 from radgen.study import Study
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import ast
 import errno
 import json
 from pathlib import Path
 
 import pytest
 
-from radgen import provenance
+from radgen import code
+from radgen.code import code_closure, code_digest
 from radgen.errors import InputError, StorageError
 from radgen.provenance import (
     SawPatients,
     atomic_path,
     by_split,
-    code_closure,
-    code_digest,
     digest_file,
     input_digest,
     read_manifest,
@@ -41,14 +39,14 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     }.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    monkeypatch.setattr(provenance, "PACKAGE_ROOT", tmp_path)
+    monkeypatch.setattr(code, "PACKAGE_ROOT", tmp_path)
     forget()
     yield tmp_path
     forget()
 
 
 def forget() -> None:
-    for cached in (provenance._tree, provenance._imports, provenance._normalised):
+    for cached in (code._source_path, code._source, code._facts, code._known):
         cached.cache_clear()
 
 
@@ -94,16 +92,34 @@ def test_an_error_text_does_not_count_but_a_sentence_in_a_table_does(
     monkeypatch: pytest.MonkeyPatch, stage: str, name: str, old: str, counts: bool
 ) -> None:
     module = f"radgen.{name.removesuffix('.py').replace('/', '.')}"
-    text = (provenance.PACKAGE_ROOT / name).read_text()
+    text = (code.PACKAGE_ROOT / name).read_text()
     assert text.count(old) == 1
     forget()
-    before, tree = code_digest(f"radgen.stages.{stage}"), provenance._tree
+    before, source = code_digest(f"radgen.stages.{stage}"), code._source
     forget()
-    edited = ast.parse(text.replace(old, "other words "))
-    monkeypatch.setattr(provenance, "_tree", lambda asked: edited if asked == module else tree(asked))
+    edited = text.replace(old, "other words ").encode()
+    monkeypatch.setattr(code, "_source", lambda asked: edited if asked == module else source(asked))
     after = code_digest(f"radgen.stages.{stage}")
-    provenance._normalised.cache_clear()
+    code._facts.cache_clear()
     assert (before != after) == counts
+
+
+def test_sources_are_parsed_once_and_a_damaged_note_of_it_does_not_matter(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(code.sys, "dont_write_bytecode", False)
+    read, imports = [], code._imports
+    monkeypatch.setattr(code, "_imports", lambda tree: read.append(tree) or imports(tree))
+    first = code_digest("radgen.stages.toy")
+    assert len(read) == 2
+    forget()
+    assert code_digest("radgen.stages.toy") == first
+    assert len(read) == 2
+    (note,) = (package / "__pycache__").glob("code-digests.*.json")
+    for damaged in ("{", "[1]", '{"a": 1}', '{"a": ["b"]}'):
+        note.write_text(damaged)
+        forget()
+        assert code_digest("radgen.stages.toy") == first
 
 
 def test_a_real_edit_counts(package: Path) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from radgen.code import code_digest
 from radgen.cohort.phantom.settings import PhantomSettings
-from radgen.provenance import SawPatients, code_digest, digest_json, what_part, write_manifest
+from radgen.provenance import SawPatients, digest_json, what_part, write_manifest
 from radgen.settings import as_plain
 
 VERSION = 1

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from radgen.provenance import SawPatients, code_digest, digest_json, what_part, write_manifest
+from radgen.code import code_digest
+from radgen.provenance import SawPatients, digest_json, what_part, write_manifest
 from radgen.radiogenomic.phantom.settings import RadiogenomicPhantomSettings
 from radgen.settings import as_plain
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from radgen.provenance import PACKAGE_ROOT, code_closure
+from radgen.code import code_closure
+from radgen.provenance import PACKAGE_ROOT
 
 TORCH_ROOMS = ("gan", "semantic", "radiogenomic/synthesis", "labels", "features", "training")
 MEDICAL_ROOMS = ("inventory", "cohort", "imaging", "annotation", "export", "imports")
