@@ -79,6 +79,7 @@ POSITIONAL = frozenset({"image_id", "checkpoint", "pictures"})
 COMMANDS = (
     "init",
     "check",
+    "plan",
     "workflow",
     "config",
     "clean",

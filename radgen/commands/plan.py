@@ -1,0 +1,127 @@
+"""Say what a study will need before it runs: images, disk, hours of processors and GPUs, days, stage by stage."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from radgen.config import read_config
+from radgen.errors import ConfigError
+from radgen.planning.amounts import Amount, Cohort, amounts
+from radgen.planning.disk import disk_mib
+from radgen.planning.machine import Cost, Machine, calendar_hours, costs
+from radgen.planning.published import comparison
+from radgen.planning.rates import Rates, measured_rates, shipped_rates
+from radgen.study import Study
+
+GENERATORS = 3
+
+
+def main(words: list[str]) -> int:
+    """Print the plan of a study on a machine."""
+    parser = argparse.ArgumentParser("radgen plan", description=__doc__)
+    parser.add_argument("config", type=Path, nargs="?", help="the study's YAML file")
+    parser.add_argument("--slices", type=int, help="slices in all; else those counted by the study's own cohort")
+    parser.add_argument("--cpus", type=int, default=os.cpu_count() or 1, help="jobs of one thread at a time")
+    parser.add_argument("--gpus", type=int, default=0, help="jobs of one GPU at a time")
+    parser.add_argument("--gpu", default="A100", help="model of the GPU: V100, A100, H100 or H200")
+    parser.add_argument("--gpu-share", type=float, help="share of the GPU's peak that training reaches; 0.1 is assumed")
+    parser.add_argument("--measured", type=Path, help="CONFIG of a finished study whose run gives the rates")
+    parser.add_argument("--published", action="store_true", help="compare with two published trainings, and end")
+    options = parser.parse_args(words)
+    if options.published:
+        _say(comparison())
+        return 0
+    if options.config is None:
+        parser.error("name the study's CONFIG")
+    study = Study.of(read_config(options.config))
+    share = {} if options.gpu_share is None else {"gpu_share": options.gpu_share}
+    machine = Machine(options.cpus, options.gpus, options.gpu, **share)
+    cohort = Cohort.of(study, options.slices or known_slices(study))
+    _say(plan_lines(study, cohort, _rates(options.measured), machine))
+    return 0
+
+
+def known_slices(study: Study) -> int:
+    """Return the slices that a study's cohort has counted, or its phantom will have.
+
+    Raises
+    ------
+    ConfigError
+        Nobody has counted them yet.
+    """
+    counts = Path(study.path("cohort.counts"))
+    if counts.is_file():
+        import pyarrow.parquet as pq
+
+        return int(sum(pq.read_table(counts, columns=["slices"]).column("slices").to_pylist()))
+    phantom = study.config.phantom
+    if phantom is not None:
+        return phantom.patients * phantom.slices_per_patient
+    msg = f"{counts}: not there yet, so the slices are not known; run `snakemake cohort`, or give --slices"
+    raise ConfigError(msg)
+
+
+def plan_lines(study: Study, cohort: Cohort, rates: Rates, machine: Machine) -> Iterator[str]:
+    """Yield the plan as lines of text."""
+    found = amounts(study, cohort)
+    rows = costs(found, rates, machine)
+    px = study.config.slices.size_px
+    yield f"{cohort.slices:,} slices of {px} px, {cohort.train:,} of them for training; {len(study.shards)} shards"
+    yield f"machine: {machine.cpus} processors, {machine.gpus} GPUs" + (
+        f" ({machine.gpu_model}, {machine.gpu_share:.0%} of its peak: assumed)" if machine.gpus else ""
+    )
+    yield f"rates: {rates.source}"
+    yield f"{'stage':<10}{'images':>12}{'work':>16}  {'jobs':>4}{'CPU h':>10}{'GPU h':>10}{'clock h':>10}"
+    for cost in rows:
+        yield _row(cost)
+    cpu, gpu = sum(cost.cpu_hours for cost in rows), sum(cost.gpu_hours for cost in rows)
+    yield f"{'all':<10}{'':>12}{'':>16}  {'':>4}{cpu:>10.2f}{gpu:>10.2f}{calendar_hours(rows, machine):>10.2f}"
+    sizes = disk_mib(study, cohort)
+    parts = ", ".join(f"{name} {size / 1024:.2f}" for name, size in sizes.items())
+    yield f"disk: {sum(sizes.values()) / 1024:.2f} GiB ({parts})"
+    if study.sources:
+        yield _generators(study, rows, machine)
+    yield (
+        "assumed: work grows with pixels and with images shown; every stage keeps the networks it was measured with, "
+        "generator training is counted in operations; waiting in a queue and about 5 s of start to a job are left out"
+    )
+
+
+def _row(cost: Cost) -> str:
+    amount: Amount = cost.amount
+    work = f"{amount.size:,.0f} {amount.unit}"
+    gpu = f"{cost.gpu_hours:>10.2f}" if cost.gpu_hours else f"{'-':>10}"
+    head = f"{amount.stage:<10}{amount.images:>12,}{work:>16}  {amount.jobs:>4}"
+    return f"{head}{cost.cpu_hours:>10.2f}{gpu}{cost.clock_hours:>10.2f}"
+
+
+def _generators(study: Study, rows: list[Cost], machine: Machine) -> str:
+    """Say what three generators, or more, cost."""
+    present = len(study.sources)
+    wanted = max(GENERATORS, present)
+    per_one = sum((cost.gpu_hours or cost.cpu_hours) / present for cost in rows if cost.amount.per_source)
+    kind = "GPU" if machine.gpus else "CPU"
+    every = sum(cost.gpu_hours or cost.cpu_hours for cost in rows) + (wanted - present) * per_one
+    return (
+        f"generators: {present} named; each costs {per_one:.2f} {kind} h up to its pairs and scores, "
+        f"{wanted} of them {wanted * per_one:.2f} {kind} h, {every:.2f} h with everything they share"
+    )
+
+
+def _rates(measured: Path | None) -> Rates:
+    if measured is None:
+        return shipped_rates()
+    study = Study.of(read_config(measured))
+    found = amounts(study, Cohort.of(study, known_slices(study)))
+    rates = measured_rates(Path(study.path.root, "logs"), found, f"the last run of {study.config.study}")
+    # What that study does not do is taken from the shipped rates.
+    return Rates(shipped_rates().seconds | rates.seconds, rates.source)
+
+
+def _say(lines: Iterator[str]) -> None:
+    for line in lines:
+        sys.stdout.write(line + "\n")
