@@ -5,6 +5,7 @@ This module alone knows pydantic. Rules read the validated object; stages get pl
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ from radgen.labels.settings import (
     PairsSettings,
 )
 from radgen.metrics.settings import MetricsSettings
+from radgen.paths import WILDCARDS
 from radgen.radiogenomic.phantom.settings import RadiogenomicPhantomSettings
 from radgen.radiogenomic.settings import ClinicalSettings, PatchSettings, RnaSettings
 from radgen.radiogenomic.synthesis.settings import RadiogenomicSampleSettings, RadiogenomicSettings
@@ -47,6 +49,9 @@ from radgen.settings import section, setting
 from radgen.sources import SourceSettings
 
 DEMO_ARCHIVE = "results/demo/archive"
+
+STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+LONGEST_NAME = 64
 
 
 @section
@@ -122,6 +127,7 @@ class StudyConfig:
         if self.device not in {"auto", "cpu", "cuda"}:
             msg = f"device is {self.device!r}; choose auto, cpu or cuda"
             raise ValueError(msg)
+        _check_names(self)
         archive_table(self.archives)
         if len(self.archives) > 1 and self.archive != DEMO_ARCHIVE:
             msg = (
@@ -163,6 +169,18 @@ class StudyConfig:
 
 
 ADAPTER = TypeAdapter(StudyConfig)
+
+
+def _check_names(config: StudyConfig) -> None:
+    """Refuse names that become parts of paths and of command lines and hold more than such parts may."""
+    if not STUDY_NAME.fullmatch(config.study):
+        msg = f"study is {config.study!r}; a name holds letters, digits, dots, - and _, begins with a letter or digit"
+        raise ValueError(msg)
+    for key, wildcard, names in (("sources", "source", config.sources), ("arms", "arm", config.arms)):
+        for name in names:
+            if not re.fullmatch(WILDCARDS[wildcard], name) or len(name) > LONGEST_NAME:
+                msg = f"{key}: {name!r} is no name; it holds a-z, 0-9 and _, begins with a letter, and is not long"
+                raise ValueError(msg)
 
 
 def load_config(data: Mapping[str, Any], where: str = "config") -> StudyConfig:

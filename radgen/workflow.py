@@ -190,9 +190,9 @@ class Plan:
         return {"masks": self.path("slices.part_masks"), "volumes": self.path("slices.part_volumes")}
 
     def mask_options(self, wildcards: Any) -> str:  # noqa: ANN401 - Snakemake's own type
-        """Return the options that name those outputs."""
-        parts = (f"--{name} {path.replace('{shard}', wildcards.shard)}" for name, path in self.mask_outputs().items())
-        return " ".join(parts)
+        """Return the options that name those outputs, as words of a command line."""
+        outputs = self.mask_outputs().items()
+        return shlex.join(word for name, path in outputs for word in (f"--{name}", path.format(shard=wildcards.shard)))
 
     @property
     def volumes(self) -> list[str]:
@@ -398,8 +398,8 @@ class Plan:
 
     @property
     def key_file(self) -> str:
-        """File of a private study's key, or nothing."""
-        return self.study.config.key_file or ""
+        """File of a private study's key as a word of a command line, or nothing."""
+        return shlex.quote(self.study.config.key_file) if self.study.config.key_file else ""
 
     def threads(self, stage: str) -> int:
         """Return the threads a stage's settings fix."""

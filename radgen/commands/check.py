@@ -90,7 +90,8 @@ def _cohort(plan: Plan, workers: int, counts: list[dict[str, Any]]) -> str:
         found = ["--index", place / "index.parquet", "--rejects", place / "rejects.parquet"]
         words = ["inventory", "--archive", *plan.roots.words(), *found, "--files", place / "private" / "files.parquet"]
         words += ["--manifest", place / "manifest.json", "--work", place / "work", "--workers", workers]
-        words += ["--key-file", *([plan.key_file] if plan.key_file else []), "--patient-table", *table]
+        key_file = plan.study.config.key_file
+        words += ["--key-file", *([key_file] if key_file else []), "--patient-table", *table]
         words += ["--settings", json.dumps(plan.study.settings("inventory"))]
         _must(radgen([str(word) for word in words]))
         words = ["cohort", "--inventory", found[1], "--inventory-rejects", found[3]]

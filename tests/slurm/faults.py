@@ -30,7 +30,6 @@ from tests.workflow.runs import BIN, Folder
 
 IMAGES = 2560
 GAN = "gan={{images: {images}, save_every_images: 128, tick_images: 1280}}"
-LONG_IMAGES = 12800  # more than a minute of training
 RESUMED = "resumed from a saved state"
 RESULTS = ("generator.safetensors", "last.safetensors", "history.parquet")
 NOW = "StartTime=now"  # Slurm waits two minutes before it starts a requeued job
@@ -255,16 +254,16 @@ FAULTS: tuple[Callable[[Case], str], ...] = (
 # ---------------------------------------------------------------- the table
 
 
-def prepare(folder: Path, base: Path | None) -> Path:
+def prepare(folder: Path, base: Path | None, budgets: tuple[int, ...]) -> Path:
     """Return the study that is ready up to the encoder, made or copied, and train its generators undisturbed."""
     place = folder / "base"
     if not place.is_dir():
         if base is not None:
-            shutil.copytree(base, place, ignore=shutil.ignore_patterns("said", "logs", "gan"))
+            shutil.copytree(base, place, ignore=shutil.ignore_patterns("said", "gan"))
         else:
             done = Folder(place).snakemake("encoder")
             assert done.returncode == 0, done.stdout + done.stderr
-    for images in (IMAGES, LONG_IMAGES):
+    for images in budgets:
         straight = folder / f"straight-{images}"
         if not straight.is_dir():
             shutil.copytree(place, straight)
@@ -279,15 +278,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--base", type=Path, help="a run of the tiny study to take slices and encoder from")
+    parser.add_argument(
+        "--long-images", type=int, default=25_600, help="budget that takes more than a minute and a half, for the limit"
+    )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(names)}; all when none is named")
     options = parser.parse_args()
     folder = options.folder.resolve()
-    base = prepare(folder, options.base)
+    wanted = [names[name] for name in options.names or names]
+    budget = {fault: options.long_images if fault is time_limit else IMAGES for fault in wanted}
+    base = prepare(folder, options.base, tuple(sorted(set(budget.values()))))
     table = folder / "faults.md"
-    for name in options.names or names:
-        fault = names[name]
-        images = LONG_IMAGES if fault is time_limit else IMAGES
-        start = time.monotonic()
+    for fault, images in budget.items():
+        name, start = fault.__name__, time.monotonic()
         shutil.rmtree(folder / name, ignore_errors=True)
         with running(folder / "slurm") as node:
             case = Case(node, base, folder / name, images)

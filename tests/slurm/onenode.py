@@ -168,7 +168,7 @@ SelectTypeParameters=CR_Core_Memory
 SchedulerType=sched/backfill
 SchedulerParameters=batch_sched_delay=1,sched_interval=4,bf_interval=4
 # squeue must remember ended jobs until Snakemake has asked.
-MinJobAge=1800
+MinJobAge=14400
 KillWait={self.kill_wait_s}
 EnforcePartLimits=ALL
 ReturnToService=2
