@@ -5,7 +5,12 @@ CONFIG ?= config/config.yaml
 BIN := .venv/bin
 ARCHIVE_WORD := $(if $(ARCHIVE),archive=$(ARCHIVE))
 
-.PHONY: demo try test bench setup lint clean-demo
+# A folder of wheels to install from, without any index: `make setup WHEELHOUSE=wheelhouse`.
+WHEELHOUSE ?=
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+FROM := $(if $(WHEELHOUSE),--no-index --find-links $(WHEELHOUSE))
+
+.PHONY: demo try test bench setup wheelhouse lint clean-demo
 
 demo: setup  ## the whole workflow of CONFIG, on ARCHIVE if given
 	@$(BIN)/radgen workflow --configfile $(CONFIG) $(if $(ARCHIVE_WORD),--config $(ARCHIVE_WORD)) --cores $(CORES) --rerun-incomplete all
@@ -26,9 +31,14 @@ setup: .venv/.installed
 	@$(PYTHON) -c 'import sys; sys.exit("radgen needs Python 3.11 or newer, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "installing radgen into .venv (about 7 GB, a few minutes on the first time)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@$(PIP) install --quiet $(FROM) -c constraints.txt -e .
 	@touch $@
 
 .venv/.dev: .venv/.installed
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(PIP) install --quiet $(FROM) -c constraints.txt -e '.[dev]'
 	@touch $@
+
+wheelhouse:  ## every package as a file, for machines without a network; about 4 GB. EXTRAS=[dev] brings the tests' too
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(PIP) wheel --quiet -c constraints.txt -w wheelhouse 'setuptools>=77' wheel '.$(EXTRAS)'
+	@du -sh wheelhouse
