@@ -58,7 +58,8 @@ class Study:
         line += ["--directory", str(self.folder), "--configfile", str(TINY)]
         line += ["--slurm-logdir", str(self.folder / "logs" / "slurm")]
         line += ["--slurm-partition-config", str(REPOSITORY / "slurm" / "partitions.yaml")]
-        line += [*(["--config", *self.config] if self.config else []), *words]
+        # Targets first: --config takes every word behind it.
+        line += [*words, *(["--config", *self.config] if self.config else [])]
         with said.open("wb") as file:
             # In a session of its own, and minding SIGINT, which a shell lets its background jobs ignore.
             process = subprocess.Popen(
