@@ -11,10 +11,11 @@ import functools
 import itertools
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from radgen.errors import InputError, StorageError
+from radgen.errors import ConfigError, InputError, StorageError
 from radgen.provenance import PACKAGE_ROOT, digest_bytes, digest_json, write_json
 
 # Modules that never change the bytes of a result: editing them must not rerun anything.
@@ -48,6 +49,21 @@ def code_digest(module: str) -> str:
     digest = digest_json({name: _facts(name).digest for name in sorted(code_closure(module))})
     _write_known()
     return digest
+
+
+def stage_code(stage: str, adapters: Sequence[str] = ()) -> str:
+    """Return the digests of the code of a stage and of the adapters of a registry that it will use.
+
+    Raises
+    ------
+    ConfigError
+        There is no such stage: a rule is misspelt.
+    """
+    module = f"radgen.stages.{stage}"
+    if _source_path(module) is None:
+        msg = f"code({stage!r}): radgen/stages has no such stage; correct the name in workflow/rules"
+        raise ConfigError(msg)
+    return "-".join(code_digest(name) for name in (module, *adapters))
 
 
 def code_closure(module: str) -> frozenset[str]:

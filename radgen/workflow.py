@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shlex
 import sys
@@ -14,31 +13,20 @@ from typing import Any
 from radgen.annotation.settings import FIRST_ROUND
 from radgen.benchmark.settings import ArmSettings
 from radgen.checks import check_inputs
-from radgen.code import code_digest
+from radgen.code import stage_code
 from radgen.cohort.archives import Roots, newest_folder_ns
 from radgen.cohort.layouts import module_of
 from radgen.config import load_config
 from radgen.errors import ConfigError
-from radgen.paths import WILDCARDS, StudyPaths
+from radgen.paths import WILDCARDS
 from radgen.plan_semantic import SemanticPlan
 from radgen.report_files import qc_files, report_files, sent_packs
+from radgen.rule_paths import RulePaths
 from radgen.study import Study
 
 PHANTOM_TABLES = {"rna_table": "radiogenomic_phantom.rna", "clinical_table": "radiogenomic_phantom.clinical"}
 NOTHING = "(?!)"
 """A regular expression that nothing matches."""
-
-
-class RulePaths(StudyPaths):
-    """Result paths, and the places of logs and benchmark files of jobs."""
-
-    def log(self, job: str) -> str:
-        """Return the log of a job."""
-        return f"{self.root}/logs/{job}.log"
-
-    def benchmark(self, job: str) -> str:
-        """Return where Snakemake notes time and memory of a job."""
-        return f"{self.root}/logs/{job}.benchmark.tsv"
 
 
 class Plan:
@@ -364,20 +352,10 @@ class Plan:
         return folder
 
     def code(self, stage: str) -> str:
-        """Return the digest of the code a stage rests on.
-
-        Raises
-        ------
-        ConfigError
-            There is no such stage: a rule is misspelt.
-        """
-        module = f"radgen.stages.{stage}"
-        if importlib.util.find_spec(module) is None:
-            msg = f"code({stage!r}): radgen/stages has no such stage; correct the name in workflow/rules"
-            raise ConfigError(msg)
+        """Return the digest of the code a stage rests on; ConfigError where a rule misspells it."""
         layouts = {archive.layout for archive in self.study.archives.values()} if stage == "inventory" else set()
         adapters = sorted(name for layout in layouts if (name := module_of(layout)) is not None)
-        return "-".join(code_digest(name) for name in (module, *adapters))
+        return stage_code(stage, adapters)
 
     # ------------------------------------------------------------ resources
 
