@@ -15,13 +15,13 @@ def run(
     *,
     pack: Path,
     pack_manifest: Path,
-    folder: Path,
     source: str,
     index: Path,
     manifest: Path,
     annotation: AnnotationSettings,
     structures: StructureSettings,
     classes: ClassSettings,
+    folder: Path | None = None,
 ) -> None:
     """Check painted masks against their pack and store them with their images as an image set.
 
@@ -29,8 +29,6 @@ def run(
     ----------
     pack, pack_manifest
         `pack.parquet` of the pack that went out.
-    folder
-        The pack's folder: masks lie in `masks` inside it.
     source
         Name of the generator.
     index
@@ -38,6 +36,8 @@ def run(
         indices: seconds (spent on the image; null where unknown) and annotator.
     manifest
         Beside the index.
+    folder
+        Where masks lie, in `masks` inside it; the pack's own folder if None.
     annotation, structures, classes
         Settings: what becomes of overlaps, of images painted twice and of doubtful masks; the structures must be those
         of the pack's labels.json.
@@ -55,6 +55,7 @@ def run(
     from radgen.annotation.waiting import MASKS_FOLDER, mask_files
     from radgen.imageset.core import write_table
 
+    folder = folder or pack.parent
     went_out = check_labels(read_pack(pack), structures.names, structures.colours)
     rules = {"overlap": annotation.overlap, "consensus": annotation.consensus, "doubt": annotation.doubt}
     came_back = collect(folder, went_out, **rules)

@@ -33,7 +33,7 @@ def commands() -> list[tuple[str, str]]:
     """Return the shell commands of all rules, with the file each stands in."""
     found = []
     for path in sorted((REPOSITORY / "workflow" / "rules").glob("*.smk")):
-        for text in re.findall(r"^ +shell:\n((?: +['\"].*\n)+)", path.read_text(), re.MULTILINE):
+        for text in re.findall(r'^ +shell:\n((?: +".*\n)+)', path.read_text(), re.MULTILINE):
             found.append((path.name, text))
     return found
 

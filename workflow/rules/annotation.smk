@@ -154,7 +154,7 @@ else:
             code=PLAN.code("annotate_import"),
         shell:
             "exec radgen annotate-import --pack {input.pack:q} --pack-manifest {input.pack_manifest:q}"
-            ' --folder "$(dirname {input.pack:q})" --source {wildcards.source} --index {output.index:q} --manifest {output.manifest:q}'
+            " --source {wildcards.source} --index {output.index:q} --manifest {output.manifest:q}"
             " --settings {params.settings:q} > {log:q} 2>&1"
 
 
