@@ -49,6 +49,7 @@ STAGES = (
     "semantic_sample",
     "semantic_scores",
     "source_images",
+    "interpolation",
     "regenerate",
     "annotator",
     "annotate_pack",

@@ -101,6 +101,8 @@ TABLE: Mapping[str, str] = {
     "sample.part_manifest": "samples/{source}/manifest.json",
     "sample.index": "samples/index.parquet",
     "sample.manifest": "samples/manifest.json",
+    "interpolation.index": "interpolation/{source}/index.parquet",
+    "interpolation.part_manifest": "interpolation/{source}/manifest.json",
     "annotator.weights": "annotator/annotator.safetensors",
     "annotator.scores": "annotator/scores.parquet",
     "annotator.manifest": "annotator/manifest.json",

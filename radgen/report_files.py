@@ -50,6 +50,7 @@ def _of_sources(study: Study) -> list[str]:
         files += [path(f"semantic.scores{name}", source=source) for name in ("", "_grid", "_manifest")]
     for source in study.sources_of("gan"):
         files += [path(f"gan.{name}", source=source) for name in ("history", "grid", "manifest")]
+        files += [path(f"interpolation.{name}", source=source) for name in ("index", "part_manifest")]
     for source in study.sources:
         files += [path(f"metrics.{name}", source=source) for name in ("quality", "nearest", "part_manifest")]
     return files + ([path("sample.index")] if study.sources else [])

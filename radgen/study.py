@@ -55,6 +55,7 @@ STAGE_SECTIONS: Mapping[str, tuple[str, ...]] = {
     "semantic": ("semantic", "source_settings", "low", "classes", "structures"),
     "semantic_sample": ("semantic_sample",),
     "semantic_scores": ("semantic", "semantic_sample", "metrics", "classes", "structures"),
+    "interpolation": ("sample",),
     "annotator": ("annotator", "structures", "classes"),
     "annotate_pack": ("annotation", "structures", "classes", "sample", "source_settings", "low"),
     "annotate_import": ("annotation", "structures", "classes"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +13,14 @@ from matplotlib.figure import Figure
 
 from radgen.errors import InputError
 from radgen.provenance import atomic_path, write_json
-from radgen.report.gallery import Sheet
+from radgen.report.film import write_gif
+from radgen.report.gallery import Pixels, Sheet
 from radgen.report.settings import StudyFacts
 from radgen.report.style import DPI, add_marks, new_figure, save_figure
 
 BANNER_IN = 0.26
-KINDS = ("pdf", "png", "csv")
+KINDS = ("pdf", "png", "csv", "gif")  # a GIF only where a figure has a film
+FRAMES_PER_SECOND = 6
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Picture:
     real_pixels: bool
     width_px: int
     height_px: int
+    film: bool = False
 
 
 class Album:
@@ -54,13 +57,18 @@ class Album:
 
     def new(self, height_in: float) -> Figure:
         """Return an empty figure, with room at its top for the banner of a trial."""
-        return new_figure(height_in, margin_top_in=BANNER_IN if self.trial_words else 0.0)
+        return new_figure(height_in, margin_top_in=self.banner_in)
 
     def sheet(self, height_px: int) -> Sheet:
         """Return an empty figure laid out in pixels; its top is `sheet_top`."""
         figure = new_figure((height_px + self.sheet_top) / DPI)
         figure.set_layout_engine("none")
         return Sheet(figure)
+
+    @property
+    def banner_in(self) -> float:
+        """Height that the banner of a trial takes at the top of a figure."""
+        return BANNER_IN if self.trial_words else 0.0
 
     @property
     def sheet_top(self) -> int:
@@ -85,6 +93,7 @@ class Album:
         simulated: Iterable[str] = (),
         source: str = "",
         real_pixels: bool = False,
+        film: Sequence[Pixels] = (),
     ) -> None:
         """Save a figure and remember its caption.
 
@@ -107,15 +116,19 @@ class Album:
             The generator it is about, if one; the caption then states its setting.
         real_pixels
             Whether pixels of the archive can be seen.
+        film
+            Frames [H, W, 3] of a film to lie beside it as GIF, if it has one.
         """
         facts = [*self._facts(source), *simulated]
         add_marks(figure, self._foot(facts), self.trial_words)
         width, height = save_figure(figure, self.folder / name)
         with atomic_path(self.folder / f"{name}.csv") as path:
             data.to_csv(path, index=False, float_format="%.6g", lineterminator="\n", encoding="utf-8")
+        if film:
+            write_gif(self.folder / f"{name}.gif", film, FRAMES_PER_SECOND)
         trial = [f"{self.trial_words}."] if self.trial_words else []
         full = " ".join([caption, *(f"{fact}." for fact in facts), *trial])
-        self.pictures.append(Picture(name, title, full, section, source, real_pixels, width, height))
+        self.pictures.append(Picture(name, title, full, section, source, real_pixels, width, height, bool(film)))
 
     def _facts(self, source: str) -> list[str]:
         facts = ["PHANTOM archive: simulated patients"] if self.facts.is_phantom else []
@@ -139,8 +152,13 @@ class Album:
 
     def files(self) -> list[Path]:
         """Return every file of the album, `figures.json` first."""
-        names = [f"{picture.name}.{kind}" for picture in self.pictures for kind in KINDS]
-        return [self.folder / "figures.json", *(self.folder / name for name in names)]
+        files = [path for picture in self.pictures for path in files_of(picture, self.folder)]
+        return [self.folder / "figures.json", *files]
+
+
+def files_of(picture: Picture, folder: Path) -> list[Path]:
+    """Return the files of one figure in its folder."""
+    return [folder / f"{picture.name}.{kind}" for kind in KINDS if kind != "gif" or picture.film]
 
 
 def read_list(path: Path) -> tuple[list[Picture], dict[str, str]]:

@@ -130,6 +130,17 @@ def new_figure(height_in: float, *, margin_top_in: float = 0.0, margin_bottom_in
     return figure
 
 
+def inch_axes(figure: Figure, top_in: float = 0.0) -> Axes:
+    """Return axes over the whole figure, one unit an inch, y downwards from below a margin of `top_in`."""
+    width, height = (float(side) for side in figure.get_size_inches())
+    figure.set_layout_engine("none")
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_xlim(0, width)
+    axes.set_ylim(height - top_in, -top_in)
+    axes.set_axis_off()
+    return axes
+
+
 def add_marks(figure: Figure, statement: str, trial: str) -> None:
     """Write what the reader must not miss: the foot line of every figure, and the banner and watermark of a trial."""
     height = figure.get_figheight()

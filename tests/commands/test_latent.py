@@ -288,3 +288,22 @@ def test_a_colour_picture_is_read_as_three_channels(tmp_path: Path) -> None:
 def test_keys_may_hold_colons() -> None:
     assert Key.of("CT/liver:tumour:12") == Key("CT/liver:tumour", 12)
     assert str(Key("normal", 3)) == "normal:3"
+
+
+def test_the_frames_of_the_report_are_those_of_the_way_between_classes(folder: Path) -> None:
+    out = folder / "interpolation"
+    words = ["--weights", folder / "gan/generator.safetensors", "--gan-manifest", folder / "gan/manifest.json"]
+    words += ["--source", "main", "--index", out / "index.parquet", "--manifest", out / "manifest.json"]
+    assert main(["interpolation", *map(str, words), "--settings", '{"sample": {"seed": 7, "truncation": 0.8}}']) == 0
+    images, what = ImageSet(out / "index.parquet"), read_manifest(out / "manifest.json")["what"]
+    names = load_generator(folder / "gan/generator.safetensors", torch.device("cpu"))[1].class_names
+    assert what["settings"]["keys"] == [f"{name}:7" for name in names]
+    assert what["saw_patients"] == SAW.to_json()
+    frames = what["settings"]["frames"]
+    assert len(images) == frames * (len(names) - 1) + 1
+    shown = images.images(np.arange(len(images)))[:, 0]
+    for class_id in range(len(names)):
+        assert np.array_equal(shown[class_id * frames], _image(folder, class_id, 7, Truncation(0.8)))
+    assert not np.array_equal(shown[0], shown[frames])
+    assert images.column("class_name")[0] == names[0]
+    assert images.column("class_name")[-1] == names[-1]

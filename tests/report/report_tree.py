@@ -266,6 +266,19 @@ def write_samples(tree: Tree) -> None:
     gather_index([tree.path("sample.part_index", source=SOURCE)], tree.path("sample.index"))
 
 
+def write_interpolation(tree: Tree) -> None:
+    index, frames = tree.path("interpolation.index", source=SOURCE), 4
+    with ShardWriter(index.parent, "shard-000", (1, SIZE, SIZE), with_masks=False) as writer:
+        for number in range(frames + 1):
+            image, _ = body_slice("frame", number, lesion=number > 2, noise=3.0)
+            name = CLASSES[number > 2]
+            row = {"image_id": f"{SOURCE}_frame_{number:06d}", "source": SOURCE, "split": "synthetic"}
+            writer.append(row | {"class_name": name, "class_id": CLASSES.index(name)}, image)
+    gather_index([index.parent / "shard-000.index.parquet"], index)
+    own = {"keys": [f"{name}:1" for name in CLASSES], "frames": frames}
+    tree.manifest("interpolation.part_manifest", "interpolation", own, source=SOURCE)
+
+
 def _write_synthetic(tree: Tree, key: str, *, noise: float, with_masks: bool) -> None:
     folder = tree.path(key, source=SOURCE).parent
     with ShardWriter(folder, "shard-000", (1, SIZE, SIZE), with_masks=with_masks) as writer:
@@ -512,6 +525,7 @@ ALL_PARTS: tuple[Callable[[Tree], None], ...] = (
     write_judge,
     write_training,
     write_samples,
+    write_interpolation,
     write_metrics,
     write_audit,
     write_masks,

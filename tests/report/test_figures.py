@@ -97,7 +97,7 @@ def test_the_bundled_font_alone_is_embedded(made: Made) -> None:
 
 def test_every_figure_shows_something_and_fits(made: Made) -> None:
     pictures, absent = read_list(made.figures / "figures.json")
-    assert len(pictures) >= 17
+    assert len(pictures) >= 21
     assert absent == {}
     for picture in pictures:
         pixels = np.asarray(Image.open(made.figures / f"{picture.name}.png").convert("L"))
@@ -115,6 +115,37 @@ def test_every_figure_brings_its_numbers_and_names_nobody_in_them(made: Made) ->
         assert len(pd.read_csv(path)) > 1, picture.name
         text = path.read_text(encoding="utf-8")
         assert picture.real_pixels or not [key for key, _ in PATIENTS if key in text], picture.name
+
+
+def test_the_design_states_the_counts_of_the_tables(made: Made) -> None:
+    told = pd.read_csv(made.figures / "design.csv").groupby("part")["count"].agg(list)
+    assert told["Archive"] == ["phantom", "26 patients", "26 series", "104 images"]
+    assert told["train"] == ["14 patients", "56 images"]
+    assert told["Generator"] == [SOURCE, "(scarce-labels)", "saw 17 patients"]
+    assert told["Samples"] == ["40 images"]
+    assert told["Annotated"] == ["10 of them", "simulated"]
+    assert {"4 arms", "6 test patients"} < set(told["Benchmark"])
+
+
+def test_the_flow_counts_what_was_left_out(made: Made) -> None:
+    told = pd.read_csv(made.figures / "flow.csv")
+    aside = told.loc[told["outcome"] == "left out", "count"].tolist()
+    assert aside == [
+        *("4 files refused", "truncated: 3", "foreign: 1", "9 files set aside on purpose", "side file: 9"),
+        *("3 slices not stored", "flat: 2", "almost empty: 1"),
+    ]
+    assert "26 series of 26 patients" in set(told["count"])
+
+
+def test_the_film_goes_forth_and_back(made: Made) -> None:
+    film = Image.open(made.figures / f"interpolation_{SOURCE}.gif")
+    assert film.n_frames == 8  # five frames, and the three between on the way back
+    frames = []
+    for number in range(film.n_frames):
+        film.seek(number)
+        frames.append(np.asarray(film.convert("RGB")))
+    assert all(np.array_equal(frames[at], frames[-at]) for at in range(1, 4))
+    assert not np.array_equal(frames[0], frames[4])
 
 
 def test_pairs_go_from_sure_to_uncertain(made: Made) -> None:
@@ -160,7 +191,7 @@ def test_figures_without_tables_are_named_and_old_pictures_removed(tmp_path: Pat
     stale.write_bytes(b"old")
     made = make(tmp_path)
     pictures, absent = read_list(made.figures / "figures.json")
-    assert {picture.name for picture in pictures} == {"cohort", "refused"}
+    assert {picture.name for picture in pictures} == {"design", "flow", "cohort", "refused"}
     assert absent["judge"] == "judge/checks.parquet is not in this study"
     assert absent[f"pairs_{SOURCE}"] == f"pairs/{SOURCE}/index.parquet is not in this study"
     assert not stale.exists()

@@ -30,6 +30,32 @@ rule qc:
         P("qc.page"),
 
 
+rule interpolation:
+    input:
+        weights=P("gan.weights"),
+        gan_manifest=P("gan.manifest"),
+    output:
+        index=P("interpolation.index"),
+        manifest=P("interpolation.part_manifest"),
+    log:
+        P.log("interpolation_{source}"),
+    benchmark:
+        P.benchmark("interpolation_{source}")
+    conda:
+        f"../{ENVIRONMENT}"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+        device=PLAN.device,
+    params:
+        settings=PLAN.settings("interpolation"),
+        code=PLAN.code("interpolation"),
+    shell:
+        "exec radgen interpolation --weights {input.weights:q} --gan-manifest {input.gan_manifest:q}"
+        " --source {wildcards.source} --index {output.index:q} --manifest {output.manifest:q}"
+        " --settings {params.settings:q} --device {resources.device} > {log:q} 2>&1"
+
+
 rule figures_draw:
     input:
         PLAN.report_inputs,

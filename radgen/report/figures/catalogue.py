@@ -12,12 +12,16 @@ from radgen.report.figures.arms import draw_arms, draw_differences
 from radgen.report.figures.calibration import draw_calibration
 from radgen.report.figures.cohort import draw_cohort, draw_refused
 from radgen.report.figures.curves import draw_plateau, draw_real_curve
+from radgen.report.figures.design import draw_design
+from radgen.report.figures.flow import draw_flow
+from radgen.report.figures.interpolation import draw_interpolation
 from radgen.report.figures.judge import draw_judge
 from radgen.report.figures.labels import draw_labels, draw_uncertainty
 from radgen.report.figures.pairs import draw_pairs
 from radgen.report.figures.quality import draw_closest, draw_nearest, draw_quality
 from radgen.report.figures.samples import draw_samples
 from radgen.report.figures.semantic import draw_semantic_curves, draw_semantic_sheet
+from radgen.report.figures.table import draw_metrics_table
 from radgen.report.figures.training import draw_training
 from radgen.report.study import StudyResults
 from radgen.report.style import figure_style
@@ -53,6 +57,8 @@ class OfTask:
 
 
 STUDY_FIGURES = (
+    OfStudy("design", ("cohort.series", "slices.index"), draw_design),
+    OfStudy("flow", ("cohort.series", "cohort.rejects", "slices.index", "slices.rejects"), draw_flow),
     OfStudy("cohort", ("cohort.series", "slices.index"), draw_cohort),
     OfStudy("refused", ("cohort.rejects", "slices.rejects"), draw_refused),
     OfStudy("judge", ("judge.checks",), draw_judge),
@@ -63,7 +69,9 @@ SOURCE_FIGURES = (
     OfSource("semantic_curves", ("semantic.history",), draw_semantic_curves),
     OfSource("semantic_sheet", ("semantic.history", "sample.part_index"), draw_semantic_sheet),
     OfSource("samples", ("slices.index", "sample.part_index"), draw_samples),
+    OfSource("interpolation", ("interpolation.index",), draw_interpolation),
     OfSource("quality", ("metrics.quality",), draw_quality),
+    OfSource("metrics_table", ("metrics.quality",), draw_metrics_table),
     OfSource("nearest", ("metrics.nearest", "metrics.quality"), draw_nearest),
     OfSource("closest", ("metrics.nearest", "sample.part_index", "slices.index"), draw_closest),
     OfSource("labels", ("labels.validation",), draw_labels),

@@ -64,33 +64,15 @@ def write_film(path: Path, frames: Sequence[Picture], frames_per_second: int) ->
     StorageError
         The encoder failed.
     """
+    from radgen.report.film import write_gif
+
     if path.suffix == ".gif":
-        _write_gif(path, frames, frames_per_second)
+        write_gif(path, frames, frames_per_second)
     elif path.suffix == ".mp4":
         _write_mp4(path, frames, frames_per_second)
     else:
         msg = f"{path}: a film is {' or '.join(FILMS)}, not {path.suffix!r}"
         raise ConfigError(msg)
-
-
-def _write_gif(path: Path, frames: Sequence[Picture], frames_per_second: int) -> None:
-    from PIL import Image
-
-    pictures = [Image.fromarray(frame) for frame in frames]
-    if frames[0].ndim == 3:
-        # One palette for all, or colours would flicker.
-        palette = Image.fromarray(np.concatenate(list(frames), axis=0)).quantize(256, Image.Quantize.MEDIANCUT)
-        pictures = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
-    with atomic_path(path) as temporary:
-        pictures[0].save(
-            temporary,
-            format="GIF",
-            save_all=True,
-            append_images=pictures[1:],
-            duration=round(1000 / frames_per_second),
-            loop=0,
-            optimize=False,
-        )
 
 
 def _write_mp4(path: Path, frames: Sequence[Picture], frames_per_second: int) -> None:
