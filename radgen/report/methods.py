@@ -15,11 +15,16 @@ Settings = dict[str, Any]
 def methods_block(study: StudyResults, pictures: Pictures) -> Block | None:
     """Return the methods section; None where no manifest tells anything."""
     del pictures
-    paragraphs = [text for text in (_data(study), _networks(study), _masks(study), _benchmark(study)) if text]
+    paragraphs = methods_paragraphs(study)
     if not paragraphs:
         return None
     note = paragraph(element("small", "Written from the settings recorded in each manifest; free to copy."))
     return Block("methods", "Methods", join([paragraph(text) for text in paragraphs], note))
+
+
+def methods_paragraphs(study: StudyResults) -> list[str]:
+    """Return the paragraphs on data, networks, masks and benchmark, as far as manifests tell of them."""
+    return [text for text in (_data(study), _networks(study), _masks(study), _benchmark(study)) if text]
 
 
 def _sentences(study: StudyResults, stage: str, *tellers: Callable[[Settings], str]) -> list[str]:

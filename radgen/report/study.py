@@ -17,6 +17,7 @@ from radgen.imageset.core import ImageSet
 from radgen.paths import TABLE
 from radgen.provenance import read_manifest
 from radgen.report.settings import ReportSettings, StudyFacts
+from radgen.settings import build
 
 
 class StudyResults:
@@ -28,12 +29,15 @@ class StudyResults:
         The study's results folder, `results/<study>`.
     report, facts
         What the user chose, and what every caption must state.
+    shareable
+        Whether what is made of it may leave the house: no pixel, key or name of a patient's image.
     """
 
-    def __init__(self, root: Path, report: ReportSettings, facts: StudyFacts) -> None:
+    def __init__(self, root: Path, report: ReportSettings, facts: StudyFacts, *, shareable: bool = False) -> None:
         self.root = root
         self.report = report
         self.facts = facts
+        self.shareable = shareable
         self._tables: dict[Path, pd.DataFrame] = {}
         self._images: dict[Path, ImageSet] = {}
 
@@ -144,6 +148,23 @@ class StudyResults:
         dice = self.annotator_dice()
         told = "not yet measured" if dice is None else f"{dice:.2f}"
         return [f"Masks: simulated annotator, validation Dice {told}"]
+
+
+def recorded_study(root: Path) -> StudyResults:
+    """Open a results folder with the facts that the manifests of its pages record.
+
+    Raises
+    ------
+    InputError
+        None of its pages was written.
+    """
+    for key in ("report.manifest", "figures.manifest", "qc.manifest"):
+        if (root / TABLE[key]).is_file():
+            settings = read_manifest(root / TABLE[key])["what"]["settings"]
+            facts = build(StudyFacts, settings["facts"], "facts")
+            return StudyResults(root, build(ReportSettings, settings["report"], "report"), facts)
+    msg = f"{root}: no page of this study was written; run `snakemake report`, or name another results folder"
+    raise InputError(msg)
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
