@@ -69,6 +69,7 @@ STAGES = (
     "audit",
     "qc",
     "figures",
+    "gallery",
     "report",
     "import_checkpoint",
     "import_images",

@@ -76,6 +76,7 @@ STAGE_SECTIONS: Mapping[str, tuple[str, ...]] = {
     "audit": ("release", "metrics"),
     "qc": ("report", "facts"),
     "figures": ("report", "facts"),
+    "gallery": ("report", "facts"),
     "report": ("report", "facts"),
 }
 

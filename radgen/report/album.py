@@ -36,6 +36,7 @@ class Picture:
     width_px: int
     height_px: int
     film: bool = False
+    stands_in: bool = False
 
 
 class Album:
@@ -93,6 +94,7 @@ class Album:
         simulated: Iterable[str] = (),
         source: str = "",
         real_pixels: bool = False,
+        stands_in: bool = False,
         film: Sequence[Pixels] = (),
     ) -> None:
         """Save a figure and remember its caption.
@@ -116,6 +118,8 @@ class Album:
             The generator it is about, if one; the caption then states its setting.
         real_pixels
             Whether pixels of the archive can be seen.
+        stands_in
+            Whether it is for the shareable edition alone, in place of a figure that shows pixels of the archive.
         film
             Frames [H, W, 3] of a film to lie beside it as GIF, if it has one.
         """
@@ -128,7 +132,9 @@ class Album:
             write_gif(self.folder / f"{name}.gif", film, FRAMES_PER_SECOND)
         trial = [f"{self.trial_words}."] if self.trial_words else []
         full = " ".join([caption, *(f"{fact}." for fact in facts), *trial])
-        self.pictures.append(Picture(name, title, full, section, source, real_pixels, width, height, bool(film)))
+        self.pictures.append(
+            Picture(name, title, full, section, source, real_pixels, width, height, bool(film), stands_in)
+        )
 
     def _facts(self, source: str) -> list[str]:
         facts = ["PHANTOM archive: simulated patients"] if self.facts.is_phantom else []
@@ -159,6 +165,11 @@ class Album:
 def files_of(picture: Picture, folder: Path) -> list[Path]:
     """Return the files of one figure in its folder."""
     return [folder / f"{picture.name}.{kind}" for kind in KINDS if kind != "gif" or picture.film]
+
+
+def in_edition(pictures: Sequence[Picture], *, shareable: bool) -> list[Picture]:
+    """Return the pictures of one edition: the shareable one shows no pixel of the archive."""
+    return [one for one in pictures if not (one.real_pixels if shareable else one.stands_in)]
 
 
 def read_list(path: Path) -> tuple[list[Picture], dict[str, str]]:

@@ -6,7 +6,7 @@ import html
 from collections.abc import Iterable
 from typing import TypeAlias
 
-VOID = frozenset({"img", "meta", "br", "hr", "link"})
+VOID = frozenset({"img", "meta", "br", "hr", "link", "input"})
 Child: TypeAlias = str | Iterable[str | None] | None
 
 

@@ -1,4 +1,4 @@
-"""The report page: one HTML file that opens from disk, beside the folder of its figures."""
+"""The report page: one HTML file that holds its pictures and opens from disk, wherever it is moved."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from radgen.report.sections.result import headline_sentence, result_block
 from radgen.report.sections.safety import safety_block
 from radgen.report.sections.semantic import semantic_block
 from radgen.report.sections.synthetic import judge_block, quality_block, samples_block, training_block
+from radgen.report.sections.words import words_block
 from radgen.report.study import StudyResults
 
 BLOCKS: tuple[Callable[[StudyResults, Pictures], Block | None], ...] = (
+    words_block,
     result_block,
     cohort_block,
     refused_block,
@@ -64,7 +66,7 @@ def build_page(study: StudyResults, pictures: Pictures) -> str:
 
 def write_page(study: StudyResults, listing: Path, page: Path) -> str:
     """Build the page for its place on disk."""
-    return build_page(study, Pictures(listing, page))
+    return build_page(study, Pictures(listing, page, shareable=study.shareable))
 
 
 def _head(study: StudyResults, title: str, pictures: Pictures) -> Html:
@@ -96,6 +98,7 @@ def _badges(study: StudyResults) -> list[Html]:
         ("TRIAL", "alarm", facts.trial is not None),
         ("PHANTOM ARCHIVE", "note", facts.is_phantom),
         ("SIMULATED ANNOTATOR", "note", facts.simulated_annotator),
+        ("SHAREABLE: NO REAL IMAGES", "note", study.shareable),
         ("AWAITING MASKS", "note", facts.awaiting is not None),
         ("NO PATIENT-LEVEL CLAIM", "alarm", not facts.patient_claim),
     ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from radgen.report.album import Picture, read_list
+from radgen.report.album import Picture, in_edition, read_list
 from radgen.report.html import Html, element, join
 from radgen.report.theme import STYLE
 
@@ -44,10 +45,14 @@ class Pictures:
         Path of `figures.json`; the pictures lie beside it.
     page
         Path of the page, to which links are relative.
+    shareable
+        Leave out figures that show pixels of the archive, and take those that stand in for them.
     """
 
-    def __init__(self, listing: Path, page: Path) -> None:
-        self.pictures, self.absent = read_list(listing)
+    def __init__(self, listing: Path, page: Path, *, shareable: bool = False) -> None:
+        pictures, self.absent = read_list(listing)
+        self.pictures = in_edition(pictures, shareable=shareable)
+        self._listing = listing
         self._folder = Path(os.path.relpath(listing.parent, page.parent)).as_posix()
 
     def of(self, section: str, *, source: str | None = None) -> Html:
@@ -66,11 +71,20 @@ class Pictures:
 
     def _figure(self, one: Picture) -> Html:
         stem = f"{self._folder}/{one.name}"
-        image = element("img", src=f"{stem}.png", alt=one.title, width=one.width_px, height=one.height_px)
+        image = self._embedded(one, "png")
+        film = element("p", self._embedded(one, "gif"), class_="film") if one.film else None
         title = one.title if one.title.endswith("?") else f"{one.title}."
-        links = [element("a", "PDF", href=f"{stem}.pdf"), " ", element("a", "CSV", href=f"{stem}.csv")]
+        kinds = ("pdf", "csv", "gif") if one.film else ("pdf", "csv")
+        links = [join(element("a", kind.upper(), href=f"{stem}.{kind}"), " ") for kind in kinds]
         caption = element("figcaption", element("b", title), " ", one.caption, " ", links)
-        return element("figure", element("a", image, href=f"{stem}.png"), caption, id=one.name)
+        return element("figure", element("a", image, href=f"{stem}.png"), film, caption, id=one.name)
+
+    def _embedded(self, one: Picture, kind: str) -> Html:
+        """Return a picture whose bytes stand in the page itself, so that the page is whole wherever it is moved."""
+        data = (self._listing.parent / f"{one.name}.{kind}").read_bytes()
+        size = {"width": one.width_px, "height": one.height_px} if kind == "png" else {}
+        source = f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
+        return element("img", src=source, alt=one.title if kind == "png" else f"{one.title}, as a film", **size)
 
 
 def number(value: float | None, digits: int = 3, *, signed: bool = False) -> str:

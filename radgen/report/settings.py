@@ -13,6 +13,13 @@ class ReportSettings:
     gallery_rows: int = setting(3, "Rows of the gallery per class; fewer where a study has many classes.")
     closest_pairs: int = setting(8, "Synthetic images shown beside their nearest training image, closest first.")
     pairs_per_class: int = setting(8, "Synthetic images of each class shown with their masks overlaid.")
+    browse_images: int = setting(
+        20_000, "Most synthetic images on the gallery page, spread evenly over each source; 838 are 4 MB at 64 px."
+    )
+    browse_tile_px: int = setting(128, "Side of an image on the gallery page; larger images are made smaller.")
+    show_nearest: bool = setting(
+        True, "Whether the internal gallery shows each image's nearest training image; the shareable one never does."
+    )
     qc_series: int = setting(3000, "Series shown before and after on the quality-control pages; unusual ones first.")
     qc_series_per_page: int = setting(60, "Series on one of those pages; 60 with pictures are about 2 MB.")
     qc_outlier_score: float = setting(
@@ -21,7 +28,13 @@ class ReportSettings:
 
     def __post_init__(self) -> None:
         """Refuse galleries that cannot be drawn."""
-        for name, least in (("qc_series", 1), ("qc_series_per_page", 1), ("qc_outlier_score", 1.0)):
+        for name, least in (
+            ("browse_images", 1),
+            ("browse_tile_px", 8),
+            ("qc_series", 1),
+            ("qc_series_per_page", 1),
+            ("qc_outlier_score", 1.0),
+        ):
             if getattr(self, name) < least:
                 msg = f"{name} is {getattr(self, name)}, but must be {least} or more"
                 raise ValueError(msg)

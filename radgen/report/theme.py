@@ -42,6 +42,7 @@ font-variant-numeric:tabular-nums}
 .card.better .value{color:var(--good)}.card.worse .value{color:var(--warn)}
 figure{margin:1.6rem 0 2.2rem}
 figure img{display:block;width:100%;height:auto;border:1px solid var(--rule);border-radius:.5rem;background:#fff}
+.film{margin:.8rem 0 0}figure .film img{width:12rem}
 figcaption{font-size:.87rem;line-height:1.5;color:#44505d;margin-top:.7rem;max-width:50rem}
 figcaption b{color:var(--ink)}
 .table{overflow-x:auto;margin:1.2rem 0 1.8rem}

@@ -1,4 +1,4 @@
-"""Write the report: one page with headline, figures, tables, ancestry and provenance."""
+"""Write the report: one page with headline, figures, tables, ancestry and provenance, in one of two editions."""
 
 from __future__ import annotations
 
@@ -6,10 +6,19 @@ from pathlib import Path
 
 from radgen.report.settings import ReportSettings, StudyFacts
 
-VERSION = 2
+VERSION = 3
 
 
-def run(*, results: Path, figures: Path, page: Path, manifest: Path, report: ReportSettings, facts: StudyFacts) -> None:
+def run(
+    *,
+    results: Path,
+    figures: Path,
+    page: Path,
+    manifest: Path,
+    report: ReportSettings,
+    facts: StudyFacts,
+    shareable: bool = False,
+) -> None:
     """Write the page from tables, manifests and figures.
 
     Parameters
@@ -17,11 +26,13 @@ def run(*, results: Path, figures: Path, page: Path, manifest: Path, report: Rep
     results
         The study's results folder: tables and manifests are found below it by the path table.
     figures
-        `figures.json`; the pictures lie beside it and are linked, not copied.
+        `figures.json`; the pictures lie beside it. The page holds them; PDF and CSV files are linked.
     page, manifest
-        Outputs.
+        Outputs. The manifest lists patients, so that of a shareable page lies in another folder.
     report, facts
         Settings, and what the page must state.
+    shareable
+        No pixel, key or name of a patient's image; the figures that may be seen are copied beside the page.
 
     Raises
     ------
@@ -30,15 +41,17 @@ def run(*, results: Path, figures: Path, page: Path, manifest: Path, report: Rep
     """
     from radgen.provenance import input_digest, saw_patients_of, what_part, write_manifest, write_text
     from radgen.report.page import write_page
+    from radgen.report.share import copy_shareable, without_places
     from radgen.report.study import StudyResults
     from radgen.settings import as_plain
 
-    study = StudyResults(results, report, facts)
-    write_text(page, write_page(study, figures, page))
+    study = StudyResults(results, report, without_places(facts) if shareable else facts, shareable=shareable)
+    listing = copy_shareable(figures, page.parent / "figures") if shareable else figures
+    write_text(page, write_page(study, listing, page))
     what = what_part(
         stage="report",
         version=VERSION,
-        settings={"report": as_plain(report), "facts": as_plain(facts)},
+        settings={"report": as_plain(report), "facts": as_plain(facts), "shareable": shareable},
         inputs={"figures.json": input_digest(figures)}
         | {place: input_digest(results / place) for place, _ in study.manifests},
     )

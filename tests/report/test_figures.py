@@ -74,7 +74,7 @@ def test_figures_are_the_same_bytes_in_another_process_place_and_time(made: Made
         MPLCONFIGDIR="",
         **settings,
     )
-    first = {path.name: path.read_bytes() for path in made.figures.iterdir() if path.name != "manifest.json"}
+    first = {path.name: path.read_bytes() for path in made.figures.iterdir()}
     assert again.keys() == first.keys()
     assert [name for name in first if first[name] != again[name]] == []
 
@@ -150,7 +150,9 @@ def test_the_film_goes_forth_and_back(made: Made) -> None:
 
 def test_pairs_go_from_sure_to_uncertain(made: Made) -> None:
     shown = pd.read_csv(made.figures / f"pairs_{SOURCE}.csv")
-    scores = pd.read_parquet(Tree(made.root).path("pairs.uncertainty", source=SOURCE)).set_index("image_id")["score"]
+    scores = pd.read_parquet(Tree(made.root).path("pairs.uncertainty", source=SOURCE)).set_index("image_id")[
+        "expected_error"
+    ]
     assert (shown["uncertainty"] - scores[shown["image_id"]].to_numpy()).abs().max() < 1e-6
     assert all(rows.is_monotonic_increasing for _, rows in shown.groupby("class_name")["uncertainty"])
 

@@ -57,7 +57,8 @@ def parsed(page: str) -> Checker:
 def test_the_page_is_whole_and_every_link_lies_beside_it(made: Made) -> None:
     checker = parsed(made.page)
     anchors = {link for link in checker.links if link.startswith("#")}
-    files = {link for link in checker.links if not link.startswith("#")}
+    files = {link for link in checker.links if not link.startswith(("#", "data:"))}
+    assert sum(link.startswith("data:image/") for link in checker.links) >= 20  # pictures stand in the page itself
     assert all(f'id="{anchor[1:]}"' in made.page for anchor in anchors)
     assert files
     assert all((made.root / "report" / link).is_file() for link in files)
@@ -137,6 +138,27 @@ def test_shared_is_never_a_headline(made: Made, tree: Tree) -> None:
     assert page.count("No headline claim is made.") == 2
     assert "No headline claim is made: no synthetic arm of a headline setting was scored." in page
     assert "Better than the low arm" not in page
+
+
+def test_plain_words_say_what_the_numbers_say(made: Made, tree: Tree) -> None:
+    told = parsed(made.page).text
+    assert "A program learnt from images of 17 of 26 simulated patients to make new ones that look alike: 40" in told
+    assert "Segmentation: synthetic images helped where real ones were few: Dice went from 0.73 to 0.84 in" in told
+    assert "Of 100 images of main, 1.5 lie closer to a training image" in told
+    assert "about what chance resemblance gives" in told
+    path = tree.path("benchmark.summary")
+    table = pd.read_parquet(path)
+    made_with = table["synthetic"].notna()
+    table.loc[made_with, ["to_low", "to_low_lower", "to_low_upper"]] = [-0.1, -0.2, -0.05]
+    table.to_parquet(path)
+    path = tree.path("metrics.quality", source=SOURCE)
+    quality = pd.read_parquet(path)
+    quality.loc[(quality["metric"] == "near_copies_pixels") & (quality["role"] == "synthetic"), "value"] = 0.2
+    quality.to_parquet(path)
+    study = StudyResults(tree.root, REPORT, FACTS)
+    told = parsed(write_page(study, made.figures / "figures.json", made.root / "report" / "x.html")).text
+    assert "synthetic images did harm" in told
+    assert "more than chance resemblance" in told
 
 
 def test_a_trial_and_missing_patients_are_told_at_the_head(made: Made) -> None:

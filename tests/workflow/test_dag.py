@@ -23,7 +23,9 @@ from tests.workflow.runs import BIN, TINY, Folder, rules_in
 
 DEMO = REPOSITORY / "config" / "config.yaml"
 ALWAYS = {"inventory", "cohort", "slices_shard", "slices_gather", "qc_pages", "figures_draw", "report", "all"}
+ALWAYS |= {"gallery_internal", "gallery_shareable", "report_shareable"}
 IMAGES = {"encoder_train", "judge", "gan_train", "sample_source", "sample_gather", "metrics_source", "audit_set"}
+IMAGES |= {"interpolation"}
 MASKS = {"annotate_pack", "annotate_gather", "labels_head", "pairs_draft", "pairs_source", "pairs_gather"}
 SIMULATED = {"annotator", "annotate_simulated"}
 SECOND_ROUND = {"annotate_gather_until", "labels_head_until"}
@@ -137,6 +139,8 @@ def test_each_stage_has_a_target_of_its_own_name(tmp_path: Path) -> None:
         "audit",
         "qc",
         "figures",
+        "gallery",
+        "share",
     ):
         assert target in folder.listed(target)
 

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import subprocess
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,11 +23,11 @@ from tests.workflow.runs import BIN, NOTHING, Folder
 
 pytestmark = pytest.mark.slow
 
-DRAWN = {"figures_draw", "report", "all"}
+DRAWN = {"figures_draw", "gallery_internal", "gallery_shareable", "report", "report_shareable", "all"}
 AFTER_BENCHMARK = {"benchmark_arm", "benchmark_summary", *DRAWN}
 AFTER_PAIRS = {"pairs_draft", "pairs_source", "pairs_gather", "audit_set", *AFTER_BENCHMARK}
 AFTER_GAN = {
-    *("gan_train", "sample_source", "sample_gather", "annotate_pack", "annotate_simulated"),
+    *("gan_train", "interpolation", "sample_source", "sample_gather", "annotate_pack", "annotate_simulated"),
     *("annotate_gather", "labels_head"),
     *("metrics_source", *AFTER_PAIRS),
 }
@@ -65,7 +66,8 @@ def results(tiny: Folder) -> Path:
 
 def test_the_walk_ends_at_the_report(results: Path) -> None:
     tables = ("cohort/series.parquet", "benchmark/scores.parquet", "pairs/index.parquet")
-    for name in ("report/index.html", "report/qc/index.html", *tables):
+    pages = [f"{folder}index.html" for folder in ("report/", "report/qc/", "report/gallery/", "share/", "share/gallery/")]
+    for name in (*pages, *tables):
         assert (results / name).stat().st_size > 0
 
 
@@ -74,6 +76,18 @@ def test_the_second_run_has_nothing_to_do_and_changes_nothing(tiny: Folder, resu
     done = tiny.snakemake("all")
     assert NOTHING in done.stdout + done.stderr
     assert digests(results) == before
+
+
+def test_snakemakes_own_report_holds_pages_and_figures_by_category(tiny: Folder) -> None:
+    done = tiny.snakemake("--report", "report.zip", "--", "all")
+    assert done.returncode == 0, done.stdout + done.stderr
+    with zipfile.ZipFile(tiny.path / "report.zip") as archive:
+        names = archive.namelist()
+        page = archive.read(next(name for name in names if name.endswith(".html"))).decode()
+    for category in ("Figures", "Gallery", "Quality control", "Report", "Shareable edition"):
+        assert f'"{category}"' in page
+    assert any(name.endswith("design.png") for name in names)
+    assert any(name.endswith("tiles/images-0000.png") for name in names)
 
 
 def test_no_patient_identifier_leaves_the_archive(results: Path) -> None:
@@ -134,7 +148,7 @@ def test_a_real_edit_lists_the_rules_that_rest_on_it_and_no_more(tiny: Folder, e
 
 def test_a_real_edit_of_a_room_lists_every_rule_whose_closure_holds_it(tiny: Folder, edit) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
     edit("radgen/report/style.py", "\nfrom ", "\nRADGEN_TEST_EDIT = 1\nfrom ")
-    assert tiny.listed() == {"qc_pages", "figures_draw", "report", "all"}
+    assert tiny.listed() == {"qc_pages", *DRAWN}
     edit("radgen/stages/benchmark.py", "\nVERSION = ", "\nVERSION = 9")
     assert tiny.listed() == {"qc_pages", *AFTER_BENCHMARK}
 
@@ -153,8 +167,9 @@ def manifest_run(results: Path, name: str) -> dict[str, object]:
 
 
 def but_the_page(found: dict[str, str]) -> dict[str, str]:
-    """Leave out the page, which tells when and whether each result was republished."""
-    return {name: digest for name, digest in found.items() if name not in {"report/index.html", "report/manifest.json"}}
+    """Leave out the pages, which tell when and whether each result was republished."""
+    pages = {"report/index.html", "report/manifest.json", "share/index.html", "report/share.manifest.json"}
+    return {name: digest for name, digest in found.items() if name not in pages}
 
 
 def test_a_cohort_rerun_with_equal_bytes_does_not_retrain(tiny: Folder, results: Path) -> None:

@@ -59,7 +59,7 @@ def draw_design(study: StudyResults, album: Album) -> None:
         caption=(
             "Blue: real images by split. Orange: what is made from them, with the patients whose pixels reached the "
             "generator. Networks of the benchmark train on real images, synthetic ones or both, choose their state on "
-            "validation patients and are tested on test patients alone, whom nothing else saw."
+            "validation patients and are tested on test patients, from whom nothing was learnt."
         ),
         data=_as_table([("Archive", _archive(study)), *splits.items(), *(b for c in chains for b in c)], tested),
         simulated=study.annotator_words(),

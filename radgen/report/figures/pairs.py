@@ -42,7 +42,7 @@ def draw_pairs(study: StudyResults, album: Album, source: str) -> None:
     sheet.swatches(key, LEFT_PX, top + HEAD_PX + len(names) * band)
     ranked = (
         " Pairs of a class go from the surest on the left to the most uncertain on the right, spread evenly over all "
-        "that were kept; the number is the uncertainty (mean Jensen-Shannon divergence of the heads, nats)."
+        "that were kept; the number is the error that the heads expect of the mask."
         if scores is not None
         else " Only pairs that were kept, spread evenly over the table."
     )
@@ -69,7 +69,9 @@ def _scores(study: StudyResults, source: str) -> pd.Series | None:
     """Return the uncertainty of each pair by its id, or None where none was measured."""
     if not study.has("pairs.uncertainty", source=source):
         return None
-    return study.table("pairs.uncertainty", ("image_id", *UNCERTAINTY), source=source).set_index("image_id")["score"]
+    return study.table("pairs.uncertainty", ("image_id", *UNCERTAINTY), source=source).set_index("image_id")[
+        "expected_error"
+    ]
 
 
 def _draw_class(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pandas as pd
 
 from radgen.imageset.core import ImageSet
@@ -19,29 +21,27 @@ ROOM_PX = 1060  # of a figure's height, for classes
 MOST_CLASSES = 8
 
 
+@dataclass(frozen=True)
+class Side:
+    """Images of one kind, in columns from `left`."""
+
+    words: str
+    colour: str
+    images: ImageSet
+    split: str
+    left: int
+
+
 def draw_samples(study: StudyResults, album: Album, source: str) -> None:
-    """Show real images of the training split on the left and samples of one generator on the right."""
-    real, made = study.images("slices.index"), study.images("sample.part_index", source=source)
-    names = study.class_names[:MOST_CLASSES]
+    """Show real training images beside samples of one generator, and for the shareable edition the samples alone."""
     columns = study.report.gallery_columns
     tile = min(TILE_PX, (WIDTH_PX - 2 * LEFT_PX - 32) // (2 * columns) - GAP_PX)
-    rows = _rows_that_fit(study.report.gallery_rows, len(names), tile)
-    band = CLASS_HEAD_PX + rows * (tile + GAP_PX) + 8
-    sheet = album.sheet(HEAD_PX + len(names) * band)
-    side = columns * (tile + GAP_PX) - GAP_PX
-    right = sheet.width_px - LEFT_PX - side
-    top = album.sheet_top
-    sheet.words(
-        "REAL (PHANTOM)" if study.facts.is_phantom else "REAL", LEFT_PX, top, weight="bold", fontsize=9, color=REAL
+    right = WIDTH_PX - LEFT_PX - (columns * (tile + GAP_PX) - GAP_PX)
+    made = study.images("sample.part_index", source=source)
+    real = Side(
+        "REAL (PHANTOM)" if study.facts.is_phantom else "REAL", REAL, study.images("slices.index"), "train", LEFT_PX
     )
-    sheet.words("SYNTHETIC", right, top, weight="bold", fontsize=9, color=SYNTHETIC)
-    shown = []
-    for number, name in enumerate(names):
-        line = top + HEAD_PX + number * band
-        for images, split, left in ((real, "train", LEFT_PX), (made, "synthetic", right)):
-            where = {"split": split, "class_name": name}
-            ids = _draw_class(sheet, images, where, (left, line), (columns, rows, tile))
-            shown += [(split, name, image_id) for image_id in ids]
+    sheet, shown = _draw_sides(study, album, [real, Side("SYNTHETIC", SYNTHETIC, made, "synthetic", right)], columns)
     album.add(
         sheet.figure,
         f"samples_{source}",
@@ -51,10 +51,39 @@ def draw_samples(study: StudyResults, album: Album, source: str) -> None:
             f"Left: real images of the training split. Right: samples of generator {source} of the same class. Neither "
             "side is picked by eye: images are spread evenly over each table."
         ),
-        data=pd.DataFrame(shown, columns=["split", "class_name", "image_id"]),
+        data=shown,
         source=source,
         real_pixels=True,
     )
+    sheet, shown = _draw_sides(study, album, [Side("SYNTHETIC", SYNTHETIC, made, "synthetic", LEFT_PX)], 2 * columns)
+    album.add(
+        sheet.figure,
+        f"samples_alone_{source}",
+        section="samples",
+        title=f"Samples of {source}",
+        caption=f"Samples of generator {source}, not picked by eye: images are spread evenly over the table.",
+        data=shown,
+        source=source,
+        stands_in=True,
+    )
+
+
+def _draw_sides(study: StudyResults, album: Album, sides: list[Side], columns: int) -> tuple[Sheet, pd.DataFrame]:
+    """Draw every class of all sides; return the sheet, and what it shows."""
+    names = study.class_names[:MOST_CLASSES]
+    tile = min(TILE_PX, (WIDTH_PX - 2 * LEFT_PX - 32) // (len(sides) * columns) - GAP_PX)
+    rows = _rows_that_fit(study.report.gallery_rows, len(names), tile)
+    band = CLASS_HEAD_PX + rows * (tile + GAP_PX) + 8
+    sheet = album.sheet(HEAD_PX + len(names) * band)
+    top, shown = album.sheet_top, []
+    for side in sides:
+        sheet.words(side.words, side.left, top, weight="bold", fontsize=9, color=side.colour)
+        for number, name in enumerate(names):
+            place = (side.left, top + HEAD_PX + number * band)
+            where = {"split": side.split, "class_name": name}
+            ids = _draw_class(sheet, side.images, where, place, (columns, rows, tile))
+            shown += [(side.split, name, image_id) for image_id in ids]
+    return sheet, pd.DataFrame(shown, columns=["split", "class_name", "image_id"])
 
 
 def _rows_that_fit(wanted: int, classes: int, tile: int) -> int:

@@ -104,7 +104,7 @@ def slices_block(study: StudyResults, pictures: Pictures) -> Block:
 def checks_block(study: StudyResults, pictures: Pictures) -> Block | None:
     """Return the way to the quality-control pages, where they were written."""
     del pictures
-    if not study.has("qc.page"):
+    if study.shareable or not study.has("qc.page"):
         return None
     notes = (study.manifest("qc.manifest") or {}).get("run", {}).get("notes", {})
     told = f"{count(notes.get('series'))} series, {count(notes.get('stand_out'))} of which stand out"
