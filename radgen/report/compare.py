@@ -79,7 +79,7 @@ def compare(one: Path, other: Path) -> Comparison:
 
 def _settings(one: StudyResults, other: StudyResults) -> list[Row]:
     first, second = (_recorded(study) for study in (one, other))
-    rows = []
+    rows: list[Row] = []
     for key in sorted({*first, *second}):
         left, right = first.get(key, ABSENT), second.get(key, ABSENT)
         if left != right:
@@ -124,7 +124,7 @@ def _cut(text: str) -> str:
 
 def _metrics(one: StudyResults, other: StudyResults) -> list[Row]:
     sources = [_sources(study) for study in (one, other)]
-    rows = []
+    rows: list[Row] = []
     for source in sorted(set(sources[0]) & set(sources[1])):
         both = [study.table("metrics.quality", QUALITY, source=source) for study in (one, other)]
         for metric, words in METRIC_WORDS.items():

@@ -5,7 +5,9 @@ rule qc_pages:
     input:
         PLAN.qc_inputs,
     output:
-        page=report(P("qc.page"), caption="../report/qc.rst", category="Quality control"),
+        page=report(
+            P("qc.page"), caption="../report/qc.rst", category="Quality control"
+        ),
         manifest=P("qc.manifest"),
     log:
         P.log("qc_pages"),
@@ -177,7 +179,11 @@ use rule report as report_shareable with:
         figures=P("figures.folder"),
         gallery=P("share.gallery_manifest"),
     output:
-        page=report(P("share.page"), caption="../report/share.rst", category="Shareable edition"),
+        page=report(
+            P("share.page"),
+            caption="../report/share.rst",
+            category="Shareable edition",
+        ),
         manifest=P("share.manifest"),
     log:
         P.log("report_shareable"),
