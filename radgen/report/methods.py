@@ -138,9 +138,14 @@ def _training(settings: Settings) -> str:
     return (
         f"In every arm {own.get('seeds', '?')} networks of one architecture were trained for "
         f"{count(own.get('max_steps'))} steps with the same batch size and augmentation; the "
-        "state with the best score on the validation patients of the arm's own label budget was tested on real "
-        "patients that no ancestor saw."
+        f"state with the best score on the validation patients of the arm's own label budget was {_scored(settings)}."
     )
+
+
+def _scored(settings: Settings) -> str:
+    if dig(settings, "arm", "evaluation") == "development":
+        return "scored on patients of its development fold inside training and validation, while the test stays sealed"
+    return "tested on real patients that no ancestor saw"
 
 
 def _summary(settings: Settings) -> str:
@@ -149,6 +154,8 @@ def _summary(settings: Settings) -> str:
         return ""
     return (
         f"Intervals cover {100 * own.get('confidence', 0):g} % and come from {count(own.get('bootstrap_samples'))} "
-        "bootstrap samples of patients. The low fraction must leave a gap to all patients of at least "
+        "bootstrap samples of patients, the same for all arms. p values come from "
+        f"{count(own.get('permutations'))} permutations of patients; all but the primary arm's are adjusted by Holm's "
+        "method. The low fraction must leave a gap to all patients of at least "
         f"{own.get('rule_gap', 0):g} and {own.get('rule_standard_errors', 0):g} standard errors."
     )

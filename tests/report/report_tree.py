@@ -451,7 +451,13 @@ def write_benchmark(tree: Tree) -> None:
         arms=ARMS,
         low=LowSettings(fraction=0.1),
     )
-    summary = {"bootstrap_samples": 100, "confidence": 0.95, "rule_gap": 0.05, "rule_standard_errors": 4.0}
+    summary = {
+        "bootstrap_samples": 100,
+        "permutations": 100,
+        "confidence": 0.95,
+        "rule_gap": 0.05,
+        "rule_standard_errors": 4.0,
+    }
     tree.manifest("benchmark.manifest", "benchmark_summary", {"summary": summary})
 
 
