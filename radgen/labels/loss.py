@@ -23,9 +23,9 @@ def ensemble_loss(
     masks
         int64 [n, H, W].
     weights
-        Float [members, n]: how often each image counts for each member, which is its bootstrap.
+        Float [members, n]: how often each image counts for each member; 0 for those that it holds out.
     label_weights
-        Float [labels]: what a pixel of each label weighs in the cross entropy; equal without.
+        Float [members, labels]: what a pixel of each label weighs in the cross entropy; equal without.
     focus
         Exponent of the focal loss: pixels that are right already count (1 - p)^focus.
 
@@ -45,14 +45,10 @@ def ensemble_loss(
     truth = F.one_hot(masks, labels).permute(0, 3, 1, 2).to(logits.dtype)
     of_truth = (logs * truth).sum(dim=2)  # log p of the true label [members, n, H, W]
     per_pixel = -of_truth if focus == 0 else -((1 - of_truth.exp()) ** focus) * of_truth
-    if label_weights is None:
-        entropy = per_pixel.mean(dim=(2, 3))
-    else:
-        pixel_weights = label_weights[masks]
-        entropy = (per_pixel * pixel_weights).mean(dim=(2, 3)) / pixel_weights.mean()
-    total = weights.sum(dim=1)
-    entropy = (entropy * weights).sum(dim=1) / total.clamp_min(LEAST_WEIGHT)
-    return entropy + _missing(probabilities, truth, weights) * (total > 0)
+    pixel_weights = torch.ones_like(per_pixel[:1]) if label_weights is None else label_weights[:, masks]
+    entropy = ((per_pixel * pixel_weights).mean(dim=(2, 3)) * weights).sum(dim=1)
+    total = (pixel_weights.mean(dim=(2, 3)) * weights).sum(dim=1)
+    return entropy / total.clamp_min(LEAST_WEIGHT) + _missing(probabilities, truth, weights) * (total > 0)
 
 
 def _missing(probabilities: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
@@ -66,11 +62,11 @@ def _missing(probabilities: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
 
 
 def label_weights_of(counts: Tensor, balance: float) -> Tensor:
-    """Return weights [labels] from pixel counts: frequency to the power of -balance, mean 1 over labels that occur.
+    """Return weights from pixel counts [..., labels]: frequency to the power of -balance, mean 1 over those that occur.
 
     >>> label_weights_of(torch.tensor([90.0, 10.0, 0.0]), 1.0)
     tensor([0.2000, 1.8000, 0.0000])
     """
     occurs = counts > 0
     weights = torch.where(occurs, counts.clamp_min(1).float() ** -balance, 0.0)
-    return weights * occurs.sum() / weights.sum()
+    return weights * occurs.sum(dim=-1, keepdim=True) / weights.sum(dim=-1, keepdim=True)

@@ -58,13 +58,13 @@ class LabelHeadSettings:
 
     members: int = setting(5, "Heads in the ensemble; their mean probabilities say how sure a pair's mask is.")
     images: int = setting(4_000, "Budget: annotated images shown, again and again; all heads look at the same ones.")
-    batch_size: int = setting(8, "Images per step.")
+    batch_size: int = setting(4, "Images per step.")
     width: int = setting(16, "Most channels of each head at a scale; a quarter of the generator's where that is less.")
     dropout: float = setting(0.1, "Share of the generator's feature channels left out in training.")
-    learning_rate: float = setting(1e-2, "AdamW's highest rate; it falls to zero along a cosine.")
+    learning_rate: float = setting(3e-2, "AdamW's highest rate; it falls to zero along a cosine.")
     weight_decay: float = setting(1e-2, "AdamW's weight decay.")
     focus: float = setting(0.0, "Focal loss: pixels that are right already count (1 - p)^focus; 0 is cross entropy.")
-    balance: float = setting(0.0, "A label weighs its share of pixels to the power of -balance; 0 weighs all alike.")
+    balance: float = setting(0.5, "A label weighs its share of pixels to the power of -balance; 0 weighs all alike.")
     fine_layers: int = setting(
         0, "Last layers of the generator whose style is varied while the mask stays: only where it does; 0 varies none."
     )

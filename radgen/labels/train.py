@@ -78,8 +78,7 @@ def _loss(
     """Return step number to loss; a step's rows and styles depend on seed and step alone."""
     rows = np.arange(len(annotated))
     device = heads.paint.device
-    counts = torch.bincount(annotated.masks.flatten().long(), minlength=len(heads.shape.labels))
-    balance = label_weights_of(counts, settings.balance).to(device) if settings.balance else None
+    balance = _label_weights(annotated, held, len(heads.shape.labels), settings.balance).to(device)
 
     def loss_at(step: int) -> Tensor:
         batch = rows_at(step, rows, settings)
@@ -94,11 +93,17 @@ def _loss(
             heads(features, class_ids),
             annotated.targets(batch).to(device),
             member_weights,
-            label_weights=balance,
+            label_weights=balance if settings.balance else None,
             focus=settings.focus,
         ).sum()
 
     return loss_at
+
+
+def _label_weights(annotated: Annotated, held: NDArray[np.bool_], labels: int, balance: float) -> Tensor:
+    """Return what a pixel of each label weighs for each member, by the masks it learns from: [members, labels]."""
+    counts = torch.stack([torch.bincount(mask.flatten(), minlength=labels) for mask in annotated.masks])
+    return label_weights_of(torch.from_numpy(~held).float() @ counts.float(), balance)
 
 
 def rows_at(step: int, rows: NDArray[np.int64], settings: LabelHeadSettings) -> list[int]:

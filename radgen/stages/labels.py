@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from radgen.keyed import Finished, KeyedJob
     from radgen.labels.annotated import PackFacts
 
-VERSION = 3
+VERSION = 4
 
 
 def run(

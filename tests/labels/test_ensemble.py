@@ -91,7 +91,7 @@ def test_heads_learn_on_an_alias_free_generator_too(tmp_path: Path) -> None:
     annotated = replace(annotated, masks=_painted_by_features(annotated))
     rows = range(len(annotated))
     untrained = start_members(_shape(annotated), [3, 4]).eval()
-    for heads, learnt in ((untrained, False), (_train(annotated, replace(SMALL, learning_rate=0.05)), True)):
+    for heads, learnt in ((untrained, False), (_train(annotated, SMALL), True)):
         painted = paint_rows(heads, annotated, rows)
         for label in (1, 2):  # all images together: some hold but a pixel of a structure
             both = int(((painted == label) & (annotated.masks == label)).sum())

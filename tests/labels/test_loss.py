@@ -29,6 +29,16 @@ def test_weight_two_is_an_image_shown_twice_and_weight_zero_one_not_shown() -> N
     assert float(weighted[0]) == pytest.approx(float(dice_cross_entropy(logits[0, drawn], masks[drawn])), rel=1e-5)
 
 
+def test_what_a_member_holds_out_counts_nothing_for_rare_labels_either() -> None:
+    logits, masks = _batch(2)
+    rare = label_weights_of(torch.tensor([[80.0, 15.0, 5.0, 0.0], [1.0, 1.0, 1.0, 1.0]]), 0.5)
+    weights = torch.tensor([[1.0, 0.0, 1.0, 0.0], [1.0, 1.0, 1.0, 1.0]])
+    both = ensemble_loss(logits, masks, weights, label_weights=rare)
+    shown = ensemble_loss(logits[:1, [0, 2]], masks[[0, 2]], torch.ones(1, 2), label_weights=rare[:1])
+    assert float(both[0]) == pytest.approx(float(shown[0]), rel=1e-5)
+    assert float(both[1]) == pytest.approx(float(ensemble_loss(logits[1:], masks, weights[1:])[0]), rel=1e-5)
+
+
 def test_member_that_no_image_counts_for_has_no_loss_and_no_gradient() -> None:
     logits, masks = _batch(2)
     logits.requires_grad_()
@@ -66,7 +76,7 @@ def test_rare_labels_weigh_more() -> None:
                 - ensemble_loss(better, masks, torch.ones(1, 4), label_weights=w)
             )[0]
         )
-        for w in (None, weights)
+        for w in (None, weights[None])
     ]
     assert gains[1] > 2 * gains[0] > 0
     equal = label_weights_of(torch.tensor([90, 10, 5, 3]), 0.0)
