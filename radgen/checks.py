@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from radgen.config import StudyConfig
 from radgen.errors import ConfigError
 from radgen.gan.settings import STEM_PX, growth_px
-from radgen.semantic.settings import SemanticSettings, at_source
+from radgen.semantic.settings import SIDE_STEP_PX, SemanticSettings, at_source
 
 if TYPE_CHECKING:
     from radgen.workflow import Plan
@@ -89,6 +89,13 @@ def check_sections(config: StudyConfig) -> None:
     painted = [name for name, source in config.sources.items() if source.kind == "semantic"]
     if painted and not names:
         msg = f"sources.{painted[0]} is of kind semantic, but structures.names are none; name the labels of maps there"
+        raise ConfigError(msg)
+    if painted and px % SIDE_STEP_PX:
+        near = " or ".join(str(size) for size in (px - px % SIDE_STEP_PX, px + -px % SIDE_STEP_PX) if size)
+        msg = (
+            f"slices.size_px is {px}, but source {painted[0]} paints images whose sides are multiples of "
+            f"{SIDE_STEP_PX}; choose {near}"
+        )
         raise ConfigError(msg)
     _check_semantic(config.semantic, painted)
     if config.gan.generator == "alias-free" and (px < STEM_PX or px & (px - 1)):

@@ -86,6 +86,37 @@ def test_a_redrawn_source_has_a_seed_of_its_own() -> None:
         plan(sources={"main": {}, "again": {}}, arms=arms)
 
 
+@pytest.mark.parametrize(("size", "near"), [(80, "64 or 96"), (16, "32")])
+def test_sides_of_painted_images_are_multiples_of_32(size: int, near: str) -> None:
+    with pytest.raises(ConfigError, match=rf"slices.size_px is {size}, but source painted .* of 32; choose {near}$"):
+        plan(slices={"size_px": size}).check_inputs()
+
+
+def test_settings_of_single_sources_belong_to_sources_that_paint() -> None:
+    with pytest.raises(ConfigError, match=r"semantic.sources: 'main' is no source of kind semantic; these are painted"):
+        plan(semantic={"sources": {"main": {"mask": 1.0}}}).check_inputs()
+    with pytest.raises(ConfigError, match=r"semantic.sources.painted: mode must be one of .*, not 'both'"):
+        plan(semantic={"sources": {"painted": {"mode": "both"}}}).check_inputs()
+
+
+def test_maps_of_a_folder_and_weights_to_go_on_from_must_be_there(tmp_path: Path) -> None:
+    nowhere = str(tmp_path / "maps")
+    with pytest.raises(ConfigError, match=r"semantic_sample.maps: .*maps holds no set of label maps .*import-maps"):
+        plan(semantic_sample={"maps": nowhere}).check_inputs()
+    with pytest.raises(ConfigError, match=r"semantic.maps of painted: .*maps holds no set of label maps"):
+        plan(semantic={"mode": "unpaired", "maps": nowhere}).check_inputs()
+    with pytest.raises(ConfigError, match=r"semantic.init_from of painted old.safetensors: no such file of weights"):
+        plan(semantic={"init_from": "old.safetensors"}).check_inputs()
+
+
+def test_training_goes_on_from_another_source_by_name() -> None:
+    sources = {"first": SOURCES["painted"], "second": SOURCES["painted"]}
+    given = plan(sources=sources, arms={}, semantic={"sources": {"second": {"init_from": "first/best"}}})
+    given.check_inputs()
+    start = {name: given.semantic.start(SimpleNamespace(source=name)) for name in sources}
+    assert start == {"first": [], "second": ["results/tiny/semantic/first/best.safetensors"]}
+
+
 def test_an_unknown_kind_is_refused() -> None:
     with pytest.raises(ValueError, match="kind must be one of gan, semantic, images, not 'magic'"):
         SourceSettings(kind="magic")

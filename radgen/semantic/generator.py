@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from radgen.errors import ConfigError
-from radgen.semantic.layers import SIDE_STEP, SpectralConv, double, haar, inverse_haar
-from radgen.semantic.settings import SemanticNetworkSettings
+from radgen.semantic.layers import SpectralConv, double, haar, inverse_haar
+from radgen.semantic.settings import SIDE_STEP_PX, SemanticNetworkSettings
 
 LEAK = 0.2
 GROUP_CHANNELS = 16
@@ -41,9 +41,14 @@ class SemanticShape:
     networks: SemanticNetworkSettings
 
     def __post_init__(self) -> None:
-        if self.height < SIDE_STEP or self.width < SIDE_STEP or self.height % SIDE_STEP or self.width % SIDE_STEP:
+        if (
+            self.height < SIDE_STEP_PX
+            or self.width < SIDE_STEP_PX
+            or self.height % SIDE_STEP_PX
+            or self.width % SIDE_STEP_PX
+        ):
             msg = (
-                f"images of {self.height} x {self.width} pixels: both sides must be multiples of {SIDE_STEP}; "
+                f"images of {self.height} x {self.width} pixels: both sides must be multiples of {SIDE_STEP_PX}; "
                 "crop or pad them, or choose another slices.size_px"
             )
             raise ConfigError(msg)

@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-SIDE_STEP = 32  # sides are multiples of it: five halvings
 START_ITERATIONS = 10
 
 

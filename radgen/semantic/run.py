@@ -64,6 +64,8 @@ class Lesson:
         Of the labels of these maps.
     shown
         Validation maps, a few of which are painted at ticks.
+    left_out
+        Maps of background alone, which teach nothing.
     """
 
     source: str
@@ -71,6 +73,7 @@ class Lesson:
     sides: Sides
     counts: LabelCounts
     shown: Sides
+    left_out: int = 0
 
     def batches(self, settings: SemanticSettings) -> Batches:
         """Return maps and images in the order of training."""

@@ -6,6 +6,7 @@ import dataclasses
 
 from radgen.settings import above_zero, one_of, section, setting
 
+SIDE_STEP_PX = 32  # sides are multiples of it: the networks halve them five times
 MODES = ("paired", "unpaired")
 PRECISIONS = ("auto", "bf16", "fp32")
 PUBLISH = ("best", "last")

@@ -161,9 +161,10 @@ def _lesson(
     schema = MapSchema.of_structures(structures.names, structures.colours, "structures.names")
     asked = Rules(*rules)
     folder = None if maps is None else ImageSet(maps)
-    sides, counts = checked(learning_sides(images, folder, asked), schema)
-    shown = validation_sides(images, asked)
-    return Lesson(source, schema, sides, counts, shown)
+    found = learning_sides(images, folder, asked)
+    sides, counts = checked(found, schema)
+    left_out = len(found.map_rows) - len(sides.map_rows)
+    return Lesson(source, schema, sides, counts, validation_sides(images, asked), left_out)
 
 
 def _settings(
@@ -264,8 +265,9 @@ class _Task:
         sides = lesson.sides
         _say(
             f"semantic {lesson.source}: {settings.mode}, {len(sides.map_rows)} maps of {lesson.schema.classes} labels, "
-            f"{len(sides.image_rows)} images; device {ranks.device} ({self.device_reason}), {ranks.count} process(es), "
-            f"{settings.threads} thread(s), {settings.precision}"
+            f"{len(sides.image_rows)} images, {lesson.left_out} maps of background alone left out; device "
+            f"{ranks.device} ({self.device_reason}), {ranks.count} process(es), {settings.threads} thread(s), "
+            f"{settings.precision}"
         )
         outcome = train_semantic(
             folder, lesson, settings, Means(ranks.device, self._evaluate(), self.start, ranks, _say)
@@ -282,6 +284,7 @@ class _Task:
             "precision": settings.precision,
             "maps": len(sides.map_rows),
             "images": len(sides.image_rows),
+            "empty_maps_left_out": lesson.left_out,
             "published_images": outcome.published_images,
             "scores": scores,
             "seen_images": outcome.result.seen_images,

@@ -261,6 +261,22 @@ def _empty(row: dict[str, Any], mask: Any) -> None:
     mask[:] = 0
 
 
+def _some_empty(row: dict[str, Any], mask: Any) -> None:
+    if row["image_id"] == "train3-0005":
+        mask[:] = 0
+
+
+def test_a_map_of_background_alone_teaches_nothing_and_is_not_painted_on(trained: Path, tmp_path: Path) -> None:
+    root = study.make(tmp_path / "some", change=_some_empty)
+    semantic.run(**study.train_options(root, semantic=study.semantic(images=4, tick_images=4)))
+    notes = read_manifest(root / "semantic" / "painted" / "manifest.json")["run"]["notes"]
+    assert (notes["maps"], notes["empty_maps_left_out"]) == (111, 1)
+    nothing = study.make(tmp_path / "nothing", change=_empty)
+    shutil.copytree(trained / "semantic", nothing / "semantic")
+    with pytest.raises(InputError, match=r"map train0-0000 and 223 others of 224 are background alone"):
+        semantic_sample.run(**study.sample_options(nothing, seen=None))
+
+
 def _unknown(row: dict[str, Any], mask: Any) -> None:
     mask[0, 0] = 255 if row["image_id"] == "train3-0005" else 0
 

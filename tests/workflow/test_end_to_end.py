@@ -17,9 +17,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from tests.conftest import REPOSITORY
-from tests.workflow.runs import BIN, NOTHING, Folder
+from tests.workflow.runs import BIN, NOTHING, TINY, Folder
 
 pytestmark = pytest.mark.slow
 
@@ -215,12 +216,17 @@ def test_pages_of_quality_control_are_written_again_with_the_same_bytes(tiny: Fo
 def test_an_image_is_made_again_from_its_id(tiny: Folder, results: Path) -> None:
     table = pq.read_table(results / "samples" / "main" / "index.parquet")
     image_id = table.column("image_id")[table.num_rows - 1].as_py()
-    words = [BIN / "radgen", "regenerate", image_id, "--index", results / "samples/main/index.parquet"]
-    words += ["--weights", results / "gan/main/generator.safetensors"]
+    weights = results / "gan/main/generator.safetensors"
+    assert "equal" in regenerated(tiny, image_id, results / "samples/main/index.parquet", "--weights", weights)
+
+
+def regenerated(tiny: Folder, image_id: str, index: Path, *more: str | Path) -> str:
+    """Make an image again by the copy of the package, and return what was said."""
+    words = [BIN / "radgen", "regenerate", image_id, "--index", index, *more]
     environment = os.environ | {"PYTHONPATH": str(tiny.package)}
     done = subprocess.run([str(word) for word in words], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "equal" in done.stdout
+    return done.stdout
 
 
 def test_the_index_is_readable_with_pyarrow_alone(results: Path) -> None:
@@ -229,3 +235,27 @@ def test_the_index_is_readable_with_pyarrow_alone(results: Path) -> None:
         batch = pa.ipc.open_file(source).get_batch(0)
         assert batch.column("image_id")[row["row"]].as_py() == row["image_id"]
         assert batch.column("image").to_numpy_ndarray().shape[1:] == (1, 32, 32)
+
+
+def test_a_source_that_paints_joins_a_finished_study(tiny: Folder, results: Path) -> None:
+    networks = {"generator_channels": [8] * 6, "modulation_channels": 8, "segmenter_channels": [8, 8]}
+    budget = {"images": 16, "tick_images": 8, "save_every_images": 8, "evaluate_maps": 4, "samples_per_map": 2}
+    changes = {
+        "sources": {"main": {"setting": "shared"}, "painted": {"kind": "semantic", "setting": "shared"}},
+        "semantic": {"networks": networks, **budget},
+        "semantic_sample": {"most_maps": 8},
+    }
+    path = tiny.path / "painted.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(TINY.read_text()) | changes))
+    folder = Folder(tiny.path, path, package=tiny.package)
+    targets = ("semantic_scores", "semantic_sample", "results/tiny/metrics/painted.quality.parquet")
+    own = {"semantic_train", "semantic_sample_source", "semantic_scores_source", "metrics_source"}
+    assert folder.listed(*targets) == {"encoder_train", *own, "semantic_scores", "semantic_sample"}
+    done = folder.snakemake(*targets)
+    assert done.returncode == 0, done.stdout + done.stderr
+    scores = pq.read_table(results / "metrics" / "painted.semantic.parquet").to_pylist()
+    assert {"judge_fd", "dice", "ms_ssim", "ssim"} <= {row["metric"] for row in scores}
+    index = results / "samples" / "painted" / "index.parquet"
+    image_id = pq.read_table(index).column("image_id")[3].as_py()
+    assert "equal: all" in regenerated(tiny, image_id, index)
+    assert tiny.listed() == set()
