@@ -82,7 +82,7 @@ STAGE_SECTIONS: Mapping[str, tuple[str, ...]] = {
 
 
 # Sections whose seed another draw of a source changes.
-SEEDED = frozenset({"gan", "semantic", "sample"})
+SEEDED = frozenset({"gan", "semantic", "sample", "semantic_sample"})
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ def _gan(settings: Settings) -> str:
 
 
 def _masks(study: StudyResults) -> str:
-    if not study.facts.structures or not study.sources:
+    if not study.facts.structures or not study.is_annotated:
         return ""
     who = "came from a simulated annotator" if study.facts.simulated_annotator else "came from a person"
     who = "are awaited from a person" if study.facts.awaiting is not None else who

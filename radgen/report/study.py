@@ -123,6 +123,13 @@ class StudyResults:
         return list(self.facts.sources)
 
     @property
+    def is_annotated(self) -> bool:
+        """Whether images of a generator are annotated, or are to be; images painted on maps have masks already."""
+        facts = self.facts
+        packs = [self.has("annotate.pack", source=one, round=name) for one in self.sources for name in facts.rounds]
+        return facts.simulated_annotator or facts.awaiting is not None or any(packs)
+
+    @property
     def class_names(self) -> list[str]:
         """Class names in the order of their ids, from the real image set."""
         index = self.images("slices.index")

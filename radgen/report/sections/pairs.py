@@ -12,7 +12,7 @@ PACK = ("image_id", "class_name")
 
 def pairs_block(study: StudyResults, pictures: Pictures) -> Block | None:
     """Return who annotated what, how good the label head is, and the pairs; None in a study without masks."""
-    if not study.facts.structures:
+    if not study.facts.structures or not study.is_annotated:
         return None
     parts = [_annotation(study)]
     for source in study.sources:
