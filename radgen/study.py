@@ -355,6 +355,7 @@ class Study:
             automatic_labels=any(own.labels is not None and own.labels.automatic for own in self.archives.values()),
             rounds=self.rounds,
             sources={name: source.setting for name, source in config.sources.items()},
+            kinds={name: source.kind for name, source in config.sources.items()},
             arms={name: arm_in_words(arm) for name, arm in self._all_arms().items()},
             low_arm=LOW_ARM,
             structures=config.structures.names,

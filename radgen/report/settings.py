@@ -61,6 +61,9 @@ class StudyFacts:
     simulated_annotator: bool = setting(False, "Whether a trained segmenter stands in for the person who annotates.")
     automatic_labels: bool = setting(False, "Whether a program made the label maps of the archive.")
     sources: dict[str, str] = setting({}, "Each generator and its ancestry setting, such as main: scarce-labels.")
+    kinds: dict[str, str] = setting(
+        {}, "The kind of each source; one that is not named is a class-conditional generator."
+    )
     arms: dict[str, str] = setting({}, "Each benchmark arm in the order to show it, and what it trains on, in words.")
     low_arm: str = setting("", "Arm that differences are taken to.")
     structures: tuple[str, ...] = setting((), "Names of the mask labels 1, 2, ...")

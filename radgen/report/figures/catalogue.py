@@ -41,11 +41,16 @@ class OfStudy:
 
 @dataclass(frozen=True)
 class OfSource:
-    """A figure that every generator has."""
+    """A figure that every source has, or every one of a kind."""
 
     name: str
     needs: tuple[str, ...]
     draw: PartFigure
+    kind: str = ""
+
+    def fits(self, study: StudyResults, source: str) -> bool:
+        """Whether a source may have it."""
+        return self.kind in ("", study.facts.kinds.get(source, "gan"))
 
 
 @dataclass(frozen=True)
@@ -65,16 +70,16 @@ STUDY_FIGURES = (
     OfStudy("real_curve", ("benchmark.curve",), draw_real_curve),
 )
 SOURCE_FIGURES = (
-    OfSource("training", ("gan.history",), draw_training),
-    OfSource("semantic_curves", ("semantic.history",), draw_semantic_curves),
-    OfSource("semantic_sheet", ("semantic.history", "sample.part_index"), draw_semantic_sheet),
+    OfSource("training", ("gan.history",), draw_training, "gan"),
+    OfSource("semantic_curves", ("semantic.history",), draw_semantic_curves, "semantic"),
+    OfSource("semantic_sheet", ("sample.part_index",), draw_semantic_sheet, "semantic"),
     OfSource("samples", ("slices.index", "sample.part_index"), draw_samples),
     OfSource("interpolation", ("interpolation.index",), draw_interpolation),
     OfSource("quality", ("metrics.quality",), draw_quality),
     OfSource("metrics_table", ("metrics.quality",), draw_metrics_table),
     OfSource("nearest", ("metrics.nearest", "metrics.quality"), draw_nearest),
     OfSource("closest", ("metrics.nearest", "sample.part_index", "slices.index"), draw_closest),
-    OfSource("labels", ("labels.validation",), draw_labels),
+    OfSource("labels", ("labels.validation",), draw_labels, "gan"),
     OfSource("calibration", ("calibration.curve", "calibration.images"), draw_calibration),
     OfSource("annotation_curve", ("annotation_curve.table",), draw_annotation_curve),
     OfSource("pairs", ("pairs.part_index",), draw_pairs),
@@ -95,7 +100,7 @@ def draw_all(study: StudyResults, album: Album) -> None:
                 figure.draw(study, album)
         for source in study.sources:
             for one in SOURCE_FIGURES:
-                if _ready(study, album, f"{one.name}_{source}", one.needs, source=source):
+                if one.fits(study, source) and _ready(study, album, f"{one.name}_{source}", one.needs, source=source):
                     one.draw(study, album, source)
         for task in tasks(study) if study.has("benchmark.summary") else []:
             for each in TASK_FIGURES:
