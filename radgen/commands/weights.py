@@ -78,8 +78,8 @@ def told(wanted: Wanted) -> tuple[str, bool]:
     found = next((path for path in wanted.elsewhere if path.is_file()), None)
     if found is not None:
         return f"unused   {wanted.key}: {found} is there; name it to enable {wanted.enables}{needs}", False
-    looked = ", ".join(map(str, wanted.elsewhere)) or "nowhere, as no path is given"
-    return f"not given  {wanted.key}: looked {looked}; it would enable {wanted.enables}{needs}", False
+    looked = f"looked for {', '.join(map(str, wanted.elsewhere))}" if wanted.elsewhere else "no path is given"
+    return f"not given  {wanted.key}: {looked}; it would enable {wanted.enables}{needs}", False
 
 
 def _torch_home() -> Path:

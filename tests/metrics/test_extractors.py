@@ -203,7 +203,7 @@ def test_weights_are_looked_for_and_explained(
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     assert main(["weights", "check"]) == 0
     said = capsys.readouterr().out
-    assert "not given  metrics.inception_weights: looked " + str(tmp_path / "hub/checkpoints") in said
+    assert "not given  metrics.inception_weights: looked for " + str(tmp_path / "hub/checkpoints") in said
     assert "it would enable FID" in said
     place = tmp_path / "hub" / "checkpoints" / "pt_inception-2015-12-05-6726825d.pth"
     place.parent.mkdir(parents=True)
