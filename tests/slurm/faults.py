@@ -28,8 +28,7 @@ from tests.slurm.onenode import OneNode, running
 from tests.slurm.profile import Run, Study, until
 from tests.workflow.runs import BIN, Folder
 
-IMAGES = 2560
-GAN = "gan={{images: {images}, save_every_images: 128, tick_images: 1280}}"
+GAN = "gan={{images: {images}, save_every_images: 64, tick_images: 640}}"
 RESUMED = "resumed from a saved state"
 RESULTS = ("generator.safetensors", "last.safetensors", "history.parquet")
 NOW = "StartTime=now"  # Slurm waits two minutes before it starts a requeued job
@@ -42,7 +41,7 @@ class Case:
     node: OneNode
     base: Path
     folder: Path
-    images: int = IMAGES
+    images: int
 
     def study(self, *config: str, retries: int = 3, programs: Path | None = None) -> Study:
         """Return a copy of the prepared study."""
@@ -52,7 +51,7 @@ class Case:
     def training(self, study: Study) -> tuple[Run, str]:
         """Start generator training; return the run and Slurm's number of the job once it has saved two states."""
         run = study.start("gan")
-        until(lambda: len(states(study)) >= 2 or run.process.poll() is not None, "two states", 300)
+        until(lambda: len(states(study)) >= 2 or run.process.poll() is not None, "two states", 600)
         assert run.process.poll() is None, run.said
         (job,) = self.node.jobs("running")
         return run, job
@@ -278,6 +277,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--base", type=Path, help="a run of the tiny study to take slices and encoder from")
+    parser.add_argument("--images", type=int, default=2560, help="budget of the generator that faults happen to")
     parser.add_argument(
         "--long-images", type=int, default=25_600, help="budget that takes more than a minute and a half, for the limit"
     )
@@ -285,7 +285,7 @@ def main() -> int:
     options = parser.parse_args()
     folder = options.folder.resolve()
     wanted = [names[name] for name in options.names or names]
-    budget = {fault: options.long_images if fault is time_limit else IMAGES for fault in wanted}
+    budget = {fault: options.long_images if fault is time_limit else options.images for fault in wanted}
     base = prepare(folder, options.base, tuple(sorted(set(budget.values()))))
     table = folder / "faults.md"
     for fault, images in budget.items():

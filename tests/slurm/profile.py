@@ -16,7 +16,7 @@ from tests.workflow.runs import BIN, TINY
 
 # Other words for the profile where a test cannot wait as long as a person can.
 QUICK = ("--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "5")
-PATIENCE_SECONDS = 420.0
+PATIENCE_SECONDS = 1200.0
 
 
 @dataclass(frozen=True)
