@@ -87,8 +87,11 @@ def run(
     )
     if found.ranks:
         write_ranking(ranking, found.ranks, cohort)
+    of_shard: dict[int, list[dict[str, Any]]] = {number: [] for number in numbers}
+    for row in found.series:
+        of_shard[row["shard"]].append(row)
     for number, shard in numbers.items():
-        tables.write_rows(shard, [row for row in found.series if row["shard"] == number], tables.SERIES_SCHEMA)
+        tables.write_rows(shard, of_shard[number], tables.SERIES_SCHEMA)
     tables.write_rows(series, found.series, tables.SERIES_SCHEMA)
     tables.write_rows(rejects, found.rejects, tables.REJECTS_SCHEMA)
     tables.write_rows(counts, found.counts, tables.COUNTS_SCHEMA)
