@@ -37,6 +37,7 @@ class Picture:
     height_px: int
     film: bool = False
     stands_in: bool = False
+    shows: str = ""
 
 
 class Album:
@@ -95,6 +96,7 @@ class Album:
         source: str = "",
         real_pixels: bool = False,
         stands_in: bool = False,
+        shows: str = "",
         film: Sequence[Pixels] = (),
     ) -> None:
         """Save a figure and remember its caption.
@@ -120,6 +122,8 @@ class Album:
             Whether pixels of the archive can be seen.
         stands_in
             Whether it is for the shareable edition alone, in place of a figure that shows pixels of the archive.
+        shows
+            Name in the path table of the synthetic image set that can be seen, which its audit may hold back.
         film
             Frames [H, W, 3] of a film to lie beside it as GIF, if it has one.
         """
@@ -133,7 +137,7 @@ class Album:
         trial = [f"{self.trial_words}."] if self.trial_words else []
         full = " ".join([caption, *(f"{fact}." for fact in facts), *trial])
         self.pictures.append(
-            Picture(name, title, full, section, source, real_pixels, width, height, bool(film), stands_in)
+            Picture(name, title, full, section, source, real_pixels, width, height, bool(film), stands_in, shows)
         )
 
     def _facts(self, source: str) -> list[str]:

@@ -142,6 +142,13 @@ class StudyResults:
         """Return the ancestry setting of a source."""
         return self.facts.sources.get(source, "unknown")
 
+    def dropped(self, part: str, source: str) -> frozenset[str]:
+        """Return the ids of synthetic images that an audit found too close to a patient; none where there was none."""
+        if not self.has("audit.images", part=part, source=source):
+            return frozenset()
+        rows = self.table("audit.images", ("image_id", "kept"), part=part, source=source)
+        return frozenset(rows.loc[~rows["kept"].astype(bool), "image_id"].astype(str))
+
     def annotator_dice(self) -> float | None:
         """Return the mean validation Dice of the simulated annotator over its structures, or None."""
         if not self.facts.simulated_annotator or not self.has("annotator.scores"):

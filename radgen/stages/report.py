@@ -46,7 +46,7 @@ def run(
     from radgen.settings import as_plain
 
     study = StudyResults(results, report, without_places(facts) if shareable else facts, shareable=shareable)
-    listing = copy_shareable(figures, page.parent / "figures") if shareable else figures
+    listing = copy_shareable(study, figures, page.parent / "figures") if shareable else figures
     write_text(page, write_page(study, listing, page))
     what = what_part(
         stage="report",

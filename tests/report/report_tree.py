@@ -14,12 +14,12 @@ from radgen.benchmark.settings import ArmSettings, BenchmarkSettings, SummarySet
 from radgen.benchmark.tables import HISTORY_SCHEMA, SCORES_SCHEMA, table_of
 from radgen.cohort.settings import LowSettings
 from radgen.cohort.tables import COUNTS_SCHEMA, REJECTS_SCHEMA, SERIES_SCHEMA
-from radgen.imageset.core import ShardWriter, gather_index, write_table
+from radgen.imageset.core import ShardWriter, gather_index, images_path, write_table
 from radgen.imaging.across_splits import SCHEMA as NEAR_DUPLICATES_SCHEMA
 from radgen.imaging.qc import BINS, QC_SCHEMA, png
 from radgen.imaging.refusal import REJECTS_SCHEMA as SLICE_REJECTS_SCHEMA
 from radgen.paths import StudyPaths
-from radgen.provenance import SawPatients, digest_json, what_part, write_json
+from radgen.provenance import SawPatients, digest_file, digest_json, read_manifest, what_part, write_json
 from radgen.report.settings import ReportSettings, StudyFacts
 from radgen.seeds import random_generator
 from radgen.stages import benchmark_summary
@@ -30,6 +30,7 @@ SPLITS = {"train": 14, "val": 3, "test": 6, "annotator": 3}
 SLICES_PER_PATIENT = 4
 SOURCE = "main"
 SETTING = "scarce-labels"
+DROPPED = "main_liver_lesion_000003"  # by the audit of the samples
 ARMS = {
     "real_100": ArmSettings(real_fraction=1.0),
     "real_low": ArmSettings(),
@@ -326,7 +327,14 @@ def write_metrics(tree: Tree) -> None:
 
 
 def write_audit(tree: Tree) -> None:
-    where = {"part": "samples", "source": SOURCE}
+    """Let the samples leave but for one of them, and hold the pairs back."""
+    words = "membership inference reaches an area of up to 0.64 by pixels, the policy allows 0.60"
+    _write_verdict(tree, "pairs", f"must not leave: {words}", words, passed=False)
+    _write_verdict(tree, "samples", "may leave: every check of the policy holds", "every check holds", passed=True)
+
+
+def _write_verdict(tree: Tree, part: str, sentence: str, words: str, *, passed: bool) -> None:
+    where = {"part": part, "source": SOURCE}
     rows = [
         {"comparison": "all", "measure": "near_copies", "role": "synthetic", "value": 0.025, "n": 40},
         {"comparison": "all", "measure": "planted_found", "role": "blended", "value": 0.9, "n": 10},
@@ -334,11 +342,20 @@ def write_audit(tree: Tree) -> None:
     ]
     rows[2] |= {"low": 0.53, "high": 0.64}
     tree.table("audit.measures", [dict.fromkeys(("low", "high", "reason")) | row for row in rows], **where)
-    words = "membership inference reaches an area of up to 0.64 by pixels, the policy allows 0.60"
-    checks = [{"name": "membership_auc", "value": 0.64, "limit": 0.6, "passed": False, "words": words}]
-    verdict = {"passed": False, "sentence": f"must not leave: {words}", "images": 40, "dropped": 1, "checks": checks}
+    checks = [{"name": "membership_auc", "value": 0.64, "limit": 0.6, "passed": passed, "words": words}]
+    verdict = {"passed": passed, "sentence": sentence, "images": 40, "dropped": 1, "checks": checks}
     write_json(tree.path("audit.verdict", **where), verdict | {"unknown_ancestry": []})
+    ids = [f"{SOURCE}_{name}_{n:06d}" for name in CLASSES for n in range(20)]
+    tree.table("audit.images", [{"image_id": name, "kept": name != DROPPED} for name in ids], **where)
+    index = "sample.part_index" if part == "samples" else "pairs.part_index"
+    images = images_path(tree.path(index, source=SOURCE).parent / "shard-000")
     tree.manifest("audit.part_manifest", "audit", {"release": {"seed": 4}}, **where)
+    path = tree.path("audit.part_manifest", **where)
+    manifest = read_manifest(path)
+    written = [tree.path(f"audit.{name}", **where) for name in ("verdict", "images")]
+    manifest["what"]["outputs"] = {each.name: digest_file(each) for each in written}
+    manifest["what"]["inputs"] = {"images/shard-000": digest_file(images)}
+    write_json(path, manifest)
 
 
 # ---------------------------------------------------------------- masks
@@ -533,7 +550,7 @@ ALL_PARTS: tuple[Callable[[Tree], None], ...] = (
     write_samples,
     write_interpolation,
     write_metrics,
-    write_audit,
     write_masks,
+    write_audit,
     write_benchmark,
 )

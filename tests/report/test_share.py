@@ -5,18 +5,23 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import Made, make
 from hunt import found, middles, pictures_of, streams_of
 from numpy.typing import NDArray
 from PIL import Image
-from report_tree import FACTS, PATIENTS, SOURCE, build_tree, write_cohort, write_slices
+from report_tree import DROPPED, FACTS, PATIENTS, REPORT, SOURCE, Tree, build_tree, write_cohort, write_slices
 
 from radgen.imageset.core import ImageSet
 from radgen.report.album import read_list
+from radgen.report.browse.rows import collect_rows
+from radgen.report.share import HELD_BACK, copy_shareable
+from radgen.report.study import StudyResults
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +67,40 @@ def test_the_hunt_finds_what_it_must(made: Made, real: NDArray[np.uint64], tmp_p
 def test_the_synthetic_images_are_there(made: Made) -> None:
     images = ImageSet(made.root / "samples" / SOURCE / "index.parquet")
     synthetic = middles(images.images(np.arange(len(images)))[:, 0])
-    assert {f"samples_alone_{SOURCE}.png", f"pairs_{SOURCE}.pdf", "images-0000.png"} <= set(
-        shows(made.share, synthetic)
-    )
+    assert {f"samples_alone_{SOURCE}.png", "images-0000.png"} <= set(shows(made.share, synthetic))
+
+
+def test_nothing_leaves_that_the_gate_holds_back(made: Made) -> None:
+    images = ImageSet(made.root / "samples" / SOURCE / "index.parquet")
+    dropped = middles(images.images(images.rows_where(image_id=DROPPED))[:, 0])
+    assert shows(made.share, dropped) == []
+    assert any(found(picture, dropped) for picture in pictures_of(made.gallery / "tiles" / "images-0000.png"))
+    gallery = "".join(path.read_text() for path in (made.share / "gallery" / "data").glob("*.js"))
+    assert DROPPED not in gallery
+    assert gallery.count(f'"id":"{SOURCE}_') == len(images) - 1
+    pictures, absent = read_list(made.share / "figures" / "figures.json")
+    assert f"pairs_{SOURCE}" not in {picture.name for picture in pictures}  # its audit failed
+    assert absent[f"pairs_{SOURCE}"] == HELD_BACK
+
+
+def test_images_on_a_patients_map_do_not_leave(made: Made, tree: Tree) -> None:
+    path = tree.path("sample.part_index", source=SOURCE)
+    table = pd.read_parquet(path)
+    table.loc[table["image_id"] == table["image_id"][0], "series"] = f"{PATIENTS[0][0]}s"
+    table.to_parquet(path)
+    rows = collect_rows(StudyResults(tree.root, REPORT, FACTS, shareable=True), 100)
+    assert table["image_id"][0] not in set(rows["image_id"])
+    assert table["image_id"][1] in set(rows["image_id"])
+
+
+def test_images_that_were_not_audited_do_not_leave(made: Made, tree: Tree) -> None:
+    shutil.rmtree(tree.root / "audit")
+    study = StudyResults(tree.root, REPORT, FACTS, shareable=True)
+    assert collect_rows(study, 100).empty
+    listing = copy_shareable(study, made.figures / "figures.json", tree.root / "share" / "figures")
+    names = {picture.name for picture in read_list(listing)[0]}
+    assert not names & {f"{name}_{SOURCE}" for name in ("samples_alone", "pairs", "interpolation")}
+    assert "cohort" in names
 
 
 def test_nobody_is_named_in_any_file(made: Made) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from radgen.report.share import may_leave
 from radgen.report.study import StudyResults, spread
 
 NEAREST = ("image_id", "kind", "distance_features", "distance_pixels", "nearest_pixels_image_id")
@@ -32,6 +33,8 @@ def _source_rows(study: StudyResults, source: str) -> pd.DataFrame:
     if not sets:
         return pd.DataFrame()
     rows = pd.concat(sets, ignore_index=True).drop_duplicates("image_id").assign(source=source)
+    if study.shareable:  # what one audit drops may not leave by another
+        rows = rows[~rows["image_id"].isin(study.dropped("pairs", source) | study.dropped("samples", source))]
     order = {name: number for number, name in enumerate(study.class_names)}
     rows = rows.assign(rank=rows["class_name"].map(order).fillna(len(order)))
     rows = rows.sort_values(["rank", "image_id"], kind="stable").drop(columns="rank")
@@ -39,9 +42,17 @@ def _source_rows(study: StudyResults, source: str) -> pd.DataFrame:
 
 
 def _set_rows(study: StudyResults, key: str, source: str) -> pd.DataFrame:
+    """Return the rows of one set; for the shareable edition those that its audit lets leave.
+
+    An image painted on a patient's label map names its series, and its map is the patient's: it stays.
+    """
     images = study.images(key, source=source)
     columns = {name: images.column(name) for name in OWN}
-    return pd.DataFrame(columns | {"set": key, "position": np.arange(len(images)), "masked": images.has_masks})
+    rows = pd.DataFrame(columns | {"set": key, "position": np.arange(len(images)), "masked": images.has_masks})
+    if not study.shareable:
+        return rows
+    nobodys = pd.isna(images.column("series"))
+    return rows[nobodys & rows["image_id"].isin(may_leave(study, key, source)).to_numpy()]
 
 
 def _with_uncertainty(study: StudyResults, rows: pd.DataFrame, source: str) -> pd.DataFrame:

@@ -57,6 +57,7 @@ def draw_interpolation(study: StudyResults, album: Album, source: str) -> None:
             }
         ),
         source=source,
+        shows="sample.part_index",  # frames are not audited one by one: they leave where samples of the weights may
         film=[*large, *large[-2:0:-1]],
     )
 

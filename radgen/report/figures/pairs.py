@@ -58,6 +58,7 @@ def draw_pairs(study: StudyResults, album: Album, source: str) -> None:
         data=pd.concat(shown),
         simulated=study.annotator_words(),
         source=source,
+        shows="pairs.part_index",
     )
 
 
@@ -81,6 +82,8 @@ def _draw_class(
     (source, name), (top, columns, tile) = of, place
     pairs = study.images("pairs.part_index", source=source)
     positions = pairs.rows_where(class_name=name)
+    dropped = study.dropped("pairs", source)
+    positions = positions[~np.isin(pairs.column("image_id")[positions].astype(str), sorted(dropped))]
     sheet.words(f"{name}  ({len(positions):,} pairs)", LEFT_PX, top)
     ids = pairs.column("image_id")
     ranks = np.full(len(positions), np.nan) if scores is None else scores.reindex(ids[positions]).to_numpy(float)

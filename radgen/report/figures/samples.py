@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from radgen.imageset.core import ImageSet
@@ -30,6 +31,7 @@ class Side:
     images: ImageSet
     split: str
     left: int
+    dropped: frozenset[str] = frozenset()
 
 
 def draw_samples(study: StudyResults, album: Album, source: str) -> None:
@@ -55,7 +57,8 @@ def draw_samples(study: StudyResults, album: Album, source: str) -> None:
         source=source,
         real_pixels=True,
     )
-    sheet, shown = _draw_sides(study, album, [Side("SYNTHETIC", SYNTHETIC, made, "synthetic", LEFT_PX)], 2 * columns)
+    alone = Side("SYNTHETIC", SYNTHETIC, made, "synthetic", LEFT_PX, study.dropped("samples", source))
+    sheet, shown = _draw_sides(study, album, [alone], 2 * columns)
     album.add(
         sheet.figure,
         f"samples_alone_{source}",
@@ -65,6 +68,7 @@ def draw_samples(study: StudyResults, album: Album, source: str) -> None:
         data=shown,
         source=source,
         stands_in=True,
+        shows="sample.part_index",
     )
 
 
@@ -79,9 +83,7 @@ def _draw_sides(study: StudyResults, album: Album, sides: list[Side], columns: i
     for side in sides:
         sheet.words(side.words, side.left, top, weight="bold", fontsize=9, color=side.colour)
         for number, name in enumerate(names):
-            place = (side.left, top + HEAD_PX + number * band)
-            where = {"split": side.split, "class_name": name}
-            ids = _draw_class(sheet, side.images, where, place, (columns, rows, tile))
+            ids = _draw_class(sheet, side, name, top + HEAD_PX + number * band, (columns, rows, tile))
             shown += [(side.split, name, image_id) for image_id in ids]
     return sheet, pd.DataFrame(shown, columns=["split", "class_name", "image_id"])
 
@@ -91,17 +93,15 @@ def _rows_that_fit(wanted: int, classes: int, tile: int) -> int:
     return max(1, min(wanted, room // (tile + GAP_PX)))
 
 
-def _draw_class(
-    sheet: Sheet, images: ImageSet, where: dict[str, str], place: tuple[int, int], grid: tuple[int, int, int]
-) -> list[str]:
-    """Draw images of one class and return their ids."""
-    (left, top), (columns, rows, tile) = place, grid
-    positions = images.rows_where(**where)
-    label = f"{where['class_name']}  ({len(positions):,} images)"
-    sheet.words(label, left, top)
+def _draw_class(sheet: Sheet, side: Side, class_name: str, top: int, grid: tuple[int, int, int]) -> list[str]:
+    """Draw images of one class, without those that an audit dropped, and return their ids."""
+    columns, rows, tile = grid
+    positions = side.images.rows_where(split=side.split, class_name=class_name)
+    ids = side.images.column("image_id")
+    positions = positions[~np.isin(ids[positions].astype(str), sorted(side.dropped))]
+    sheet.words(f"{class_name}  ({len(positions):,} images)", side.left, top)
     chosen = spread(positions, columns * rows)
     if len(chosen):
-        sheet.picture(
-            mosaic([rgb(images.images(chosen))], columns, size_px=tile, gap_px=GAP_PX), left, top + CLASS_HEAD_PX
-        )
-    return [str(name) for name in images.column("image_id")[chosen]]
+        pixels = mosaic([rgb(side.images.images(chosen))], columns, size_px=tile, gap_px=GAP_PX)
+        sheet.picture(pixels, side.left, top + CLASS_HEAD_PX)
+    return [str(name) for name in ids[chosen]]

@@ -122,4 +122,5 @@ def draw_semantic_sheet(study: StudyResults, album: Album, source: str) -> None:
         ),
         data=pd.DataFrame({"image_id": shown}),
         source=source,
+        real_pixels=True,  # maps may be patients' own
     )
