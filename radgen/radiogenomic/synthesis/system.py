@@ -107,12 +107,9 @@ class RadiogenomicSystem:
             )
         convince = generator_loss(verdicts, settings)
         keep = background_loss(image, mask, background, settings.erode_px)
-        slopes = torch.autograd.grad(
-            convince + settings.c_bg * keep, leaves, retain_graph=True, allow_unused=settings.c_isc == 0
-        )
+        slopes = torch.autograd.grad(convince + settings.c_bg * keep, leaves, retain_graph=True)
         (share * judged).backward(inputs=list(self.discriminator.parameters()))  # type: ignore[no-untyped-call]
-        taken = [(a, share * b) for a, b in zip((drawn.image, drawn.mask, codes), slopes, strict=True) if b is not None]
-        torch.autograd.backward([a for a, _ in taken], [b for _, b in taken])
+        torch.autograd.backward((drawn.image, drawn.mask, codes), [share * slope for slope in slopes])
         return {"generator": convince.detach(), "background": keep.detach(), **parts}
 
     def _draws(self, first_image: int, count: int) -> tuple[Tensor, Tensor]:
