@@ -19,8 +19,6 @@ from radgen.radiogenomic.synthesis.layers import GatedUpsample, MapNorm, restyle
 from radgen.radiogenomic.synthesis.settings import SIZES_PX
 
 CODE_LEAK, FOREGROUND_LEAK = 0.2, 0.02
-# Of the encoder's first weights: what a code owes to genes is then learnt, and not what chance joined at the start.
-GENES_AT_START = 0.1
 MOST_GENERATOR, MOST_DISCRIMINATOR = 16, 8  # times the channels of the finest maps
 
 
@@ -182,8 +180,6 @@ class RadiogenomicGenerator(nn.Module):
         self.encoder = Encoder(shape.genes, shape.hidden, shape.embed_dim)
         self.generator = Generator(shape)
         start_weights(self)
-        with torch.no_grad():
-            self.encoder.first.weight.mul_(GENES_AT_START)
 
     def forward(self, profiles: Tensor, noise: Tensor, background: Tensor) -> Drawn:
         """Draw from profiles [n, genes], noise [n, g_ls] and backgrounds [n, 1, H, W] in [-1, 1]."""

@@ -39,6 +39,11 @@ class RadiogenomicSettings:
         5, "Side of the square by which the region outside the nodule is eroded before it must equal the background."
     )
     turn: bool = setting(True, "Show patches in their eight turns and mirror images, so that few patients show more.")
+    gene_start: float = setting(
+        1.0,
+        "Scale of the encoder's first weights at the start. With hundreds of genes 0.1 leaves to learning which "
+        "of them count, where at 1 chance has joined them all.",
+    )
     gene_dropout: float = setting(
         0.0, "Share of the genes that training hides from the encoder at random, so that it rests on many."
     )
@@ -53,7 +58,7 @@ class RadiogenomicSettings:
             raise ValueError(msg)
         for name in (
             *("ep", "bs", "save_interval", "g_lr", "d_lr", "g_n_feat", "d_n_feat", "embed_dim", "g_ls", "hidden"),
-            *("erode_px", "threads"),
+            *("erode_px", "threads", "gene_start"),
         ):
             if not getattr(self, name) > 0:
                 msg = f"{name} must be above 0, not {getattr(self, name)}"

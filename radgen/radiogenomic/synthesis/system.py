@@ -64,6 +64,8 @@ class RadiogenomicSystem:
         self._profiles, self._device = profiles.to(device), device
         torch.manual_seed(derive_seed("radiogenomic", settings.seed, "weights"))
         self.generator = RadiogenomicGenerator(shape)
+        with torch.no_grad():
+            self.generator.encoder.first.weight.mul_(settings.gene_start)
         self.discriminator = Discriminator(shape)
         self.average = copy.deepcopy(self.generator).eval().requires_grad_(requires_grad=False)
         for network in (self.generator, self.discriminator, self.average):
