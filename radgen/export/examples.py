@@ -20,7 +20,7 @@ from radgen.export.splits import assign_splits
 from radgen.imageset.core import ROWS_PER_BATCH, ImageSet
 from radgen.provenance import SawPatients, read_manifest
 
-IMPORT_STAGE = "import_images"
+IMPORT_STAGES = frozenset({"import_images", "source_images"})  # what another tool made, and a study takes as a source
 UNKNOWN_SPACING_MM = 1.0
 
 
@@ -207,7 +207,7 @@ class ExportSet:
         if row["source"] == "real":
             return Origin.REAL
         manifest = self._manifests[row["shard"]]
-        return Origin.IMPORTED if manifest and manifest["what"].get("stage") == IMPORT_STAGE else Origin.SYNTHETIC
+        return Origin.IMPORTED if manifest and manifest["what"].get("stage") in IMPORT_STAGES else Origin.SYNTHETIC
 
     def _truncation(self, shard: str) -> float | None:
         settings = (self._manifests[shard] or {"what": {}})["what"].get("settings", {})
@@ -218,7 +218,10 @@ class ExportSet:
         if not self.has_masks:
             return ()
         for manifest in self._manifests.values():
-            found = (manifest or {"what": {}})["what"].get("settings", {}).get("structures")
+            settings = (manifest or {"what": {}})["what"].get("settings", {})
+            if painted := settings.get("labels", {}).get("labels"):  # what semantic synthesis painted on
+                return tuple(Label(row["id"], row["name"], _colour(row["colour"])) for row in painted)
+            found = settings.get("structures")
             names = found.get("names") if isinstance(found, dict) else found
             if names:
                 return label_schema(names)
@@ -276,6 +279,11 @@ def _manifest_of(index: Path, shard: str) -> dict[str, Any] | None:
             return read_manifest(path)
     beside = index.parent / "manifest.json"
     return read_manifest(beside) if beside.is_file() else None
+
+
+def _colour(text: str) -> tuple[int, int, int]:
+    red, green, blue = bytes.fromhex(text.removeprefix("#"))
+    return red, green, blue
 
 
 def _numbers(values: list[float] | None) -> str:

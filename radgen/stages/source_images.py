@@ -8,7 +8,7 @@ from radgen.cohort.settings import ClassSettings, StructureSettings
 from radgen.errors import InputError
 from radgen.provenance import atomic_path, input_digest, read_manifest, saw_patients_of, what_part, write_manifest
 
-VERSION = 1
+VERSION = 2
 
 
 def run(
@@ -70,7 +70,11 @@ def run(
         what=what_part(
             stage="source_images",
             version=VERSION,
-            settings={"source": source, "imported_as": what["settings"]["source"]},
+            settings={
+                "source": source,
+                "imported_as": what["settings"]["source"],
+                "structures": what["settings"]["structures"],
+            },
             inputs={"images": input_digest(images), "images_manifest": input_digest(images_manifest)},
         ),
         outputs=outputs | {"index": index},

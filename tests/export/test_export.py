@@ -16,6 +16,7 @@ from radgen.commands.export import FORMATS
 from radgen.errors import ConfigError, InputError, StorageError
 from radgen.export import run
 from radgen.export.examples import ExportSet
+from radgen.export.notice import Origin
 from radgen.export.placed import Options
 from radgen.export.run import export
 from radgen.export.splits import assign_splits, cross_validation
@@ -168,6 +169,22 @@ def test_without_a_manifest_labels_are_numbered_and_ancestry_is_unknown(tmp_path
     assert images.ancestry.unknown == {"set: no manifest beside the image set"}
     export(images, "png", tmp_path / "out", Options("toy"))
     assert "ancestor: not known (set: no manifest" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_sets_of_every_kind_of_source_keep_their_labels_and_say_who_made_them(tmp_path: Path) -> None:
+    labels = [
+        {"id": number, "name": name, "colour": f"#0{number}0a0b"}
+        for number, name in enumerate(("background", *STRUCTURES))
+    ]
+    painted = {"labels": {"labels": labels, "background": 0, "unlabelled": None}}
+    semantic = ExportSet(write_pairs(tmp_path / "semantic", stage="semantic_sample", settings=painted))
+    assert [label.name for label in semantic.labels] == ["background", *STRUCTURES]
+    assert semantic.labels[2].colour == (2, 10, 11)
+    assert list(semantic.origins) == [Origin.SYNTHETIC]
+    copied = {"source": "other", "imported_as": "theirs", "structures": list(STRUCTURES)}
+    images = ExportSet(write_pairs(tmp_path / "images", stage="source_images", settings=copied))
+    assert [label.name for label in images.labels] == ["background", *STRUCTURES]
+    assert list(images.origins) == [Origin.IMPORTED]  # never "made by radgen"
 
 
 def test_masks_with_labels_beyond_the_names_are_refused(tmp_path: Path) -> None:

@@ -33,8 +33,16 @@ def painted(number: int) -> NDArray[np.uint8]:
     return mask
 
 
-def write_pairs(folder: Path, count: int = 20, *, masks: bool = True, channels: int = 1) -> Path:
-    """Write synthetic images as the pairs stage does; return the index."""
+def write_pairs(
+    folder: Path,
+    count: int = 20,
+    *,
+    masks: bool = True,
+    channels: int = 1,
+    stage: str = "pairs",
+    settings: dict[str, Any] | None = None,
+) -> Path:
+    """Write synthetic images as the pairs stage does, or as a stage of another kind of source; return the index."""
 
     def rows(number: int) -> dict[str, Any]:
         place = number % 2
@@ -51,8 +59,8 @@ def write_pairs(folder: Path, count: int = 20, *, masks: bool = True, channels: 
         }
 
     saw = SawPatients(pixels={"train": frozenset({"p1", "p2"})}, masks={"train": frozenset({"p1"})})
-    settings = {"sample": {"truncation": 0.7, "seed": 1}, "structures": list(STRUCTURES)}
-    return _write(folder, [rows(number) for number in range(count)], masks, channels, "pairs", settings, saw)
+    settings = settings or {"sample": {"truncation": 0.7, "seed": 1}, "structures": list(STRUCTURES)}
+    return _write(folder, [rows(number) for number in range(count)], masks, channels, stage, settings, saw)
 
 
 def write_slices(folder: Path, patients: int = 8, *, masks: bool = True) -> Path:
