@@ -1,0 +1,105 @@
+"""Train, kill and resume for hours: memory, open files and disk must not grow beyond the kept states.
+
+    python -m tests.soak [--minutes 120] [--seed 1] [--log soak.tsv]
+
+The toy study's generator trains towards a budget that is never reached, and is ended again and again, by SIGKILL or
+SIGTERM, after some seconds of training. Before each end its memory and open files are noted, and what its work folder
+takes. The last third of the notes must not exceed the first by more than a tenth, in the median. TensorBoard's files,
+a new one at each start, are counted apart: they are the log of the training and grow by design.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+import torch
+
+from radgen.cli import main as radgen
+from tests.gan import toys
+from tests.kills import Process, gan_job
+
+GROWTH = 1.1
+LONGEST_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Note:
+    """What was seen just before an end."""
+
+    seconds: float
+    memory_mib: float
+    open_files: int
+    disk_mib: float
+    tensorboard_mib: float
+    states: int
+
+
+def note(pid: int, work: Path, seconds: float) -> Note:
+    """Look at a process and its work folder."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    memory = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+    files = [path for path in work.rglob("*") if path.is_file()]
+    board = [path for path in files if "tensorboard" in path.parts]
+    size = {path: path.stat().st_size for path in files if path.exists()}
+    return Note(
+        seconds=round(seconds, 1),
+        memory_mib=round(memory / 1024, 1),
+        open_files=len(os.listdir(f"/proc/{pid}/fd")),  # noqa: PTH208 - links that come and go
+        disk_mib=round(sum(size[path] for path in size if path not in board) / 2**20, 3),
+        tensorboard_mib=round(sum(size.get(path, 0) for path in board) / 2**20, 3),
+        states=sum(path.name.startswith("state-") for path in files),
+    )
+
+
+def growth(notes: list[Note]) -> dict[str, float]:
+    """Return how many times the median of the last third is that of the first, by what was noted."""
+    third = max(1, len(notes) // 3)
+    names = ("memory_mib", "open_files", "disk_mib", "states")
+    medians = {
+        name: [statistics.median(getattr(row, name) for row in part) for part in (notes[:third], notes[-third:])]
+        for name in names
+    }
+    return {name: last / first if first else 1.0 for name, (first, last) in medians.items()}
+
+
+def main() -> int:
+    """Soak; 1 where something grew."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=120.0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--log", type=Path, default=Path("soak.tsv"))
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    draw, begun, notes = random.Random(options.seed), time.monotonic(), []  # noqa: S311 - moments, no secrets
+    with tempfile.TemporaryDirectory() as name, options.log.open("w") as log:
+        folder = Path(name)
+        made = Process(lambda: 0 if toys.study(folder) else 1, folder / "study.log")
+        assert made.finish() == 0, made.said()
+        job = gan_job(folder, "soak")
+        words = toys.gan_command(folder, "soak", images=10**9, tick_images=400, save_every_images=200)
+        print(*(field.name for field in fields(Note)), sep="\t", file=log, flush=True)
+        while time.monotonic() - begun < 60 * options.minutes:
+            process = Process(lambda: radgen(words), folder / "soak.log")
+            assert process.wait_until(lambda process=process: job.begun in process.said()), process.said()  # type: ignore[misc]
+            process.wait_until(lambda: False, draw.uniform(2, LONGEST_SECONDS))
+            notes.append(note(process.pid, job.work, time.monotonic() - begun))
+            print(*astuple(notes[-1]), sep="\t", file=log, flush=True)
+            os.kill(process.pid, draw.choice((signal.SIGKILL, signal.SIGTERM)))
+            process.finish()
+    found = growth(notes)
+    told = ", ".join(f"{name} {value:.2f}" for name, value in found.items())
+    print(f"{len(notes)} starts in {options.minutes:g} minutes; last third to first: {told}")  # noqa: T201
+    return 1 if any(value > GROWTH for value in found.values()) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
