@@ -85,12 +85,14 @@ def main() -> int:
         made = Process(lambda: 0 if toys.study(folder) else 1, folder / "study.log")
         assert made.finish() == 0, made.said()
         job = gan_job(folder, "soak")
-        words = toys.gan_command(folder, "soak", images=10**9, tick_images=400, save_every_images=200)
+        words = toys.gan_command(folder, "soak", images=10**9, tick_images=400, save_every_images=80)
         print(*(field.name for field in fields(Note)), sep="\t", file=log, flush=True)
         while time.monotonic() - begun < 60 * options.minutes:
             process = Process(lambda: radgen(words), folder / "soak.log")
             assert process.wait_until(lambda process=process: job.begun in process.said()), process.said()  # type: ignore[misc]
-            process.wait_until(lambda: False, draw.uniform(2, LONGEST_SECONDS))
+            before = set(job.work.rglob(job.states))
+            process.wait_until(lambda before=before: not set(job.work.rglob(job.states)) <= before)  # type: ignore[misc]
+            process.wait_until(lambda: False, draw.uniform(0, LONGEST_SECONDS))
             notes.append(note(process.pid, job.work, time.monotonic() - begun))
             print(*astuple(notes[-1]), sep="\t", file=log, flush=True)
             os.kill(process.pid, draw.choice((signal.SIGKILL, signal.SIGTERM)))
