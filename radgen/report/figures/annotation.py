@@ -34,7 +34,7 @@ def draw_annotation_curve(study: StudyResults, album: Album, source: str) -> Non
     for each in axes[1:]:
         _draw_ceiling(each, ceiling)
     axes[0].set_ylabel("Dice, mean over structures")
-    axes[1].legend(loc="upper left")
+    axes[1].legend(loc="lower right")  # curves rise, and the ceiling lies above them
     minutes = (
         "Minutes count a real image as long as a synthetic one."
         if timed
