@@ -9,6 +9,7 @@ from radgen.config import StudyConfig
 from radgen.errors import ConfigError
 from radgen.gan.settings import STEM_PX, growth_px
 from radgen.semantic.settings import SIDE_STEP_PX, SemanticSettings, at_source
+from radgen.study_genes import check_radiogenomic
 
 if TYPE_CHECKING:
     from radgen.workflow import Plan
@@ -86,6 +87,7 @@ def check_sections(config: StudyConfig) -> None:
     if config.structures.body is not None and config.slices.background == "none":
         msg = "structures.body is what background removal keeps, but slices.background is none; leave one of them out"
         raise ConfigError(msg)
+    check_radiogenomic(config)
     painted = [name for name, source in config.sources.items() if source.kind == "semantic"]
     if painted and not names:
         msg = f"sources.{painted[0]} is of kind semantic, but structures.names are none; name the labels of maps there"

@@ -41,6 +41,8 @@ STAGES = (
     "rna",
     "radiogenomic",
     "radiogenomic_sample",
+    "radiogenomic_scores",
+    "radiogenomic_survival",
     "encoder",
     "judge",
     "gan",

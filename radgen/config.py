@@ -39,6 +39,7 @@ from radgen.labels.settings import (
 )
 from radgen.metrics.settings import MetricsSettings
 from radgen.paths import WILDCARDS
+from radgen.radiogenomic.evaluation.settings import RadiogenomicScoresSettings, SurvivalSettings
 from radgen.radiogenomic.phantom.settings import RadiogenomicPhantomSettings
 from radgen.radiogenomic.settings import ClinicalSettings, PatchSettings, RnaSettings
 from radgen.radiogenomic.synthesis.settings import RadiogenomicSampleSettings, RadiogenomicSettings
@@ -116,6 +117,12 @@ class StudyConfig:
     )
     radiogenomic_sample: RadiogenomicSampleSettings = setting(
         RadiogenomicSampleSettings(), "Whose genes nodules are drawn from, and how many."
+    )
+    radiogenomic_scores: RadiogenomicScoresSettings = setting(
+        RadiogenomicScoresSettings(), "Whether nodules follow genes, whether their masks are right, whom they copy."
+    )
+    survival: SurvivalSettings = setting(
+        SurvivalSettings(), "Whether the embedding of genes tells survival; for studies with a clinical table."
     )
     metrics: MetricsSettings = setting(MetricsSettings(), "Distances to real images and the nearest-image audit.")
     release: ReleaseSettings = setting(ReleaseSettings(), "What a synthetic set must pass before it may leave.")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from radgen.paths import StudyPaths
 from radgen.study import Study
+from radgen.study_genes import radiogenomic_files
 
 
 def qc_files(path: StudyPaths) -> list[str]:
@@ -35,6 +36,7 @@ def report_files(study: Study) -> list[str]:
     files += [path("pairs.index")] if study.annotated_sources else []
     for part, source in study.audited:
         files += [path(f"audit.{name}", part=part, source=source) for name in ("measures", "verdict", "part_manifest")]
+    files += radiogenomic_files(study)
     if study.tasks:
         files += [path(f"benchmark.{name}") for name in ("scores", "summary", "curve", "verdicts", "manifest")]
     return files
@@ -42,7 +44,8 @@ def report_files(study: Study) -> list[str]:
 
 def _of_sources(study: Study) -> list[str]:
     path = study.path
-    files = [path(f"judge.{name}") for name in ("history", "checks", "manifest")] if study.sources else []
+    judged = [name for name in study.sources if name not in study.sources_of("radiogenomic")]
+    files = [path(f"judge.{name}") for name in ("history", "checks", "manifest")] if judged else []
     for source in study.sources_of("gan", "semantic"):
         files += [path(f"encoder.{name}", source=source) for name in ("history", "manifest")]
     for source in study.sources_of("semantic"):
@@ -51,7 +54,7 @@ def _of_sources(study: Study) -> list[str]:
     for source in study.sources_of("gan"):
         files += [path(f"gan.{name}", source=source) for name in ("history", "grid", "manifest")]
         files += [path(f"interpolation.{name}", source=source) for name in ("index", "part_manifest")]
-    for source in study.sources:
+    for source in judged:
         files += [path(f"metrics.{name}", source=source) for name in ("quality", "nearest", "part_manifest")]
     return files + ([path("sample.index")] if study.sources else [])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from radgen.settings import one_of, section, setting
 
-KINDS = ("gan", "semantic", "images")
+KINDS = ("gan", "semantic", "radiogenomic", "images")
 TRAIN_ON = ("train", "low", "generator")
 ANCESTRY_SETTINGS = ("shared", "scarce-labels", "scarce", "disjoint", "external")
 
@@ -15,7 +15,8 @@ class SourceSettings:
 
     kind: str = setting(
         "gan",
-        "gan (class-conditional, with a label head), semantic (painted on label maps) or images (made elsewhere).",
+        "gan (class-conditional, with a label head), semantic (painted on label maps), radiogenomic (nodules drawn from "
+        "genes) or images (made elsewhere).",
     )
     images: str | None = setting(None, "Of kind images: the folder that `radgen import-images` wrote.")
     train_on: str = setting("train", "train (all training rows), low (the low fraction's patients) or generator rows.")

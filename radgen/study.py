@@ -47,6 +47,10 @@ STAGE_SECTIONS: Mapping[str, tuple[str, ...]] = {
     "nodules_pictures": ("nodules",),
     "clinical": ("clinical", "patient_key"),
     "rna": ("rna", "patient_key"),
+    "radiogenomic": ("radiogenomic",),
+    "radiogenomic_sample": ("radiogenomic_sample", "rna_settings"),
+    "radiogenomic_scores": ("radiogenomic_scores", "low"),
+    "radiogenomic_survival": ("survival",),
     "encoder": ("encoder", "source_settings", "low", "classes"),
     "judge": ("judge", "classes"),
     "gan": ("gan", "source_settings", "low", "classes"),
@@ -297,6 +301,7 @@ class Study:
             "arms": self._all_arms,
             "archives": self._archives_without_places,
             "benchmark": self._benchmark,
+            "rna_settings": lambda: self.config.rna,
         }
         values: dict[str, Any] = {}
         for name in STAGE_SECTIONS[stage]:

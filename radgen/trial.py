@@ -14,6 +14,7 @@ ANNOTATED_IMAGES = 8
 HEAD_IMAGES = 128
 SYNTHETIC_PER_CLASS = 48
 ARM_STEPS = 20
+NODULE_EPOCHS = 4
 LEAST_LOW = 2 / 3
 """Share of a handful of patients that the low arm gets: one of them alone may lack a class."""
 
@@ -72,6 +73,14 @@ def trial_of(config: StudyConfig) -> StudyConfig:
             counts=dict.fromkeys(config.classes.names, SYNTHETIC_PER_CLASS),
             rows_per_shard=256,
         ),
+        radiogenomic=replace(config.radiogenomic, ep=NODULE_EPOCHS, save_interval=NODULE_EPOCHS),
+        radiogenomic_scores=replace(
+            config.radiogenomic_scores,
+            permutations=199,
+            bootstrap_samples=100,
+            segmenter=replace(config.radiogenomic_scores.segmenter, images=HEAD_IMAGES),
+        ),
+        survival=replace(config.survival, folds=2, repeats=1, bootstrap_samples=100),
         benchmark=replace(
             config.benchmark,
             curve_fractions=(),

@@ -118,7 +118,7 @@ def test_training_goes_on_from_another_source_by_name() -> None:
 
 
 def test_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(ValueError, match="kind must be one of gan, semantic, images, not 'magic'"):
+    with pytest.raises(ValueError, match="kind must be one of gan, semantic, radiogenomic, images, not 'magic'"):
         SourceSettings(kind="magic")
 
 

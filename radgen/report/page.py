@@ -12,6 +12,7 @@ from radgen.report.sections.archive import checks_block, cohort_block, refused_b
 from radgen.report.sections.benchmark import ancestry_block, benchmark_block
 from radgen.report.sections.closing import absent_block, again_block, limits_block, provenance_block
 from radgen.report.sections.pairs import pairs_block
+from radgen.report.sections.radiogenomic import radiogenomic_block
 from radgen.report.sections.result import headline_sentence, result_block
 from radgen.report.sections.safety import safety_block
 from radgen.report.sections.semantic import semantic_block
@@ -33,6 +34,7 @@ BLOCKS: tuple[Callable[[StudyResults, Pictures], Block | None], ...] = (
     quality_block,
     safety_block,
     pairs_block,
+    radiogenomic_block,
     benchmark_block,
     ancestry_block,
     absent_block,

@@ -138,6 +138,10 @@ class StudyResults:
         }
         return [name for _, name in sorted(pairs)]
 
+    def kind_of(self, source: str) -> str:
+        """Return the kind of a source: gan where nothing else is said."""
+        return self.facts.kinds.get(source, "gan")
+
     def setting_of(self, source: str) -> str:
         """Return the ancestry setting of a source."""
         return self.facts.sources.get(source, "unknown")

@@ -22,8 +22,6 @@ for block in re.findall(r'shell:\n((?:\s+".*"\n)+)', RULES):
     CALLS.setdefault(re.match(r"exec radgen ([a-z-]+)", text)[1].replace("-", "_"), []).append(text)  # type: ignore[index]
 
 BY_HAND = {
-    "radiogenomic",
-    "radiogenomic_sample",
     "regenerate",
     "import_checkpoint",
     "import_images",

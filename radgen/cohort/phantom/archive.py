@@ -169,7 +169,9 @@ def _make_way(archive: Path) -> None:
     if archive.exists() and not archive.is_dir():
         msg = f"{archive}: a file lies where the phantom archive shall go; move it away or name another folder"
         raise ConfigError(msg)
-    held = [path.name for path in archive.iterdir()] if archive.is_dir() else []
+    # Folders without a file are nobody's: Snakemake makes them before a job runs.
+    entries = archive.iterdir() if archive.is_dir() else ()
+    held = [path.name for path in entries if path.is_file() or any(one.is_file() for one in path.rglob("*"))]
     if held and INDEX not in held and "phantom.manifest.json" not in held:
         msg = (
             f"{archive}: holds {len(held)} entries but no phantom archive, and would be replaced; "

@@ -19,6 +19,16 @@ from radgen.report.figures.judge import draw_judge
 from radgen.report.figures.labels import draw_labels, draw_uncertainty
 from radgen.report.figures.pairs import draw_pairs
 from radgen.report.figures.quality import draw_closest, draw_nearest, draw_quality
+from radgen.report.figures.radiogenomic import (
+    draw_copies,
+    draw_coupling,
+    draw_grids,
+    draw_masks,
+    draw_patches,
+    draw_saliency,
+    draw_shares,
+    draw_survival,
+)
 from radgen.report.figures.samples import draw_samples
 from radgen.report.figures.semantic import draw_semantic_curves, draw_semantic_sheet
 from radgen.report.figures.table import draw_metrics_table
@@ -85,6 +95,15 @@ SOURCE_FIGURES = (
     OfSource("pairs", ("pairs.part_index",), draw_pairs),
     OfSource("uncertainty", ("pairs.uncertainty",), draw_uncertainty),
 )
+NODULE_FIGURES = (
+    OfSource("grid", ("radiogenomic_sample.grid_gene",), draw_grids),
+    OfSource("coupling", ("radiogenomic_scores.scores", "radiogenomic_scores.agreement"), draw_coupling),
+    OfSource("shares", ("radiogenomic_scores.scores",), draw_shares),
+    OfSource("saliency", ("radiogenomic_scores.saliency",), draw_saliency),
+    OfSource("masks", ("radiogenomic_scores.scores",), draw_masks),
+    OfSource("copies", ("radiogenomic_scores.nearest",), draw_copies),
+    OfSource("survival", ("radiogenomic_survival.table",), draw_survival),
+)
 TASK_FIGURES = (
     OfTask("differences", draw_differences),
     OfTask("arms", draw_arms),
@@ -98,8 +117,10 @@ def draw_all(study: StudyResults, album: Album) -> None:
         for figure in STUDY_FIGURES:
             if _ready(study, album, figure.name, figure.needs):
                 figure.draw(study, album)
+        if study.has("nodules.index"):
+            draw_patches(study, album)
         for source in study.sources:
-            for one in SOURCE_FIGURES:
+            for one in NODULE_FIGURES if study.kind_of(source) == "radiogenomic" else SOURCE_FIGURES:
                 if one.fits(study, source) and _ready(study, album, f"{one.name}_{source}", one.needs, source=source):
                     one.draw(study, album, source)
         for task in tasks(study) if study.has("benchmark.summary") else []:

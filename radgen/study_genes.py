@@ -1,0 +1,52 @@
+"""What genes and nodules add to a study: files of its report, and sections that must fit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from radgen.config import StudyConfig
+from radgen.errors import ConfigError
+
+if TYPE_CHECKING:
+    from radgen.study import Study
+
+GRIDS = ("background", "gene", "noise")
+SCORES = ("scores", "shuffles", "agreement", "nearest", "saliency", "manifest")
+
+
+def radiogenomic_files(study: Study) -> list[str]:
+    """Return tables, grids and manifests of genes and nodules that the report shows; none in a study without genes."""
+    config, path = study.config, study.path
+    if not config.has_genes:
+        return []
+    files = [path(f"nodules.{name}") for name in ("index", "backgrounds", "manifest")]
+    files += [path("rna.join"), path("rna.manifest")]
+    for source in study.sources_of("radiogenomic"):
+        own = [*(f"radiogenomic.{name}" for name in ("history", "manifest"))]
+        own += [f"radiogenomic_sample.grid_{varies}" for varies in GRIDS]
+        own += [f"radiogenomic_scores.{name}" for name in SCORES]
+        if config.clinical_table is not None or config.radiogenomic_phantom is not None:
+            own += ["radiogenomic_survival.table", "radiogenomic_survival.manifest"]
+        files += [path(name, source=source) for name in own]
+    return files
+
+
+def check_radiogenomic(config: StudyConfig) -> None:
+    """Refuse a source of nodules without genes, and arms that train on one.
+
+    Raises
+    ------
+    ConfigError
+        With both names.
+    """
+    coded = [name for name, source in config.sources.items() if source.kind == "radiogenomic"]
+    if coded and not config.has_genes:
+        msg = f"sources.{coded[0]} is of kind radiogenomic, but the study has no rna_table; name the table of its genes"
+        raise ConfigError(msg)
+    for name, arm in config.arms.items():
+        for source in sorted(set(arm.sources) & set(coded)):
+            msg = (
+                f"arms.{name} trains on {source}, a source of nodules from genes; what they teach a segmenter is in "
+                "radiogenomic_scores, so leave the arm out"
+            )
+            raise ConfigError(msg)
