@@ -145,24 +145,39 @@ def test_each_stage_has_a_target_of_its_own_name(tmp_path: Path) -> None:
         assert target in folder.listed(target)
 
 
-RADIOGENOMIC = {
-    "phantom": None,
-    "radiogenomic_phantom": {"patients": 8},
-    "structures": None,
-    "classes": {"by": "position", "names": ["lung"]},
-    "sources": None,
-    "arms": None,
-}
+TABLES = {"inventory", "cohort", "clinical", "rna_table"}
+CUT = {"nodules_shard", "nodules_gather"}
+GENES = {"nodule_judge", "radiogenomic_train", "radiogenomic_sample_source", "radiogenomic_scores_source"}
+SURVIVAL = {"radiogenomic_survival_source"}
 
 
 def test_genes_and_nodules_are_in_the_dag_of_a_study_with_an_rna_table(tmp_path: Path) -> None:
-    assert variant(tmp_path, **RADIOGENOMIC).listed("rna") == {
-        *("radiogenomic_phantom", "inventory", "cohort", "nodules_shard", "nodules_gather", "clinical", "rna_table", "rna"),
-    }
-    pictures = RADIOGENOMIC | {"nodules": {"source": "pictures"}}
-    assert variant(tmp_path, **pictures).listed("nodules") == {
-        *("radiogenomic_phantom", "inventory", "cohort", "slices_shard", "slices_gather", "nodules_pictures", "nodules"),
-    }
+    folder = Folder(tmp_path, TINY.with_name("radiogenomic.yaml"))
+    phantom = {"radiogenomic_phantom"}
+    assert folder.listed() == phantom | ALWAYS | TABLES | CUT | GENES | SURVIVAL | {"sample_gather"}
+
+
+def test_studies_of_real_genes_ask_for_their_tables_alone(tmp_path: Path) -> None:
+    (tmp_path / "archive" / "patient").mkdir(parents=True)
+    given = {"archive": str(tmp_path / "archive")}
+    for name in ("rna_table", "clinical_table"):
+        (tmp_path / f"{name}.csv").touch()
+        given[name] = str(tmp_path / f"{name}.csv")
+    Plan.of(yaml.safe_load((REPOSITORY / "config" / "nsclc-radiogenomics.yaml").read_text()) | given)
+    simulated = REPOSITORY / "config" / "nsclc-simulated-pairing.yaml"
+    folder = Folder(tmp_path, simulated, config=tuple(f"{key}={value}" for key, value in given.items()))
+    assert folder.listed() == ALWAYS | TABLES | {"nodules_pictures"} | GENES | SURVIVAL | {"sample_gather"}
+
+
+def test_a_source_of_genes_needs_a_table_and_no_arm(tmp_path: Path) -> None:
+    data = yaml.safe_load(TINY.with_name("radiogenomic.yaml").read_text())
+    bare = {key: value for key, value in data.items() if key != "radiogenomic_phantom"}
+    with pytest.raises(ConfigError, match="sources.genes is of kind radiogenomic, but the study has no rna_table"):
+        Plan.of(bare | {"archive": str(tmp_path)})
+    with pytest.raises(ConfigError, match="arms.more trains on genes, a source of nodules from genes"):
+        Plan.of(data | {"arms": {"more": {"synthetic": "genes"}}})
+    with pytest.raises(ConfigError, match="a study has one embedded archive; leave one of them out"):
+        Plan.of(data | {"phantom": {"patients": 8}})
 
 
 def test_two_sources_are_two_generators(tmp_path: Path) -> None:
