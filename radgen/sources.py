@@ -15,8 +15,8 @@ class SourceSettings:
 
     kind: str = setting(
         "gan",
-        "gan (class-conditional, with a label head), semantic (painted on label maps), radiogenomic (nodules drawn from "
-        "genes) or images (made elsewhere).",
+        "gan (class-conditional, with a label head), semantic (painted on label maps), radiogenomic (nodules drawn "
+        "from genes) or images (made elsewhere).",
     )
     images: str | None = setting(None, "Of kind images: the folder that `radgen import-images` wrote.")
     train_on: str = setting("train", "train (all training rows), low (the low fraction's patients) or generator rows.")

@@ -214,7 +214,9 @@ class Study:
     @property
     def audited(self) -> list[tuple[str, str]]:
         """Kind (a folder of results) and source of every synthetic image set that may leave."""
-        return [*(("samples", name) for name in self.sources), *(("pairs", name) for name in self.annotated_sources)]
+        # Nodules from genes are audited against nodules, in radiogenomic_scores; the audit here knows slices alone.
+        sets = [("samples", name) for name in self.sources if name not in self.sources_of("radiogenomic")]
+        return [*sets, *(("pairs", name) for name in self.annotated_sources)]
 
     @property
     def awaiting(self) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from radgen.config import StudyConfig
@@ -29,6 +30,12 @@ def radiogenomic_files(study: Study) -> list[str]:
             own += ["radiogenomic_survival.table", "radiogenomic_survival.manifest"]
         files += [path(name, source=source) for name in own]
     return files
+
+
+def nodule_judge_settings(study: Study) -> str:
+    """Return the settings of the feature network of nodules as JSON: the judge's, with a single class."""
+    classes = {"by": "folder", "names": ["nodule"]}
+    return json.dumps(study.settings("judge") | {"classes": classes}, sort_keys=True)
 
 
 def check_radiogenomic(config: StudyConfig) -> None:

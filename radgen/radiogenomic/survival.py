@@ -77,7 +77,8 @@ def fit_cox(values: Floats, times: Floats, died: NDArray[np.bool_], ridge: float
     for _ in range(NEWTON_STEPS):
         gradient, hessian = _slopes(x, beta, dead, last, ridge)
         step = np.linalg.solve(hessian, gradient)
-        while _penalised(x, beta + step, dead, last, ridge) < height and np.abs(step).max() > 1e-10:
+        # A column that few patients have can throw the first step far beyond the top.
+        while not _penalised(x, beta + step, dead, last, ridge) >= height and np.abs(step).max() > 1e-10:
             step /= 2
         beta = beta + step
         height = _penalised(x, beta, dead, last, ridge)
@@ -88,8 +89,7 @@ def fit_cox(values: Floats, times: Floats, died: NDArray[np.bool_], ridge: float
 
 def _penalised(x: Floats, beta: Floats, dead: NDArray[np.bool_], last: NDArray[np.intp], ridge: float) -> float:
     risk = x @ beta
-    most = risk.max() if len(risk) else 0.0
-    at_risk = np.log(np.cumsum(np.exp(risk - most)))[last] + most
+    at_risk = np.logaddexp.accumulate(risk)[last]
     return float((risk - at_risk)[dead].sum() - ridge / 2 * beta @ beta)
 
 

@@ -75,6 +75,16 @@ def test_the_fit_is_the_top_of_the_penalised_likelihood(ridge: float) -> None:
     assert cox_scores(values, times, died)[0] > 0
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_column_that_one_patient_has_does_not_throw_the_fit() -> None:
+    values, times, died = planted(7, 100, (0.5,))
+    rare = np.zeros((100, 1))
+    rare[np.flatnonzero(died)[0]] = 10.0
+    beta = fit_cox(np.concatenate([values, rare, rare * (times[:, None] < 1)], axis=1), times, died, 0.1)
+    assert np.isfinite(beta).all()
+    assert np.abs(beta).max() < 5
+
+
 def scores(sets: dict[str, Floats], times: Floats, died: NDArray[np.bool_], seed: int = 0) -> dict[str, SurvivalScore]:
     found = cross_validate(sets, times, died, reference="clinical", repeats=2, bootstrap_samples=300, seed=seed)
     return {score.name: score for score in found}

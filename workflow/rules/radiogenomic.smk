@@ -208,7 +208,7 @@ use rule judge as nodule_judge with:
     benchmark:
         P.benchmark("nodule_judge")
     params:
-        settings=PLAN.nodule_judge_settings,
+        settings=nodule_judge_settings(PLAN.study),
         code=PLAN.code("judge"),
 
 

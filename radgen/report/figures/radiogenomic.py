@@ -139,7 +139,7 @@ def _fitting(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     tile = width - height // 2
     factor = max(1, (WIDTH_PX - 2 * LEFT_PX) // width)
     rows = max(1, min(height // (2 * tile), GRID_HEIGHT_PX // (2 * tile * factor)))
-    return resized(pixels[None, : rows * 2 * tile], rows * 2 * tile * factor)[0]
+    return np.asarray(resized(pixels[None, : rows * 2 * tile], rows * 2 * tile * factor)[0])
 
 
 # ---------------------------------------------------------------- coupling and genes
