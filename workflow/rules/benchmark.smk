@@ -182,7 +182,9 @@ rule metrics_source:
 
 rule metrics:
     input:
-        expand(P("metrics.quality"), source=PLAN.sources_of("gan", "semantic", "images")),
+        expand(
+            P("metrics.quality"), source=PLAN.sources_of("gan", "semantic", "images")
+        ),
 
 
 rule audit_set:
