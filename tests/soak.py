@@ -4,8 +4,9 @@
 
 The toy study's generator trains towards a budget that is never reached, and is ended again and again, by SIGKILL or
 SIGTERM, after some seconds of training. Before each end its memory and open files are noted, and what its work folder
-takes. The last third of the notes must not exceed the first by more than a tenth, in the median. TensorBoard's files,
-a new one at each start, are counted apart: they are the log of the training and grow by design.
+takes. From when all states are there that are kept, the last third of the notes must not exceed the first by more than
+a tenth, in the median. TensorBoard's files, a new one at each start, are counted apart: they are the log of the
+training and grow by design.
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ from pathlib import Path
 import torch
 
 from radgen.cli import main as radgen
+from radgen.training.state import KEPT
 from tests.gan import toys
 from tests.kills import Process, gan_job
 
 GROWTH = 1.1
 LONGEST_SECONDS = 20.0
+FEWEST = 6  # notes, of which two in each third
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,21 @@ def note(pid: int, work: Path, seconds: float) -> Note:
 
 
 def growth(notes: list[Note]) -> dict[str, float]:
-    """Return how many times the median of the last third is that of the first, by what was noted."""
-    third = max(1, len(notes) // 3)
+    """Return how many times the median of the last third is that of the first, by what was noted.
+
+    Counted from the first note that sees all kept states: until then the disk fills by design.
+
+    Raises
+    ------
+    ValueError
+        There are too few such notes to compare.
+    """
+    first = next((place for place, row in enumerate(notes) if row.states >= KEPT), len(notes))
+    notes = notes[first:]
+    if len(notes) < FEWEST:
+        msg = f"{len(notes)} notes with {KEPT} kept states, and at least {FEWEST} are needed: soak longer (--minutes)"
+        raise ValueError(msg)
+    third = len(notes) // 3
     names = ("memory_mib", "open_files", "disk_mib", "states")
     medians = {
         name: [statistics.median(getattr(row, name) for row in part) for part in (notes[:third], notes[-third:])]
