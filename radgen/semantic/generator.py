@@ -179,7 +179,7 @@ class SemanticGenerator(nn.Module):
         parts = [
             one_hot(maps, self.shape.labels),
             whole[:, :, None, None].expand(-1, -1, height, width),
-            local.view(-1, sizes.pixel_noise, height, width),
+            local.view(len(noise), sizes.pixel_noise, height, width),
         ]
         return torch.cat(parts, dim=1).contiguous(memory_format=torch.channels_last)
 

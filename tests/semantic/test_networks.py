@@ -76,3 +76,11 @@ def test_the_reference_size_is_that_of_the_papers_code() -> None:
     networks = (SemanticGenerator, PixelJudge, WaveletJudge)
     sizes = [sum(item.numel() for item in network(shape).parameters()) / 1e6 for network in networks]
     assert sizes == pytest.approx([10.2, 22.3, 20.7], rel=0.1)
+
+
+@pytest.mark.parametrize("kind", ["image_noise", "pixel_noise"])
+def test_either_kind_of_noise_may_be_absent(kind: str) -> None:
+    shape = SemanticShape(32, 32, 1, 3, SemanticNetworkSettings(**{**vars(toys.TINY), kind: 0}))
+    with torch.no_grad():
+        made = SemanticGenerator(shape)(toys.maps(2), draw_noise(shape, [1, 2]))
+    assert made.shape == (2, 1, 32, 32)
