@@ -93,6 +93,7 @@ COMMANDS = (
     "leaks",
     "methods",
     "restore",
+    "semantic_volume",
     "radiogenomic_paste",
     "unseal",
     "annotate_check",

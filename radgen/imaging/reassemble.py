@@ -174,11 +174,12 @@ def reassemble(
     if kind == "masks":
         return restore(grid.volume(), rows, list(images.masks(places)), 0)
     stored = images.images(places)
-    planes = [_values(row, image, channel) for row, image in zip(rows, stored, strict=True)]
+    planes = [in_units(row, image, channel) for row, image in zip(rows, stored, strict=True)]
     return restore(grid.volume(), rows, planes, np.nan)
 
 
-def _values(row: Mapping[str, Any], image: NDArray[np.uint8], channel: int) -> NDArray[np.float32]:
+def in_units(row: Mapping[str, Any], image: NDArray[np.uint8], channel: int) -> NDArray[np.float32]:
+    """Return one channel of a stored image [C, H, W] in units of its row's window, or grey levels where it has none."""
     return intensities(row, image, channel) if row["window_low"] else image[channel].astype(np.float32)
 
 

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from radgen.errors import InputError
 from radgen.imageset.core import ImageSet, ShardWriter, gather_index, images_path, masks_path
-from radgen.semantic.maps.schema import MapSchema
+from radgen.semantic.checkpoint import SemanticCard
+from radgen.semantic.maps.schema import MapSchema, read_schema
 from radgen.semantic.maps.sheet import multimodal_sheet
 from radgen.semantic.run import spread
 from radgen.semantic.sampling import SemanticSampler
@@ -27,6 +29,25 @@ FROM_MAP = (
 WINDOW = ("window_low", "window_high")
 SHEET_MAPS, SHEET_SAMPLES = 8, 6
 Sample = tuple[dict[str, Any], NDArray[np.uint8], NDArray[np.uint8]]
+
+
+def schema_of_maps(maps: Path, card: SemanticCard) -> MapSchema:
+    """Return what ids of maps mean: by the labels.json beside their index, else the generator's own labels in order.
+
+    Raises
+    ------
+    InputError
+        Labels are not those that the generator learnt.
+    """
+    beside = maps.parent / "labels.json"
+    schema = read_schema(beside) if beside.is_file() else MapSchema.of_structures(card.label_names[1:])
+    if schema.names != card.label_names:
+        msg = (
+            f"{schema.where}: labels are {', '.join(schema.names)}, but the generator of source {card.source} learnt "
+            f"{', '.join(card.label_names)}; import the maps by a schema of these names"
+        )
+        raise InputError(msg)
+    return schema
 
 
 @dataclass(frozen=True, eq=False)

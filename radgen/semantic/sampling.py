@@ -5,16 +5,19 @@ Each image is made alone, in fp32, because batch size changes the lowest bits of
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from radgen.errors import InputError
 from radgen.gan.sampling import to_grey
 from radgen.seeds import derive_seed
 from radgen.semantic.generator import UNLABELLED, SemanticGenerator, draw_noise
+from radgen.semantic.maps.noise import case_noise
 
 
 class SemanticSampler:
@@ -43,7 +46,49 @@ class SemanticSampler:
         """Make images of a map by their numbers: uint8 [n, C, H, W]; see `paint`."""
         return self.paint(label_map, map_name, [self.seed_of(map_name, index) for index in indices])
 
-    @torch.no_grad()
+    def case(
+        self,
+        label_maps: NDArray[np.integer],
+        case: str,
+        slices: Sequence[int],
+        number: int,
+        *,
+        length_slices: float = math.inf,
+    ) -> NDArray[np.uint8]:
+        """Make image `number` of every slice of a case, of noise that is alike from slice to slice.
+
+        Parameters
+        ----------
+        label_maps
+            Ids [slices, H, W], unlabelled -1.
+        case
+            Its name; it decides the noise.
+        slices
+            Slice indices of the maps.
+        number
+            Which of the case's images.
+        length_slices
+            How far noise stays alike, see `case_noise`.
+
+        Returns
+        -------
+        uint8 [slices, C, H, W]
+
+        Raises
+        ------
+        InputError, ConfigError
+            See `paint` and `case_noise`.
+        """
+        noise = case_noise(
+            (self.generator.shape.noise_length,),
+            slices,
+            seed=self.seed_of(case, number),
+            case=case,
+            length_slices=length_slices,
+        )
+        planes = zip(label_maps, slices, noise, strict=True)
+        return np.concatenate([self._painted(one, f"{case}, slice {place}", own[None]) for one, place, own in planes])
+
     def paint(self, label_map: NDArray[np.integer], map_name: str, seeds: Sequence[int]) -> NDArray[np.uint8]:
         """Make images of a map.
 
@@ -65,6 +110,11 @@ class SemanticSampler:
         InputError
             The map has another size or ids than the generator learnt.
         """
+        return self._painted(label_map, map_name, draw_noise(self.generator.shape, list(seeds)))
+
+    @torch.no_grad()
+    def _painted(self, label_map: NDArray[np.integer], map_name: str, noise: Tensor) -> NDArray[np.uint8]:
+        """Make an image of a map for each noise of [n, noise_length]."""
         shape = self.generator.shape
         if label_map.shape != (shape.height, shape.width):
             msg = (
@@ -80,8 +130,8 @@ class SemanticSampler:
             )
             raise InputError(msg)
         maps = torch.from_numpy(label_map.astype(np.int64))[None].to(self._device)
-        made = np.empty((len(seeds), shape.image_channels, shape.height, shape.width), dtype=np.uint8)
+        made = np.empty((len(noise), shape.image_channels, shape.height, shape.width), dtype=np.uint8)
         with torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False):
-            for place, seed in enumerate(seeds):
-                made[place] = to_grey(self.generator(maps, draw_noise(shape, [seed]).to(self._device)))[0]
+            for place in range(len(noise)):
+                made[place] = to_grey(self.generator(maps, noise[place : place + 1].to(self._device)))[0]
         return made

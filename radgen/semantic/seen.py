@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from radgen.errors import InputError
 from radgen.imageset.core import ImageSet
+from radgen.provenance import SawPatients, by_split, saw_patients_of
 from radgen.semantic.rows import Sides
 
 SEEN_SCHEMA = pa.schema(
@@ -64,3 +65,25 @@ def taught_rows(seen: Path, maps: ImageSet) -> NDArray[np.int64]:
         )
         raise InputError(msg)
     return rows
+
+
+def behind(path: Path) -> SawPatients:
+    """Return who reached a file, by the manifest beside it."""
+    manifest = path.parent / "manifest.json"
+    if not manifest.is_file():
+        return SawPatients(unknown=frozenset({f"{path.name}: no manifest beside it"}))
+    return saw_patients_of(manifest)
+
+
+def behind_maps(images: ImageSet, rows: NDArray[np.int64], maps: Path) -> SawPatients:
+    """Return the patients whose masks were painted on; of maps without a patient, all that is behind their set.
+
+    A map brings its class along, which whoever labelled its patient gave.
+    """
+    patients = images.column("patient")[rows]
+    known = [
+        (str(split), str(name)) for split, name in zip(images.column("split")[rows], patients, strict=True) if name
+    ]
+    masks = by_split(known)
+    saw = SawPatients(masks=masks, labels=masks)
+    return saw | behind(maps) if len(known) < len(rows) else saw

@@ -6,16 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from radgen.errors import InputError
-from radgen.provenance import (
-    SawPatients,
-    by_split,
-    digest_file,
-    input_digest,
-    saw_patients_of,
-    what_part,
-    write_manifest,
-)
+from radgen.provenance import digest_file, input_digest, what_part, write_manifest
 from radgen.semantic.settings import SemanticSampleSettings
 from radgen.settings import as_plain
 
@@ -24,7 +15,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from radgen.imageset.core import ImageSet
-    from radgen.semantic.checkpoint import SemanticCard
     from radgen.semantic.maps.schema import MapSchema
 
 VERSION = 1
@@ -80,8 +70,9 @@ def run(
     from radgen.semantic.checkpoint import load_semantic
     from radgen.semantic.maps.schema import plain_schema
     from radgen.semantic.run import spread
-    from radgen.semantic.samples import Painting, painted_sheet, write_painted
+    from radgen.semantic.samples import Painting, painted_sheet, schema_of_maps, write_painted
     from radgen.semantic.sampling import SemanticSampler
+    from radgen.semantic.seen import behind, behind_maps
     from radgen.training.devices import choose_device, set_threads
 
     settings = replace(semantic_sample, per_map=per_map or semantic_sample.per_map)
@@ -89,7 +80,7 @@ def run(
     chosen, why = choose_device(device)
     set_threads(settings.threads)
     generator, card = load_semantic(weights, chosen)
-    images, schema = ImageSet(maps), _schema(maps, card)
+    images, schema = ImageSet(maps), schema_of_maps(maps, card)
     rows = spread(_rows(images, seen, settings, schema), settings.most_maps)
     sampler = SemanticSampler(generator, source=card.source, seed=settings.seed)
     _say(
@@ -110,25 +101,10 @@ def run(
             seed=settings.seed,
         ),
         outputs={file.name: file for file in [*files, grid]},
-        saw_patients=_behind(weights) | _of_maps(images, rows, maps),
+        saw_patients=behind(weights) | behind_maps(images, rows, maps),
         device=chosen.type,
         notes={"device_reason": why, "maps": len(rows), "images": len(rows) * settings.per_map},
     )
-
-
-def _schema(maps: Path, card: SemanticCard) -> MapSchema:
-    """Return what ids of maps mean, and refuse labels that are not the generator's."""
-    from radgen.semantic.maps.schema import MapSchema, read_schema
-
-    beside = maps.parent / "labels.json"
-    schema = read_schema(beside) if beside.is_file() else MapSchema.of_structures(card.label_names[1:])
-    if schema.names != card.label_names:
-        msg = (
-            f"{schema.where}: labels are {', '.join(schema.names)}, but the generator of source {card.source} learnt "
-            f"{', '.join(card.label_names)}; import the maps by a schema of these names"
-        )
-        raise InputError(msg)
-    return schema
 
 
 def _rows(
@@ -153,28 +129,6 @@ def _inputs(weights: Path, maps: Path, images: ImageSet) -> dict[str, str]:
     shards = sorted(set(images.table.column("shard").to_pylist()))
     masks = {f"masks/{shard}": input_digest(masks_path(images.folder / shard)) for shard in shards}
     return {"weights": input_digest(weights), "maps": input_digest(maps)} | masks
-
-
-def _behind(path: Path) -> SawPatients:
-    """Return who reached a file, by the manifest beside it."""
-    manifest = path.parent / "manifest.json"
-    if not manifest.is_file():
-        return SawPatients(unknown=frozenset({f"{path.name}: no manifest beside it"}))
-    return saw_patients_of(manifest)
-
-
-def _of_maps(images: ImageSet, rows: NDArray[np.int64], maps: Path) -> SawPatients:
-    """Return the patients whose masks were painted on; of maps without a patient, all that is behind their set.
-
-    A map brings its class along, which whoever labelled its patient gave.
-    """
-    patients = images.column("patient")[rows]
-    known = [
-        (str(split), str(name)) for split, name in zip(images.column("split")[rows], patients, strict=True) if name
-    ]
-    masks = by_split(known)
-    saw = SawPatients(masks=masks, labels=masks)
-    return saw | _behind(maps) if len(known) < len(rows) else saw
 
 
 def _say(line: str) -> None:
