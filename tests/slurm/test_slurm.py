@@ -76,3 +76,11 @@ def test_the_profile_asks_for_no_arrays_and_no_accounting() -> None:
     profile = yaml.safe_load((REPOSITORY / "slurm" / "config.yaml").read_text())
     assert profile["slurm-status-command"] == "squeue"
     assert "slurm-array-jobs" not in profile
+
+
+def test_a_rule_is_not_started_again_inside_its_job() -> None:
+    # `retries: 3` would hold inside a job too, against the `--retries 0` it is called with: sixteen starts, not four.
+    for path in sorted((REPOSITORY / "workflow" / "rules").glob("*.smk")):
+        assert set(re.findall(r"retries: *(.+)", path.read_text())) <= {"RETRIES"}, path.name
+    snakefile = (REPOSITORY / "workflow" / "Snakefile").read_text()
+    assert "RETRIES = 3 if workflow.is_main_process else 0" in snakefile

@@ -94,7 +94,7 @@ rule gan_stage:
     wildcard_constraints:
         source=PLAN.only("gan"),
     priority: 90
-    retries: 3
+    retries: RETRIES
     conda:
         f"../{ENVIRONMENT}"
     threads: PLAN.threads("gan")
@@ -139,7 +139,7 @@ rule gan_train:
         source=PLAN.only("gan"),
     # As for the encoder: arms that need no generator wait their turn.
     priority: 90
-    retries: 3
+    retries: RETRIES
     conda:
         f"../{ENVIRONMENT}"
     threads: PLAN.threads("gan")

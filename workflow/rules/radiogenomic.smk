@@ -232,7 +232,7 @@ rule radiogenomic_train:
         source=PLAN.only("radiogenomic"),
     # As for other generators: the longest chain of the DAG starts first.
     priority: 90
-    retries: 3
+    retries: RETRIES
     conda:
         f"../{ENVIRONMENT}"
     threads: PLAN.threads("radiogenomic")

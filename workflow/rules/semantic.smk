@@ -28,7 +28,7 @@ rule semantic_train:
         source=PLAN.only("semantic"),
     # As for other generators: arms that need none wait their turn.
     priority: 90
-    retries: 3
+    retries: RETRIES
     conda:
         f"../{ENVIRONMENT}"
     threads: PLAN.threads("semantic")
