@@ -39,7 +39,6 @@ class Study:
     folder: Path
     config: tuple[str, ...] = ()
     programs: Path | None = None
-    retries: int = 3
     runs: list[Run] = field(default_factory=list)
 
     @property
@@ -54,7 +53,7 @@ class Study:
         """Start the workflow with the profile; `command` may be ("radgen", "workflow")."""
         said = self.folder / "said" / f"{len(self.runs):02d}.log"
         said.parent.mkdir(parents=True, exist_ok=True)
-        line = [str(BIN / command[0]), *command[1:], "--profile", "slurm", *QUICK, "--retries", str(self.retries)]
+        line = [str(BIN / command[0]), *command[1:], "--profile", "slurm", *QUICK]
         line += ["--directory", str(self.folder), "--configfile", str(TINY)]
         line += ["--slurm-logdir", str(self.folder / "logs" / "slurm")]
         line += ["--slurm-partition-config", str(REPOSITORY / "slurm" / "partitions.yaml")]
