@@ -49,7 +49,7 @@ def check_inputs(plan: Plan) -> None:
         if value and plan.optional(name) and not Path(plan.located(value)).is_file():
             msg = f"{name} {value}: no such file, neither here nor in the archive; correct the path or leave it out"
             raise ConfigError(msg)
-    for name, path in (plan.given_weights() | plan.scoring_weights).items():
+    for name, path in (plan.given_weights() | plan.scoring_weights | plan.pair_weights).items():
         if not Path(path).is_file():
             msg = f"{name} {path}: no such file of weights; correct the path, or leave it out"
             raise ConfigError(msg)

@@ -330,6 +330,11 @@ class Plan:
         """Files of weights of the networks that score and audit beside the judge, by name."""
         return {f"metrics, {name}": str(path) for name, path in self.study.config.metrics.weights.items()}
 
+    @property
+    def pair_weights(self) -> dict[str, str]:
+        """Files of weights that compare pairs of images, by name."""
+        return {f"metrics, {name}": str(path) for name, path in self.study.config.metrics.pair_weights.items()}
+
     def arm_files(self, output: str, *, curve: bool = False) -> list[str]:
         """Return one file of every (task, arm) job, or of the real-only curve alone."""
         names = self.study.curve_arms if curve else self.study.arms

@@ -13,6 +13,7 @@ from radgen.config import StudyConfig, read_config
 from radgen.provenance import digest_file
 
 INCEPTION_FILE = "pt_inception-2015-12-05-6726825d.pth"
+ALEXNET_FILE = "alexnet-owt-7be5be79.pth"
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,11 @@ def wanted_by(config: StudyConfig) -> list[Wanted]:
     if not metrics.networks:
         enables = "all scores and the audit by a published network, such as RadImageNet's resnet50 or timm's DINOv2"
         files.append(Wanted("metrics.networks.<name>.weights", "", (), enables))
+    enables = "a perceptual distance of the pairs of semantic synthesis in AlexNet's features"
+    place = _torch_home() / "hub" / "checkpoints" / ALEXNET_FILE
+    files.append(Wanted("metrics.alexnet_weights", metrics.alexnet_weights, (place,), enables))
+    enables = "LPIPS instead of the plain distance in AlexNet's features"
+    files.append(Wanted("metrics.lpips_weights", metrics.lpips_weights, (), enables))
     enables = f"a projected discriminator on {gan.projected.network} (gan.discriminator: projected)"
     files.append(Wanted("gan.projected.weights", gan.projected.weights, (), enables))
     files.append(Wanted("gan.init_from", gan.init_from or "", (), "training that goes on from a trained generator"))

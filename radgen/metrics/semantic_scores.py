@@ -6,14 +6,17 @@ compared in the paired mode alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from radgen.features.network import FeatureNetwork
-from radgen.metrics.frechet import frechet_distance, moments, too_few_images
+from radgen.metrics.alexnet import AlexNetDistance
+from radgen.metrics.extractors import JUDGE, Extractor, judge_extractor
+from radgen.metrics.frechet import IMAGES_PER_DIMENSION, frechet_between, too_few_images
+from radgen.metrics.names import names_of
 from radgen.metrics.semantic_ticks import Exam, grey_tensor, pair_scores
 from radgen.metrics.surface import surface_distance
 from radgen.semantic.losses import soft_body
@@ -22,7 +25,7 @@ from radgen.semantic.sampling import SemanticSampler
 SCORES_SCHEMA = pa.schema(
     [
         pa.field("source", pa.string(), nullable=False),
-        pa.field("metric", pa.string(), nullable=False),  # judge_fd | dice | ms_ssim | body_distance_px | psnr | ...
+        pa.field("metric", pa.string(), nullable=False),  # judge_fd | fid | dice | ms_ssim | psnr | lpips | ...
         pa.field("label", pa.string(), nullable=False),  # a structure, or empty
         pa.field("role", pa.string(), nullable=False),  # synthetic | floor | real
         pa.field("value", pa.float64()),
@@ -39,8 +42,10 @@ def score_semantic(
     sampler: SemanticSampler,
     exam: Exam,
     judge: FeatureNetwork,
-    floor: NDArray[np.float32],
+    floor: NDArray[np.int64],
     *,
+    published: Sequence[Extractor],
+    perceptual: AlexNetDistance | None,
     samples_per_map: int,
     body: tuple[float, tuple[int, ...]],
 ) -> pa.Table:
@@ -57,7 +62,11 @@ def score_semantic(
     judge
         The judge.
     floor
-        The judge's features of real images of other patients, float32 [n, D].
+        Positions of real images of other patients in the exam's images.
+    published
+        Networks beside the judge, such as Inception.
+    perceptual
+        Compares pairs, beside the judge's distance.
     samples_per_map
         Images of one map that are compared with each other.
     body
@@ -65,13 +74,17 @@ def score_semantic(
     """
     made = exam.painted(sampler)
     real = exam.images.images(exam.image_rows)
-    rows = _distances(made, real, floor, judge)
+    others = exam.images.images(floor)
+    rows = [row for one in (judge_extractor(judge), *published) for row in _distances(made, real, others, one)]
     rows += _agreement(exam, made, real)
     likeness = exam.likeness(sampler, samples_per_map)
     rows.append(_row("ms_ssim", "synthetic", float(np.mean(likeness)), len(likeness)))
     rows += _outlines(exam, made, real, *body)
     if exam.paired:
-        pairs = pair_scores(made, exam.maps.images(exam.map_rows), judge)
+        originals = exam.maps.images(exam.map_rows)
+        pairs = pair_scores(made, originals, judge)
+        if perceptual is not None:
+            pairs[perceptual.name] = float(perceptual.between(made, originals).mean())
         rows += [_row(name, "synthetic", value, len(made)) for name, value in pairs.items()]
     return pa.Table.from_pylist([{"source": source, **row} for row in rows], schema=SCORES_SCHEMA)
 
@@ -81,15 +94,16 @@ def _row(metric: str, role: str, value: float, n: int, *, label: str = "", reaso
     return {"metric": metric, "label": label, "role": role, "value": known, "n": n, "reason": reason}
 
 
-def _distances(made: Images, real: Images, floor: NDArray[np.float32], judge: FeatureNetwork) -> list[Row]:
-    sides: Mapping[str, NDArray[np.float32]] = {"synthetic": judge.features(made), "floor": floor}
-    against = judge.features(real)
+def _distances(made: Images, real: Images, floor: Images, extractor: Extractor) -> list[Row]:
+    sides = {"synthetic": extractor.features(made), "floor": extractor.features(floor)}
+    against, name = extractor.features(real), names_of(extractor.name)["fd"]
+    per_dimension = IMAGES_PER_DIMENSION if extractor.name == JUDGE else 1
     rows = []
     for role, features in sides.items():
         count = min(len(features), len(against))
-        reason = too_few_images(count, judge.dimension)
-        value = float("nan") if count < 2 else frechet_distance(*moments(features), *moments(against))
-        rows.append(_row("judge_fd", role, value, len(features), reason=reason))
+        reason = too_few_images(count, extractor.dimension, per_dimension)
+        value = float("nan") if count < 2 else frechet_between(features, against)
+        rows.append(_row(name, role, value, len(features), reason=reason))
     return rows
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from radgen.gan.projected.settings import TIMM_PREFIX, TORCHVISION
@@ -42,6 +43,10 @@ class MetricsSettings:
         "",
         "File pt_inception-2015-12-05-6726825d.pth of pytorch-fid; with it, FID is given beside the judge's distance.",
     )
+    alexnet_weights: str = setting(
+        "", "File alexnet-owt-7be5be79.pth of torchvision; with it, semantic pairs have a distance in its features too."
+    )
+    lpips_weights: str = setting("", "File alex.pth of LPIPS, version 0.1: its weights of AlexNet's channels.")
     networks: dict[str, NetworkSettings] = setting({}, "Further networks by name, such as radimagenet or dinov2.")
     radiomics: bool = setting(True, "Give a Frechet distance over first-order and texture features too.")
     seed: int = setting(3, "Seed of every random choice of images.")
@@ -52,6 +57,17 @@ class MetricsSettings:
         """Files of weights by the name of their network; those of no file are left out."""
         named = {"inception": self.inception_weights, **{name: own.weights for name, own in self.networks.items()}}
         return {name: Path(path) for name, path in named.items() if path}
+
+    @property
+    def pair_weights(self) -> dict[str, Path]:
+        """Files of weights that compare pairs of images, by name; those that are not given are left out."""
+        named = {"alexnet": self.alexnet_weights, "lpips": self.lpips_weights}
+        return {name: Path(path) for name, path in named.items() if path}
+
+    def without_places(self) -> MetricsSettings:
+        """Leave out where weights lie: their digests count, among the inputs."""
+        networks = {name: replace(network, weights="") for name, network in self.networks.items()}
+        return replace(self, inception_weights="", alexnet_weights="", lpips_weights="", networks=networks)
 
     def __post_init__(self) -> None:
         """Refuse numbers with which no score is defined."""
@@ -64,6 +80,9 @@ class MetricsSettings:
             raise ValueError(msg)
         if not 0 < self.copy_quantile < 1:
             msg = f"copy_quantile must lie between 0 and 1, not {self.copy_quantile}"
+            raise ValueError(msg)
+        if self.lpips_weights and not self.alexnet_weights:
+            msg = "lpips_weights weigh AlexNet's channels; give alexnet_weights too"
             raise ValueError(msg)
         taken = sorted({"judge", "inception", "radiomics"} & set(self.networks))
         if taken:

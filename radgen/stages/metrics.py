@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from radgen.cohort.settings import ClassSettings, LowSettings
@@ -87,7 +86,7 @@ def run(
     write_table(nearest, copies)
     for line in summary_lines(scores):
         _say(line)
-    settings = {"source": source, "metrics": _without_places(metrics), "source_settings": source_settings, "low": low}
+    settings = {"source": source, "metrics": metrics.without_places(), "source_settings": source_settings, "low": low}
     inputs = (
         pixel_digests(slices, "slices") | pixel_digests(samples, "samples") | {"judge": input_digest(judge_weights)}
     )
@@ -110,12 +109,6 @@ def run(
         device=chosen.type,
         notes={"features": sorted(tables.keys)},
     )
-
-
-def _without_places(metrics: MetricsSettings) -> MetricsSettings:
-    """Leave out where weights lie: their digests count, among the inputs."""
-    networks = {name: replace(network, weights="") for name, network in metrics.networks.items()}
-    return replace(metrics, inception_weights="", networks=networks)
 
 
 def _say(line: str) -> None:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from radgen.cohort.settings import ClassSettings, StructureSettings
 from radgen.metrics.settings import MetricsSettings
-from radgen.provenance import SawPatients, input_digest, saw_patients_of, what_part, write_manifest
+from radgen.provenance import SawPatients, digest_file, input_digest, saw_patients_of, what_part, write_manifest
 from radgen.semantic.settings import SemanticSampleSettings, SemanticSettings
 from radgen.settings import as_plain
 
-VERSION = 1
+if TYPE_CHECKING:
+    import torch
+
+    from radgen.metrics.alexnet import AlexNetDistance
+
+VERSION = 2
 
 
 def run(
@@ -66,12 +73,12 @@ def run(
     CheckpointError
         A network is damaged or of other labels.
     """
-    from radgen.features.embed import features_of
     from radgen.features.network import load_features
     from radgen.features.rows import patients_of, pixel_digests
     from radgen.gan.grid import write_png
     from radgen.imageset.core import ImageSet, write_table
     from radgen.labels.segmenter import check_segmenter, load_segmenter
+    from radgen.metrics.extractors import extra_extractors
     from radgen.metrics.semantic_scores import score_semantic
     from radgen.metrics.semantic_ticks import Exam
     from radgen.semantic.checkpoint import load_semantic
@@ -109,7 +116,9 @@ def run(
         sampler,
         exam,
         network,
-        features_of(network, images, spread(unseen, metrics.images)),
+        spread(unseen, metrics.images),
+        published=extra_extractors(replace(metrics, radiomics=False), images.image_shape, chosen),
+        perceptual=_perceptual(metrics, chosen),
         samples_per_map=max(2, semantic_sample.per_map),
         body=(semantic.mask_threshold, semantic.outside_ids),
     )
@@ -128,7 +137,7 @@ def run(
             settings={
                 "source": source,
                 "semantic_sample": as_plain(semantic_sample),
-                "metrics": as_plain(metrics),
+                "metrics": as_plain(metrics.without_places()),
                 "modalities": [semantic.mode, semantic.map_modality, semantic.image_modality],
                 "body": [semantic.mask_threshold, list(semantic.outside_ids)],
                 "structures": list(structures.names),
@@ -139,7 +148,8 @@ def run(
                 "weights": input_digest(weights),
                 "judge": input_digest(judge),
                 "annotator": input_digest(annotator),
-            },
+            }
+            | {f"network/{name}": digest_file(path) for name, path in (metrics.weights | metrics.pair_weights).items()},
             seed=semantic_sample.seed,
         ),
         outputs={"scores": scores, "grid": grid},
@@ -150,6 +160,13 @@ def run(
         device=chosen.type,
         notes={"device_reason": why},
     )
+
+
+def _perceptual(metrics: MetricsSettings, device: torch.device) -> AlexNetDistance | None:
+    from radgen.metrics.alexnet import AlexNetDistance
+
+    files = metrics.pair_weights
+    return AlexNetDistance(files["alexnet"], files.get("lpips"), device) if files else None
 
 
 def _say(line: str) -> None:

@@ -215,4 +215,5 @@ def test_weights_are_looked_for_and_explained(
     assert main(["weights", "check", str(config)]) == 2
     said = capsys.readouterr().out
     assert f"present  metrics.inception_weights: {place}" in said
+    assert "not given  metrics.alexnet_weights: looked for " + str(tmp_path / "hub/checkpoints/alexnet-owt") in said
     assert "MISSING  metrics.networks.dino.weights: looked for none.pt" in said

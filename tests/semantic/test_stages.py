@@ -11,6 +11,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from torchvision.models import alexnet as alexnet_of
+from torchvision.models import inception_v3
 
 from radgen.cohort.settings import StructureSettings
 from radgen.errors import CheckpointError, CohortError, InputError, RadgenError
@@ -225,9 +227,10 @@ def test_regenerate_makes_a_painted_image_again(trained: Path, capsys: pytest.Ca
 # ---------------------------------------------------------------- final scores
 
 
-def test_scores_stand_beside_what_real_images_reach(trained: Path) -> None:
+def _scored(trained: Path, out: Path, metrics: MetricsSettings) -> dict[tuple[str, str, str], float]:
+    """Score the painted source into a folder; return the values by metric, structure and role."""
     options = study.train_options(trained)
-    made, out = trained / "semantic" / "painted", trained / "metrics"
+    made = trained / "semantic" / "painted"
     semantic_scores.run(
         weights=made / "generator.safetensors",
         semantic_manifest=made / "manifest.json",
@@ -237,12 +240,17 @@ def test_scores_stand_beside_what_real_images_reach(trained: Path) -> None:
         grid=out / "painted.png",
         manifest=out / "painted.manifest.json",
         semantic_sample=SemanticSampleSettings(),
-        metrics=MetricsSettings(images=20),
+        metrics=metrics,
         **{name: options[name] for name in ("slices", "slices_manifest", "annotator", "annotator_manifest", "source")},
         **{name: options[name] for name in ("semantic", "classes", "structures", "device")},
     )
     rows = pq.read_table(out / "painted.parquet").to_pylist()
-    found = {(row["metric"], row["label"], row["role"]): row["value"] for row in rows}
+    return {(row["metric"], row["label"], row["role"]): row["value"] for row in rows}
+
+
+def test_scores_stand_beside_what_real_images_reach(trained: Path) -> None:
+    out = trained / "metrics"
+    found = _scored(trained, out, MetricsSettings(images=20))
     assert {key[2] for key in found if key[0] == "judge_fd"} == {"synthetic", "floor"}
     assert {key[1:] for key in found if key[0] == "dice"} == {
         (name, role) for name in study.STRUCTURES for role in ("synthetic", "real")
@@ -250,8 +258,25 @@ def test_scores_stand_beside_what_real_images_reach(trained: Path) -> None:
     # Toy bodies are bright on black: their outline is the mask's, while an untrained generator fills the picture.
     assert found["body_distance_px", "", "real"] < 1 < found["body_distance_px", "", "synthetic"]
     assert {"psnr", "rmse", "ssim", "ms_ssim"} <= {key[0] for key in found}
+    assert not {"fid", "lpips", "alexnet_distance"} & {key[0] for key in found}
     saw = saw_patients_of(out / "painted.manifest.json")
     assert "test-patient-0" in saw.patients("masks")
+
+
+def test_networks_of_files_give_fid_and_a_perceptual_distance(trained: Path, tmp_path: Path) -> None:
+    inception, alexnet = tmp_path / "inception.pth", tmp_path / "alexnet.pth"
+    torch.manual_seed(0)
+    network = inception_v3(weights=None, num_classes=1008, aux_logits=False, init_weights=False)
+    torch.save(network.state_dict(), inception)
+    torch.save(alexnet_of(weights=None).features.state_dict(prefix="features."), alexnet)
+    files = MetricsSettings(images=4, inception_weights=str(inception), alexnet_weights=str(alexnet))
+    found = _scored(trained, tmp_path / "metrics", files)
+    assert {role for metric, _, role in found if metric == "fid"} == {"synthetic", "floor"}
+    assert found["fid", "", "synthetic"] != found["fid", "", "floor"]
+    assert found["alexnet_distance", "", "synthetic"] > 0
+    what = read_manifest(tmp_path / "metrics" / "painted.manifest.json")["what"]
+    assert {"network/inception", "network/alexnet"} <= set(what["inputs"])
+    assert str(tmp_path) not in str(what)
 
 
 # ---------------------------------------------------------------- refusals

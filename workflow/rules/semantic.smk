@@ -104,6 +104,7 @@ rule semantic_scores_source:
         judge_manifest=P("judge.manifest"),
         annotator=P("annotator.weights"),
         annotator_manifest=P("annotator.manifest"),
+        networks=[*PLAN.scoring_weights.values(), *PLAN.pair_weights.values()],
     output:
         scores=P("semantic.scores"),
         grid=P("semantic.scores_grid"),

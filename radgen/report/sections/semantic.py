@@ -9,9 +9,10 @@ from radgen.report.parts import DASH, Block, Pictures, count, number, paragraph
 from radgen.report.study import StudyResults, records
 
 SCORES = ("source", "metric", "label", "role", "value", "n", "reason")
-DISTANCE = "judge_fd"
+DISTANCES = ("_fd", "fid")  # shown beside their audit alone
 WORDS = {
     "judge_fd": "Frechet distance (judge)",
+    "fid": "FID (Inception)",
     "dice": "Dice with the map",
     "ms_ssim": "MS-SSIM within a map",
     "body_distance_px": "distance of body outlines, pixels",
@@ -19,6 +20,8 @@ WORDS = {
     "rmse": "RMSE, grey levels",
     "ssim": "SSIM",
     "encoder_distance": "distance in the judge's features",
+    "alexnet_distance": "distance in AlexNet's features",
+    "lpips": "LPIPS (AlexNet)",
 }
 
 
@@ -48,7 +51,7 @@ def _scores(study: StudyResults, source: str) -> Html:
     pairs: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
     audited = study.has("metrics.nearest", source=source)
     for row in records(study.table("semantic.scores", SCORES, source=source)):
-        if row["metric"] != DISTANCE or audited:
+        if audited or not row["metric"].endswith(DISTANCES):
             pairs.setdefault((row["metric"], row["label"]), {})[row["role"]] = row
     listed = []
     for (metric, label), roles in pairs.items():
