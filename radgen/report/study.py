@@ -142,6 +142,10 @@ class StudyResults:
         """Return the kind of a source: gan where nothing else is said."""
         return self.facts.kinds.get(source, "gan")
 
+    def can_make_again(self, source: str) -> bool:
+        """Return whether `radgen regenerate` makes a source's images again: imported ones have no generator here."""
+        return self.kind_of(source) != "images"
+
     def setting_of(self, source: str) -> str:
         """Return the ancestry setting of a source."""
         return self.facts.sources.get(source, "unknown")

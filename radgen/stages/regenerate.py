@@ -27,6 +27,7 @@ def run(
     *,
     image_id: str,
     results: Path = Path("results"),
+    study: str | None = None,
     index: Path | None = None,
     weights: Path | None = None,
     out: Path | None = None,
@@ -40,6 +41,8 @@ def run(
         Such as main_normal_000007.
     results
         Folder of the studies' results, searched for the image where no index is given.
+    study
+        Search this study alone: sources of other studies may have the same name, and so the same ids.
     index, weights
         samples/<source>/index.parquet, or that of pairs/, and generator.safetensors of the image's study, which lies in
         gan/<source>, semantic/<source> or radiogenomic/<source>; found if left out.
@@ -51,20 +54,23 @@ def run(
     Raises
     ------
     InputError, CheckpointError
-        No such image, several studies that have one, or other weights than those it was made with.
+        No such image, several studies that have one, an imported one, or other weights than those it was made with.
     """
     from radgen.gan.grid import write_png
     from radgen.imageset.core import ImageSet
     from radgen.training.devices import choose_device, set_threads
 
-    index = index or _find_index(image_id, results)
+    index = index or _find_index(image_id, results, study)
     images = ImageSet(index)
     found = images.rows_where(image_id=image_id)
     if len(found) == 0:
         msg = f"{index}: no image {image_id!r} among {len(images)}; ids look like {images.column('image_id')[0]}"
         raise InputError(msg)
     settings = read_manifest(index.parent / "manifest.json")["what"]["settings"]
-    kind = next(name for name in MAKERS if name in settings)
+    kind = next((name for name in MAKERS if name in settings), None)
+    if kind is None:
+        msg = f"{index}: {image_id} was imported, so no generator is at hand to make it again; its file stands there"
+        raise InputError(msg)
     room, make = MAKERS[kind]
     weights = weights or index.parent.parent.parent / room / str(settings["source"]) / "generator.safetensors"
     _check_weights(weights, str(images.column("checkpoint")[found[0]]), image_id)
@@ -139,15 +145,18 @@ MAKERS: Mapping[str, tuple[str, Maker]] = {
 }
 
 
-def _find_index(image_id: str, results: Path) -> Path:
+def _find_index(image_id: str, results: Path, study: str | None) -> Path:
     from radgen.imageset.core import read_index
 
     # A study's pairs go on where its samples end, because some are drawn to be dropped; what both hold is the same.
-    indexes = [path for kind in ("samples", "pairs") for path in sorted(results.glob(f"*/{kind}/*/index.parquet"))]
+    indexes = [
+        path for kind in ("samples", "pairs") for path in sorted(results.glob(f"{study or '*'}/{kind}/*/index.parquet"))
+    ]
     found = [path for path in indexes if image_id in read_index(path).column("image_id").to_pylist()]
     studies = sorted({path.parents[2].name for path in found})
     if len(studies) > 1:
-        msg = f"{image_id!r} is in {len(studies)} studies under {results}: {', '.join(studies)}; give --index of one"
+        told = ", ".join(studies)
+        msg = f"{image_id!r} is in {len(studies)} studies under {results}: {told}; give --study or --index of one"
         raise InputError(msg)
     if not found:
         msg = f"{image_id!r} is in none of the {len(indexes)} image sets under {results}; give --index or --results"

@@ -17,7 +17,7 @@ from radgen.imageset.core import ImageSet
 from radgen.metrics.settings import MetricsSettings
 from radgen.provenance import SawPatients, saw_patients_of
 from radgen.sources import SourceSettings
-from radgen.stages import benchmark, import_images, metrics, source_images
+from radgen.stages import benchmark, import_images, metrics, regenerate, source_images
 from tests.benchmark.toys import CLASSES, STRUCTURES, write_real, write_synthetic
 from tests.features.toys import CLASSES as JUDGED_CLASSES
 from tests.features.toys import run_judge, write_toy
@@ -160,6 +160,9 @@ def test_an_imported_set_becomes_a_source_with_its_pixels_and_its_ancestry(elsew
     assert (new.images(every) == old.images(every)).all()
     assert (new.masks(every) == old.masks(every)).all()
     assert saw_patients_of(tmp_path / "samples/mine/manifest.json").unknown
+    name = str(new.column("image_id")[0])
+    with pytest.raises(InputError, match=rf"index\.parquet: {name} was imported, so no generator is at hand"):
+        regenerate.run(image_id=name, index=new.folder / "index.parquet")
     with pytest.raises(InputError, match="import it again with --class-names spot normal"):
         take(CLASSES[::-1])
     with pytest.raises(InputError, match="labels are disc, lesion, but the study's are lesion, disc"):

@@ -292,8 +292,12 @@ def test_a_pair_is_made_again_from_its_id_and_two_studies_with_it_are_named(
     regenerate.run(image_id=image_id, results=results, weights=study.weights)
     assert "equal: all" in capsys.readouterr().out
     shutil.copytree(results / "one", results / "two")
-    with pytest.raises(InputError, match=rf"'{image_id}' is in 2 studies under .*: one, two; give --index of one"):
+    with pytest.raises(
+        InputError, match=rf"'{image_id}' is in 2 studies under .*: one, two; give --study or --index of one"
+    ):
         regenerate.run(image_id=image_id, results=results, weights=study.weights)
+    regenerate.run(image_id=image_id, results=results, study="two", weights=study.weights)
+    assert "equal: all" in capsys.readouterr().out
     with pytest.raises(InputError, match="is in none of the 2 image sets under"):
         regenerate.run(image_id="toy_none_000000", results=results)
 

@@ -47,6 +47,13 @@ def test_every_synthetic_image_is_there_once_with_what_is_known_of_it(made: Made
         assert detail["id"] == name
 
 
+def test_a_command_is_printed_for_what_a_generator_here_has_made(made: Made, tmp_path: Path) -> None:
+    for kind, again in (("gan", True), ("semantic", True), ("radiogenomic", True), ("images", False)):
+        facts = dataclasses.replace(FACTS, kinds={SOURCE: kind})
+        write_gallery(StudyResults(made.root, REPORT, facts), tmp_path / kind)
+        assert data(tmp_path / kind / "data" / "meta.js")["sources"] == [[SOURCE, FACTS.sources[SOURCE], again]]
+
+
 def test_the_page_does_not_grow_and_the_choice_is_bounded(made: Made, tmp_path: Path) -> None:
     few = dataclasses.replace(REPORT, browse_images=10, browse_tile_px=16)
     write_gallery(StudyResults(made.root, few, FACTS), tmp_path)
@@ -124,7 +131,10 @@ def test_a_click_shows_mask_origin_and_command(browser: Browser, made: Made, row
     masked = int(rows["masked"].to_numpy(bool).argmax())
     name = look(browser, masked)
     assert name == rows["image_id"].iloc[masked]
-    assert browser.js("document.getElementById('command').textContent") == f"radgen regenerate {name}"
+    assert (
+        browser.js("document.getElementById('command').textContent")
+        == f"radgen regenerate {name} --study {FACTS.study}"
+    )
     assert visible(browser, "mask-line")
     assert visible(browser, "beside")
     assert browser.js("getComputedStyle(document.querySelector('#picture .mask')).backgroundImage").endswith('.png")')

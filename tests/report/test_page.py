@@ -197,7 +197,7 @@ def test_the_rule_intervals_ancestry_and_provenance_are_there(made: Made) -> Non
         "2024-02-03T04:05:06+00:00",
         "CT: centre 40 HU, width 400 HU",
         "non-saturating loss with lazy R1",
-        "radgen regenerate main_normal_000000",
+        "radgen regenerate main_normal_000000 --study ",
     ):
         assert words in text, words
 

@@ -220,7 +220,7 @@ def test_slices_of_a_case_share_noise_where_asked(trained: Path, tmp_path: Path)
 def test_regenerate_makes_a_painted_image_again(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     index = trained / "samples" / "painted" / "index.parquet"
     name = ImageSet(index).column("image_id")[7]
-    regenerate.run(image_id=name, index=index)
+    regenerate.run(image_id=name, results=trained.parent, study=trained.name)  # as the gallery prints it
     assert f"equal: all {study.PX * study.PX} pixels" in capsys.readouterr().out
 
 

@@ -181,7 +181,9 @@ async function open(place) {
       + columns.distance[row];
   }
   list(row, detail);
-  $('command').textContent = `radgen regenerate ${detail.id}`;
+  const [, , again] = meta.sources[columns.source[row]] ?? [];
+  $('command').textContent = again ? `radgen regenerate ${detail.id} --study ${meta.study}`
+    : 'not possible: it was imported, its generator is not here';
   $('before').disabled = place === 0;
   $('after').disabled = place === shown.length - 1;
   dialog.dataset.row = row;

@@ -70,7 +70,7 @@ def _meta(
         "chunks": chunks,
         "columns": COLUMNS,
         "per_sheet": PER_SHEET,
-        "sources": [[name, study.setting_of(name)] for name in names["source"]],
+        "sources": [[name, study.setting_of(name), study.can_make_again(name)] for name in names["source"]],
         "classes": names["class_name"],
         "splits": names["split"],
         "structures": list(zip(facts.structures, colours, strict=True)),

@@ -97,7 +97,7 @@ def _row(place: str, what: Mapping[str, Any], run: Mapping[str, Any]) -> list[st
 def again_block(study: StudyResults, pictures: Pictures) -> Block:
     """Say how to make the study, its figures and one image again."""
     del pictures
-    source = next(iter(study.sources), None)
+    source = next(filter(study.can_make_again, study.sources), None)
     lines = [
         f"{study.facts.command}                 # the whole study; what is finished is not done again",
         "snakemake figures              # the figures, from tables and image sets alone",
@@ -105,10 +105,8 @@ def again_block(study: StudyResults, pictures: Pictures) -> Block:
     if source is not None and study.has("sample.part_index", source=source):
         images = study.images("sample.part_index", source=source)
         if len(images):
-            lines.append(
-                f"radgen regenerate {images.column('image_id')[0]}   # one synthetic image, compared with the stored "
-                "one"
-            )
+            again = f"radgen regenerate {images.column('image_id')[0]} --study {study.facts.study}"
+            lines.append(f"{again}   # one synthetic image, compared with the stored one")
     words = paragraph(
         "Same bytes are promised for the same processor instruction set, pinned packages, device, precision and "
         "thread count; the figures are the same bytes whenever they are drawn again."
