@@ -20,7 +20,8 @@ from radgen.labels import validate as labels
 from radgen.metrics.audit import NEAREST_SCHEMA
 from radgen.metrics.class_agreement import METRIC as CLASS_ACCURACY
 from radgen.metrics.judge_checks import CHECKS_SCHEMA
-from radgen.metrics.quality import AUDITS, METRICS, QUALITY_SCHEMA
+from radgen.metrics.names import JUDGES
+from radgen.metrics.quality import AUDITS, QUALITY_SCHEMA
 from radgen.report import arms, scores
 from radgen.report.figures import annotation as annotation_figure
 from radgen.report.figures import calibration as calibration_figure
@@ -67,5 +68,5 @@ def test_a_stage_writes_every_column_that_is_read(table: str) -> None:
 
 
 def test_every_score_has_its_words() -> None:
-    assert {*METRICS, *AUDITS, CLASS_ACCURACY} == set(scores.METRIC_WORDS)
-    assert set(METRICS) == set(quality_figures.METRICS)
+    assert {*JUDGES, *AUDITS, CLASS_ACCURACY, "fid", "radiomics_fd"} == set(scores.METRIC_WORDS)
+    assert set(JUDGES) == set(quality_figures.METRICS)

@@ -85,7 +85,7 @@ def test_snakemakes_own_report_holds_pages_and_figures_by_category(tiny: Folder)
     assert done.returncode == 0, done.stdout + done.stderr
     with zipfile.ZipFile(tiny.path / "report.zip") as archive:
         names = archive.namelist()
-        page = archive.read(next(name for name in names if name.endswith(".html"))).decode()
+        page = archive.read(next(name for name in names if name.endswith("/report.html"))).decode()
     for category in ("Figures", "Gallery", "Quality control", "Report", "Shareable edition"):
         assert f'"{category}"' in page
     assert any(name.endswith("design.png") for name in names)

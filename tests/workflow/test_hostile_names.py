@@ -25,7 +25,8 @@ LEADING_DASH = "-rf"
 NEWLINE = "two\nlines"
 
 # Words that are quoted before a rule sees them, and those that can only hold letters, digits, lines and underscores.
-QUOTED_BEFORE = {"resources.archive", "resources.key_file", "params.masks", "params.seeds"}
+# The edition of a report is an option that its rule writes itself.
+QUOTED_BEFORE = {"params.edition", "resources.archive", "resources.key_file", "params.masks", "params.seeds"}
 CONSTRAINED = {"threads", "resources.device", *(f"wildcards.{name}" for name in Plan.wildcards)}
 
 

@@ -48,6 +48,7 @@ rule interpolation:
     conda:
         f"../{ENVIRONMENT}"
     resources:
+        **PLAN.gpu,
         mem_mb=2000,
         runtime=30,
         device=PLAN.device,
