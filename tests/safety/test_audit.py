@@ -58,7 +58,7 @@ def test_strangers_with_planted_copies_give_members_away_and_are_no_duplicates(a
     aucs = {m.comparison: m for m in audit.measures if m.measure == "membership_auc"}
     assert set(aucs) == {"pixels", "whole", "coarse"}  # not part by part
     assert all(m.low <= m.value <= m.high for m in aucs.values() if None not in {m.low, m.value, m.high})
-    # One slice in twelve of 16 of 40 training people is in the set, five times over; ranks turned round give below a half.
+    # One slice in twelve of 16 of 40 people is in the set, five times over; ranks turned round give below a half.
     assert aucs["whole"].value is not None
     assert aucs["whole"].value > 0.52
     assert value(audit, "pixels", "authentic", "synthetic") < value(audit, "pixels", "authentic", "control")

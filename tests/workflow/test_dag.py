@@ -80,7 +80,7 @@ def test_arms_wait_for_what_they_are_made_of() -> None:
         "redrawn": {"synthetic": "main", "redrawn": ["other"]},
         "online": {"synthetic": "main", "online": True},
     }
-    data = yaml.safe_load(TINY.read_text()) | {"arms": arms, "sources": {"main": {}, "other": {}}}
+    data = yaml.safe_load(TINY.read_text()) | {"arms": arms, "sources": {"main": {}, "other": {"seed": 2}}}
     data["benchmark"]["rivals"] = ["annotator_masks"]
     plan = Plan(Study.of(load_config(data)))
 
