@@ -236,7 +236,7 @@ def test_the_section_tells_the_results_in_words(results: StudyResults, pictures:
     assert "memorising them is the default outcome" in text
     assert "patients with images were given genes at random" in text
     assert "Gene saliency finds the 15 planted genes" in text
-    assert 'src="figures/grid_gene_genes.png"' in text
+    assert '"figures/grid_gene_genes.csv"' in text
     nothing = StudyResults(results.root / "elsewhere", ReportSettings(), FACTS)
     assert radiogenomic_block(nothing, pictures) is None
 
