@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from radgen.gan.sampling import Sampler, load_sampler
 from radgen.gan.settings import GanSettings
 from radgen.gan.train import GanSystem, gan_trainer
 from radgen.imageset.core import ImageSet, write_table
-from radgen.imageset.prefetch import Prefetched
+from radgen.imageset.prefetch import reading_ahead
 from radgen.imageset.torch import RowBatches
 from radgen.provenance import atomic_path
 from radgen.seeds import derive_seed
@@ -253,7 +252,8 @@ def train_generator(folder: Path, lesson: Lesson, settings: GanSettings, means: 
         return scores
 
     plan = Plan(settings.images, settings.tick_images, settings.save_every_images)
-    with _reading_ahead(trainer.system, settings, means):
+    part, ranks = settings.part_size or settings.batch_size, means.ranks
+    with reading_ahead(trainer.system, means.device, part, rank=ranks.rank, ranks=ranks.count):
         result = train(
             trainer,
             plan,
@@ -261,21 +261,9 @@ def train_generator(folder: Path, lesson: Lesson, settings: GanSettings, means: 
             label=f"gan {lesson.source}",
             on_tick=on_tick,
             on_save=candidates.drop_beaten,
-            ranks=means.ranks,
+            ranks=ranks,
         )
-    return _publish(folder, candidates, settings, result) if means.ranks.is_first else None
-
-
-@contextlib.contextmanager
-def _reading_ahead(system: GanSystem, settings: GanSettings, means: Means) -> Iterator[None]:
-    """Let a thread prepare batches for a GPU; on a CPU it would take time from the thread that trains."""
-    if means.device.type != "cuda":
-        yield
-        return
-    part, ranks = settings.part_size or settings.batch_size, means.ranks
-    with Prefetched(system.batches, part, ranks.rank * part, stride=ranks.count * part) as ahead:
-        system.reads = ahead
-        yield
+    return _publish(folder, candidates, settings, result) if ranks.is_first else None
 
 
 def card_settings(settings: GanSettings) -> dict[str, Any]:

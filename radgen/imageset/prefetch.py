@@ -5,8 +5,10 @@ Which images a batch holds is a function of seed and images seen, so preparing i
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -22,6 +24,12 @@ class Batches(Protocol):
 
     def batch(self, seen_images: int, size: int) -> Batch:
         """Return images and class ids of a position."""
+
+
+class Reads(Protocol):
+    """A system that learns from batches."""
+
+    reads: Batches
 
 
 class Prefetched:
@@ -127,3 +135,34 @@ class Prefetched:
     def _pinned(self, batch: Batch) -> Batch:
         images, class_ids = batch
         return (images.pin_memory(), class_ids.pin_memory()) if self._pin else (images, class_ids)
+
+
+@contextlib.contextmanager
+def reading_ahead(
+    system: Reads, device: torch.device, size: int, *, rank: int = 0, ranks: int = 1, depth: int = 2
+) -> Iterator[None]:
+    """Let a thread prepare what a system reads for a GPU; on a CPU it would take time from the thread that trains.
+
+    Parameters
+    ----------
+    system
+        Its `reads` are taken over within the context, and are its own again afterwards.
+    device
+        Where it learns.
+    size
+        Images it asks for at once.
+    rank, ranks
+        Number of this process, and how many share each batch.
+    depth
+        Batches held ready at most; 0 reads none ahead.
+    """
+    if device.type != "cuda" or depth == 0:
+        yield
+        return
+    own = system.reads
+    with Prefetched(own, size, rank * size, stride=ranks * size, depth=depth) as ahead:
+        system.reads = ahead
+        try:
+            yield
+        finally:
+            system.reads = own

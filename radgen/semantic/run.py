@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from radgen.errors import CheckpointError
 from radgen.gan.grid import write_png
 from radgen.imageset.core import write_table
-from radgen.imageset.prefetch import Batches
+from radgen.imageset.prefetch import Batches, reading_ahead
 from radgen.provenance import atomic_path
 from radgen.semantic.checkpoint import SemanticCard, load_semantic, save_semantic
 from radgen.semantic.generator import SemanticShape
@@ -190,16 +190,18 @@ def train_semantic(folder: Path, lesson: Lesson, settings: SemanticSettings, mea
             board.add(seen_images, {**history.latest(), **scores})
         return scores
 
-    result = train(
-        trainer,
-        Plan(settings.images, settings.tick_images, settings.save_every_images),
-        StateStore(folder, means.say),
-        label=f"semantic {lesson.source}",
-        on_tick=on_tick,
-        on_save=candidates.drop_beaten,
-        ranks=means.ranks,
-    )
-    return _publish(folder, candidates, lesson, settings, result) if means.ranks.is_first else None
+    part, ranks = settings.part_size or settings.batch_size, means.ranks
+    with reading_ahead(trainer.system, means.device, part, rank=ranks.rank, ranks=ranks.count):
+        result = train(
+            trainer,
+            Plan(settings.images, settings.tick_images, settings.save_every_images),
+            StateStore(folder, means.say),
+            label=f"semantic {lesson.source}",
+            on_tick=on_tick,
+            on_save=candidates.drop_beaten,
+            ranks=ranks,
+        )
+    return _publish(folder, candidates, lesson, settings, result) if ranks.is_first else None
 
 
 def _publish(

@@ -68,6 +68,7 @@ class SemanticSystem:
         self, shape: SemanticShape, settings: SemanticSettings, batches: Batches, device: torch.device
     ) -> None:
         self.shape, self.settings = shape, settings
+        self.reads: Batches = batches  # or something that reads them ahead
         self._batches, self._device = batches, device
         torch.manual_seed(derive_seed("semantic", settings.seed, "weights"))
         self.generator = SemanticGenerator(shape)
@@ -128,7 +129,7 @@ class SemanticSystem:
 
     def _part(self, seen_images: int, first_image: int, count: int) -> _Part:
         batch = self.settings.batch_size
-        maps, real = self._batches.batch(first_image, count)
+        maps, real = self.reads.batch(first_image, count)
         step_maps = maps if count == batch else self._batches.batch(seen_images, batch)[0]
         seeds = [derive_seed("semantic noise", self.settings.seed, first_image + i) for i in range(count)]
         return _Part(

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from radgen.imageset.core import ImageSet, ShardWriter
-from radgen.imageset.prefetch import Prefetched
+from radgen.imageset.prefetch import Batches, Prefetched, reading_ahead
 from radgen.imageset.torch import RowBatches
 
 
@@ -106,3 +106,26 @@ def test_batches_are_pinned_where_a_gpu_fetches_them(monkeypatch: pytest.MonkeyP
         images, class_ids = ahead.batch(0, 4)
     assert pinned[0] is images
     assert pinned[1] is class_ids
+
+
+class System:
+    def __init__(self, batches: Batches) -> None:
+        self.reads = batches
+
+
+def test_a_system_on_a_gpu_reads_ahead_and_has_its_own_batches_back(batches: RowBatches) -> None:
+    system, before = System(batches), _threads()
+    with reading_ahead(system, torch.device("cuda"), 4, rank=1, ranks=2):
+        assert isinstance(system.reads, Prefetched)
+        assert _threads() == before + 1
+        for first in (4, 12, 20):  # the second of two processes
+            assert _equal(system.reads.batch(first, 4), batches.batch(first, 4))
+    assert system.reads is batches
+    assert _threads() == before
+
+
+@pytest.mark.parametrize(("device", "depth"), [("cpu", 2), ("cuda", 0)])
+def test_nothing_is_read_ahead_on_a_cpu_or_where_nothing_may_be(batches: RowBatches, device: str, depth: int) -> None:
+    system = System(batches)
+    with reading_ahead(system, torch.device(device), 4, depth=depth):
+        assert system.reads is batches

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from radgen.gan.grid import write_png
 from radgen.gan.run import HISTORY_SCHEMA
 from radgen.imageset.core import ImageSet, write_table
-from radgen.imageset.prefetch import Prefetched
+from radgen.imageset.prefetch import reading_ahead
 from radgen.provenance import SawPatients
 from radgen.radiogenomic.expression import Expression
 from radgen.radiogenomic.synthesis.batches import PairedPatches
@@ -172,7 +171,7 @@ def train_radiogenomic(
         return {}
 
     every = settings.save_interval * len(lesson.nodule_rows)
-    with _reading_ahead(trainer.system, settings, device):
+    with reading_ahead(trainer.system, device, settings.part_size or settings.bs, depth=settings.workers):
         result = train(
             trainer,
             Plan(budget_images(lesson, settings), every, every),
@@ -182,17 +181,6 @@ def train_radiogenomic(
             on_save=lambda *_: None,
         )
     return _publish(folder, trainer.system, lesson, settings, result)
-
-
-@contextlib.contextmanager
-def _reading_ahead(system: RadiogenomicSystem, settings: RadiogenomicSettings, device: torch.device) -> Iterator[None]:
-    """Let a thread prepare batches for a GPU; on a CPU it would take time from the thread that trains."""
-    if device.type != "cuda" or settings.workers == 0:
-        yield
-        return
-    with Prefetched(system.reads, settings.part_size or settings.bs, depth=settings.workers) as ahead:
-        system.reads = ahead
-        yield
 
 
 def _publish(
