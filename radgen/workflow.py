@@ -164,11 +164,6 @@ class Plan:
         settings["annotation"]["count"] = self.study.config.annotation_curve.images
         return json.dumps(settings, sort_keys=True)
 
-    def nodule_judge_settings(self, _wildcards: Any) -> str:  # noqa: ANN401 - Snakemake's own type
-        """Return the settings of the feature network of nodules as JSON: the judge's, with a single class."""
-        classes = {"by": "folder", "names": ["nodule"]}
-        return json.dumps(self.study.settings("judge") | {"classes": classes}, sort_keys=True)
-
     def optional(self, name: str) -> list[str]:
         """Return an optional input file as a list of one or none; the radiogenomic phantom brings tables of its own."""
         if self.study.config.radiogenomic_phantom is not None and name in PHANTOM_TABLES:
