@@ -122,12 +122,11 @@ def _write(plan: Plan, options: argparse.Namespace) -> None:
     from radgen.semantic.checkpoint import load_semantic
     from radgen.semantic.sampling import SemanticSampler
     from radgen.semantic.seen import behind, behind_maps
-    from radgen.training.devices import choose_device, set_threads
+    from radgen.training.devices import use_device
 
     settings = plan.study.config.semantic_sample
     seed = settings.seed if options.seed is None else options.seed
-    device, why = choose_device(options.device)
-    set_threads(settings.threads)
+    device, why = use_device(options.device, threads=settings.threads)
     weights = Path(plan.path("semantic.weights", source=options.source))
     generator, card = load_semantic(weights, device)
     index = options.maps / "index.parquet" if options.maps else Path(plan.path("slices.index"))

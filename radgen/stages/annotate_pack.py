@@ -97,13 +97,12 @@ def run(
     from radgen.gan.sampling import image_id, load_sampler
     from radgen.imageset.core import ImageSet
     from radgen.labels.doubt import DoubtingSampler
-    from radgen.training.devices import choose_device, set_threads
+    from radgen.training.devices import use_device
 
     if pack.parent != folder:
         msg = f"--pack {pack} must lie in --folder {folder}: the pictures go beside it"
         raise ConfigError(msg)
-    device_chosen, why = choose_device(device)
-    set_threads(sample.threads)
+    device_chosen, why = use_device(device, threads=sample.threads)
     _say(f"annotate-pack {source}, {round_name}: device {device_chosen} ({why})")
     generator = digest_file(weights)
     before = join_rounds(earlier, generator) if earlier else None

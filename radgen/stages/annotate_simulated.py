@@ -57,11 +57,10 @@ def run(
     from radgen.annotation.pack import read_pack
     from radgen.annotation.result import write_annotation
     from radgen.labels.segmenter import check_segmenter, load_segmenter, predict
-    from radgen.training.devices import choose_device, set_threads
+    from radgen.training.devices import use_device
 
     del annotation
-    chosen, reason = choose_device(device)
-    set_threads(1)  # a few images: a number of threads is not worth a setting
+    chosen, reason = use_device(device, threads=1)  # a few images: a number of threads is not worth a setting
     _say(f"annotate-simulated {source}: device {chosen} ({reason})")
     went_out = check_labels(read_pack(pack), structures.names, structures.colours)
     segmenter = load_segmenter(annotator, chosen)

@@ -182,11 +182,10 @@ def _measure(
     from radgen.labels.head import HeadShape
     from radgen.labels.teach import teach_segmenter
     from radgen.seeds import derive_seed
-    from radgen.training.devices import choose_device, set_threads
+    from radgen.training.devices import use_device
 
     budgets, sample = given
-    chosen, reason = choose_device(device)
-    set_threads(budgets.curve.threads)
+    chosen, reason = use_device(device, threads=budgets.curve.threads)
     facts = point.facts
     sampler = load_sampler(point.weights, seed=facts.sampler_seed, truncation=facts.truncation, device=chosen)
     annotated = redraw(sampler, facts, point.images)

@@ -106,10 +106,9 @@ def _teach(
     from radgen.imageset.core import write_table
     from radgen.labels.segmenter import save_segmenter
     from radgen.labels.teach import score_segmenter, scores_table, teach_segmenter
-    from radgen.training.devices import choose_device, set_threads
+    from radgen.training.devices import use_device
 
-    chosen, reason = choose_device(device)
-    set_threads(settings.threads)
+    chosen, reason = use_device(device, threads=settings.threads)
     _say(f"annotator: {len(rows.teaching)} images to learn from, {len(rows.held_out)} held out; {chosen} ({reason})")
     segmenter = teach_segmenter(images, rows.teaching, structures, settings, device=chosen, say=_say)
     found = score_segmenter(segmenter, images, rows.held_out, structures, chosen)

@@ -83,10 +83,9 @@ def run(
     from radgen.safety.policy import judge, patients_behind
     from radgen.safety.sides import manifests_of, sides_of
     from radgen.safety.tables import measures_table
-    from radgen.training.devices import choose_device, set_threads
+    from radgen.training.devices import use_device
 
-    chosen, why = choose_device(device)
-    set_threads(release.threads)
+    chosen, why = use_device(device, threads=release.threads)
     _say(f"audit: device {chosen} ({why}), {release.threads} thread(s)")
     real, synthetic = ImageSet(slices), ImageSet(image_set)
     beside = manifests_of(image_set)

@@ -161,10 +161,9 @@ def _settings(inputs: ArmInputs) -> dict[str, Any]:
 def _train(job: KeyedJob, inputs: ArmInputs, device: str, outputs: Mapping[str, Path]) -> Finished:
     from radgen.benchmark.run import run_arm
     from radgen.imageset.core import write_table
-    from radgen.training.devices import choose_device, set_threads
+    from radgen.training.devices import use_device
 
-    chosen, reason = choose_device(device)
-    set_threads(inputs.settings.threads)
+    chosen, reason = use_device(device, threads=inputs.settings.threads)
     _say(f"benchmark: {inputs.arm.task} {inputs.arm.name} on {chosen} ({reason}); {inputs.budget.to_dict()}")
     tables = run_arm(inputs, chosen, _say)
     files = {name: job.path(f"{name}.parquet") for name in outputs}

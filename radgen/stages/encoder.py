@@ -106,10 +106,9 @@ def _train(job: KeyedJob, lesson: Lesson, encoder: EncoderSettings, device: str)
     from radgen.features.network import save_network
     from radgen.features.train import history_table, train_network
     from radgen.imageset.core import write_table
-    from radgen.training.devices import choose_device, set_threads
+    from radgen.training.devices import use_device
 
-    chosen, why = choose_device(device)
-    set_threads(encoder.threads)
+    chosen, why = use_device(device, threads=encoder.threads)
     _say(f"device {chosen} ({why}), {encoder.threads} thread(s)")
     network, rows = train_network(lesson, encoder, chosen, _say)
     files: dict[str, Any] = {"weights": job.path("encoder.safetensors"), "history": job.path("history.parquet")}

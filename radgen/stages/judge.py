@@ -96,10 +96,9 @@ def _train(job: KeyedJob, lesson: Lesson, judge: JudgeSettings, device: str) -> 
     from radgen.features.train import history_table, train_network
     from radgen.imageset.core import write_table
     from radgen.metrics.judge_checks import check_judge, check_lines
-    from radgen.training.devices import choose_device, set_threads
+    from radgen.training.devices import use_device
 
-    chosen, why = choose_device(device)
-    set_threads(judge.threads)
+    chosen, why = use_device(device, threads=judge.threads)
     _say(f"device {chosen} ({why}), {judge.threads} thread(s)")
     network, rows = train_network(lesson, judge, chosen, _say)
     names = {"weights": "judge.safetensors", "history": "history.parquet", "checks": "checks.parquet"}

@@ -132,10 +132,9 @@ def _teach(
     from radgen.labels.train import train_heads
     from radgen.labels.validate import leave_some_out, validate
     from radgen.seeds import random_generator
-    from radgen.training.devices import choose_device, set_threads
+    from radgen.training.devices import use_device
 
-    chosen, reason = choose_device(device)
-    set_threads(settings.threads)
+    chosen, reason = use_device(device, threads=settings.threads)
     weights, facts, images = inputs
     sampler = load_sampler(weights, seed=facts.sampler_seed, truncation=facts.truncation, device=chosen)
     annotated = redraw(sampler, facts, images)

@@ -154,11 +154,10 @@ def _measure(
     from radgen.labels.known_truth import curves_of, held_out_errors, sample_errors
     from radgen.labels.painting import Painter
     from radgen.labels.teach import teach_segmenter
-    from radgen.training.devices import choose_device, set_threads
+    from radgen.training.devices import use_device
 
-    chosen, reason = choose_device(device)
     calibration, annotator, sample = given
-    set_threads(calibration.threads)
+    chosen, reason = use_device(device, threads=calibration.threads)
     sampler = load_sampler(
         files["weights"], seed=sample.seed, truncation=sample.truncation, device=chosen, centroids=sample.centroids
     )

@@ -70,10 +70,9 @@ def run(
     from radgen.metrics.feature_tables import FeatureTables
     from radgen.metrics.score import real_side, score_source
     from radgen.metrics.summary import summary_lines
-    from radgen.training.devices import choose_device, set_threads
+    from radgen.training.devices import use_device
 
-    chosen, why = choose_device(device)
-    set_threads(metrics.threads)
+    chosen, why = use_device(device, threads=metrics.threads)
     _say(f"metrics {source}: device {chosen} ({why}), {metrics.threads} thread(s)")
     images = ImageSet(slices)
     training = source_rows(images, source_settings, low, classes).pixels

@@ -73,14 +73,13 @@ def run(
     from radgen.labels.head import check_head, load_heads
     from radgen.labels.painting import Painter, load_classifier
     from radgen.labels.plan import PairsPlan
-    from radgen.training.devices import choose_device, set_threads
+    from radgen.training.devices import use_device
 
     number = int(job) if job.isdecimal() else -1
     if not 0 <= number < pairs.jobs:
         msg = f"--job {job}: pairs.jobs is {pairs.jobs}, so jobs are 0 to {pairs.jobs - 1}"
         raise ConfigError(msg)
-    chosen, why = choose_device(device)
-    set_threads(sample.threads)
+    chosen, why = use_device(device, threads=sample.threads)
     sampler = load_sampler(
         weights, seed=sample.seed, truncation=sample.truncation, device=chosen, centroids=sample.centroids
     )

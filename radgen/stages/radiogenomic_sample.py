@@ -82,11 +82,10 @@ def run(
     from radgen.radiogenomic.synthesis.samples import Healthy, Order, write_nodules
     from radgen.radiogenomic.synthesis.sampling import load_radiogenomic_sampler
     from radgen.radiogenomic.synthesis.views import write_views
-    from radgen.training.devices import choose_device, set_threads
+    from radgen.training.devices import use_device
 
     settings = radiogenomic_sample
-    chosen, why = choose_device(device)
-    set_threads(settings.threads)
+    chosen, why = use_device(device, threads=settings.threads)
     sampler = load_radiogenomic_sampler(weights, seed=settings.seed, device=chosen)
     known, patches = load_expression(rna), ImageSet(nodules)
     sampler.card.check_genes(known.genes, str(rna))

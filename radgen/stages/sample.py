@@ -56,10 +56,9 @@ def run(
     from radgen.gan.samples import write_samples
     from radgen.gan.sampling import load_sampler
     from radgen.imageset.core import ImageSet
-    from radgen.training.devices import choose_device, set_threads
+    from radgen.training.devices import use_device
 
-    chosen, why = choose_device(device)
-    set_threads(sample.threads)
+    chosen, why = use_device(device, threads=sample.threads)
     sampler = load_sampler(
         weights, seed=sample.seed, truncation=sample.truncation, device=chosen, centroids=sample.centroids
     )

@@ -73,12 +73,11 @@ def run(
     from radgen.semantic.samples import Painting, painted_sheet, schema_of_maps, write_painted
     from radgen.semantic.sampling import SemanticSampler
     from radgen.semantic.seen import behind, behind_maps
-    from radgen.training.devices import choose_device, set_threads
+    from radgen.training.devices import use_device
 
     settings = replace(semantic_sample, per_map=per_map or semantic_sample.per_map)
     settings = settings if seed is None else replace(settings, seed=seed)
-    chosen, why = choose_device(device)
-    set_threads(settings.threads)
+    chosen, why = use_device(device, threads=settings.threads)
     generator, card = load_semantic(weights, chosen)
     images, schema = ImageSet(maps), schema_of_maps(maps, card)
     rows = spread(_rows(images, seen, settings, schema), settings.most_maps)

@@ -86,10 +86,9 @@ def run(
     from radgen.semantic.rows import of_image_modality, scored_sides
     from radgen.semantic.run import sheet, spread
     from radgen.semantic.sampling import SemanticSampler
-    from radgen.training.devices import choose_device, set_threads
+    from radgen.training.devices import use_device
 
-    chosen, why = choose_device(device)
-    set_threads(semantic_sample.threads)
+    chosen, why = use_device(device, threads=semantic_sample.threads)
     images, schema = ImageSet(slices), MapSchema.of_structures(structures.names, structures.colours)
     segmenter = load_segmenter(annotator, chosen)
     check_segmenter(segmenter.shape, schema.names)

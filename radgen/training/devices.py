@@ -59,6 +59,19 @@ def set_threads(threads: int) -> None:
     _keep_freed_memory()
 
 
+def use_device(device: str, *, threads: int) -> tuple[torch.device, str]:
+    """Choose the device, say why, and fix the threads: what every stage does before its first tensor.
+
+    Raises
+    ------
+    ConfigError
+        As `choose_device`.
+    """
+    chosen = choose_device(device)
+    set_threads(threads)
+    return chosen
+
+
 def _keep_freed_memory() -> None:
     """Let the C library keep memory that tensors gave back, where it is glibc.
 

@@ -111,11 +111,10 @@ def open_generator(weights: Path, gan_manifest: Path | None, device: str, thread
         The weights are damaged; there is no manifest, so nobody knows whose images they were learnt from.
     """
     from radgen.gan.checkpoint import load_generator
-    from radgen.training.devices import choose_device, set_threads
+    from radgen.training.devices import use_device
 
     saw = saw_patients_of(gan_manifest or weights.parent / "manifest.json")
-    chosen, _ = choose_device(device)
-    set_threads(threads)
+    chosen, _ = use_device(device, threads=threads)
     generator, card = load_generator(weights, chosen)
     return Opened(generator, card, weights, digest_file(weights), saw, chosen.type)
 
