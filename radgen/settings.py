@@ -42,6 +42,19 @@ def above_zero(**values: float) -> None:
             raise ValueError(msg)
 
 
+def at_least(**values: tuple[float, float]) -> None:
+    """Refuse the first number that is not at least the one given beside it with a ValueError; NaN is not.
+
+    >>> at_least(repeats=(5, 1), folds=(1, 2))
+    Traceback (most recent call last):
+    ValueError: folds is 1, but must be at least 2
+    """
+    for name, (value, least) in values.items():
+        if not value >= least:
+            msg = f"{name} is {value}, but must be at least {least}"
+            raise ValueError(msg)
+
+
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(dataclasses.field,))
 def section(cls: type[T]) -> type[T]:
     """Make a class a section of settings: frozen, keyword-only, unknown keys refused by pydantic."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from radgen.settings import section, setting
+from radgen.settings import at_least, section, setting
 
 SELECTIONS = ("all", "variance", "class", "cox", "list")
 PAIRINGS = ("ids", "simulated")
@@ -124,15 +124,12 @@ class PatchSettings:
         if self.source not in PATCH_SOURCES:
             msg = f"source: {self.source!r} is not one of {', '.join(PATCH_SOURCES)}"
             raise ValueError(msg)
-        for name, least in (
-            ("size_px", 8),
-            ("slices_per_nodule", 1),
-            ("backgrounds_per_nodule", 0),
-            ("least_box_px", 1),
-        ):
-            if getattr(self, name) < least:
-                msg = f"{name}: {getattr(self, name)} must be at least {least}"
-                raise ValueError(msg)
+        at_least(
+            size_px=(self.size_px, 8),
+            slices_per_nodule=(self.slices_per_nodule, 1),
+            backgrounds_per_nodule=(self.backgrounds_per_nodule, 0),
+            least_box_px=(self.least_box_px, 1),
+        )
         if self.low_hu >= self.high_hu:
             msg = f"low_hu: {self.low_hu:g} must lie below high_hu: {self.high_hu:g}"
             raise ValueError(msg)

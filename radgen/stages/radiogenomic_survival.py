@@ -62,9 +62,9 @@ def run(
     from radgen.radiogenomic.expression import load_expression
     from radgen.radiogenomic.survival import cross_validate
     from radgen.radiogenomic.synthesis.sampling import load_radiogenomic_sampler
-    from radgen.training.devices import choose_device
+    from radgen.training.devices import use_device
 
-    chosen, _ = choose_device(device)
+    chosen, _ = use_device(device, threads=survival.threads)
     known, people = from_table(pq.read_table(clinical)), load_expression(codes)
     rows_of_join = pq.read_table(joined).to_pylist()
     donor = {row["patient"]: row["rna_patient"] for row in rows_of_join}

@@ -80,3 +80,10 @@ def test_every_rule_has_a_log_a_benchmark_a_code_digest_and_a_command() -> None:
             assert "output:" not in body
     assert "script:" not in RULES
     assert "run:" not in RULES.replace("--dry-run:", "")
+
+
+def test_a_stage_that_chooses_a_device_fixes_its_threads() -> None:
+    texts = {path.name: path.read_text() for path in (REPOSITORY / "radgen" / "stages").rglob("*.py")}
+    openers = {name for name, text in texts.items() if "use_device(" in text or "choose_device(" in text}
+    assert len(openers) > 20
+    assert {name for name in openers if not re.search(r"use_device\(|set_threads\(", texts[name])} == set()

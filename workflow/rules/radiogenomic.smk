@@ -378,6 +378,7 @@ rule radiogenomic_survival_source:
         source=PLAN.only("radiogenomic"),
     conda:
         f"../{ENVIRONMENT}"
+    threads: PLAN.threads("survival")
     resources:
         **PLAN.gpu,
         mem_mb=2000,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from radgen.labels.settings import AnnotatorSettings
-from radgen.settings import section, setting
+from radgen.settings import at_least, section, setting
 
 
 @section
@@ -29,13 +29,16 @@ class RadiogenomicScoresSettings:
 
     def __post_init__(self) -> None:
         """Refuse values with which there is nothing to test."""
-        for name, least in (
-            *(("permutations", 99), ("shuffles", 1), ("profiles", 2), ("backgrounds", 2), ("noises", 2)),
-            *(("saliency_patients", 1), ("bootstrap_samples", 10), ("threads", 1)),
-        ):
-            if getattr(self, name) < least:
-                msg = f"{name} is {getattr(self, name)}, but must be at least {least}"
-                raise ValueError(msg)
+        at_least(
+            permutations=(self.permutations, 99),
+            shuffles=(self.shuffles, 1),
+            profiles=(self.profiles, 2),
+            backgrounds=(self.backgrounds, 2),
+            noises=(self.noises, 2),
+            saliency_patients=(self.saliency_patients, 1),
+            bootstrap_samples=(self.bootstrap_samples, 10),
+            threads=(self.threads, 1),
+        )
         if not 0 < self.quantile < 0.5:
             msg = f"quantile is {self.quantile:g}, but must lie between 0 and 0.5"
             raise ValueError(msg)
@@ -50,13 +53,16 @@ class SurvivalSettings:
     bootstrap_samples: int = setting(1_000, "Samples of patients behind each interval.")
     confidence: float = setting(0.95, "Of the intervals.")
     seed: int = setting(1, "Of folds and samples.")
+    threads: int = setting(1, "CPU threads; another number may change the lowest bits.")
 
     def __post_init__(self) -> None:
         """Refuse divisions that hold out nobody."""
-        for name, least in (("folds", 2), ("repeats", 1), ("bootstrap_samples", 10)):
-            if getattr(self, name) < least:
-                msg = f"{name} is {getattr(self, name)}, but must be at least {least}"
-                raise ValueError(msg)
+        at_least(
+            folds=(self.folds, 2),
+            repeats=(self.repeats, 1),
+            bootstrap_samples=(self.bootstrap_samples, 10),
+            threads=(self.threads, 1),
+        )
         if not 0.5 < self.confidence < 1:
             msg = f"confidence is {self.confidence:g}, but must lie between 0.5 and 1"
             raise ValueError(msg)

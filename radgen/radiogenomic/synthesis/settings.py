@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from radgen.settings import section, setting
+from radgen.settings import above_zero, one_of, section, setting
 
 PRECISIONS = ("auto", "bf16", "fp32")
 BACKGROUNDS = ("shared", "own")
@@ -53,16 +53,12 @@ class RadiogenomicSettings:
 
     def __post_init__(self) -> None:
         """Refuse values with which no training is possible."""
-        if self.precision not in PRECISIONS:
-            msg = f"precision must be one of {', '.join(PRECISIONS)}, not {self.precision!r}"
-            raise ValueError(msg)
-        for name in (
+        one_of("precision", self.precision, PRECISIONS)
+        positive = (
             *("ep", "bs", "save_interval", "g_lr", "d_lr", "g_n_feat", "d_n_feat", "embed_dim", "g_ls", "hidden"),
             *("erode_px", "threads", "gene_start"),
-        ):
-            if not getattr(self, name) > 0:
-                msg = f"{name} must be above 0, not {getattr(self, name)}"
-                raise ValueError(msg)
+        )
+        above_zero(**{name: getattr(self, name) for name in positive})
         for name in ("c_i", "c_is", "c_isc", "c_bg", "workers"):
             if getattr(self, name) < 0:
                 msg = f"{name} must be 0 or more, not {getattr(self, name)}"
@@ -97,13 +93,8 @@ class RadiogenomicSampleSettings:
 
     def __post_init__(self) -> None:
         """Refuse impossible numbers."""
-        for name in ("per_patient", "rows_per_shard", "threads"):
-            if getattr(self, name) < 1:
-                msg = f"{name} must be above 0, not {getattr(self, name)}"
-                raise ValueError(msg)
-        if self.backgrounds not in BACKGROUNDS:
-            msg = f"backgrounds must be one of {', '.join(BACKGROUNDS)}, not {self.backgrounds!r}"
-            raise ValueError(msg)
+        above_zero(per_patient=self.per_patient, rows_per_shard=self.rows_per_shard, threads=self.threads)
+        one_of("backgrounds", self.backgrounds, BACKGROUNDS)
         if not self.splits and not self.patients:
             msg = "splits and patients are both empty; name whose genes are to be used"
             raise ValueError(msg)
