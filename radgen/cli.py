@@ -46,6 +46,7 @@ STAGES = (
     "encoder",
     "judge",
     "gan",
+    "sample_draft",
     "sample",
     "semantic",
     "semantic_sample",

@@ -120,6 +120,7 @@ TABLE: Mapping[str, str] = {
     "semantic.scores": "metrics/{source}.semantic.parquet",
     "semantic.scores_grid": "metrics/{source}.semantic.png",
     "semantic.scores_manifest": "metrics/{source}.semantic.manifest.json",
+    "sample.draft": "samples/{source}/drafts/{job}",
     "sample.part_grid": "samples/{source}/samples.png",
     "sample.part_index": "samples/{source}/index.parquet",
     "sample.part_manifest": "samples/{source}/manifest.json",

@@ -55,6 +55,7 @@ STAGE_SECTIONS: Mapping[str, tuple[str, ...]] = {
     "judge": ("judge", "classes"),
     "gan": ("gan", "source_settings", "low", "classes"),
     "source_images": ("classes", "structures"),
+    "sample_draft": ("sample", "source_settings", "low", "classes"),
     "sample": ("sample", "source_settings", "low", "classes"),
     "semantic": ("semantic", "source_settings", "low", "classes", "structures"),
     "semantic_sample": ("semantic_sample",),
@@ -304,6 +305,8 @@ class Study:
             "archives": self._archives_without_places,
             "benchmark": self._benchmark,
             "rna_settings": lambda: self.config.rna,
+            # How many jobs make the images changes no byte of them, so nothing runs again for it.
+            "sample": lambda: dataclasses.replace(self.config.sample, jobs=1),
         }
         values: dict[str, Any] = {}
         for name in STAGE_SECTIONS[stage]:

@@ -132,6 +132,17 @@ class Plan:
         return SemanticPlan(self.study)
 
     @property
+    def sample_jobs(self) -> list[str]:
+        """Numbers of the jobs that draft samples; none where one job makes them all."""
+        jobs = self.study.config.sample.jobs
+        return [f"{number:03d}" for number in range(jobs)] if jobs > 1 else []
+
+    @property
+    def sample_gpu(self) -> dict[str, int]:
+        """Ask for a GPU where one job makes the samples; laying drafts side by side needs none."""
+        return {} if self.sample_jobs else self.gpu
+
+    @property
     def pair_jobs(self) -> list[str]:
         """Numbers of the jobs that draw pairs, as they stand in file names."""
         return [f"{number:03d}" for number in range(self.study.config.pairs.jobs)]

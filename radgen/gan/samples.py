@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from radgen.gan.sampling import BLOCK_SIZE, Sampler, image_id
 from radgen.imageset.core import ShardWriter, gather_index, images_path
+from radgen.provenance import atomic_path
 
 Sample = tuple[dict[str, Any], NDArray[np.uint8]]
 
@@ -40,27 +42,88 @@ def write_samples(
     """
     for old in index.parent.glob("shard-*"):
         old.unlink()
+    write_shards(index.parent, sampler, counts, checkpoint=checkpoint, rows_per_shard=rows_per_shard)
+    return _finish(index)
+
+
+def write_shards(
+    folder: Path,
+    sampler: Sampler,
+    counts: Mapping[str, int],
+    *,
+    checkpoint: str,
+    rows_per_shard: int,
+    share: tuple[int, int] = (0, 1),
+) -> list[Path]:
+    """Write the shards of one of several jobs, the k-th of n stretches of all, under their names in the whole set.
+
+    Parameters
+    ----------
+    folder
+        Where shards go.
+    sampler, counts, checkpoint, rows_per_shard
+        As for `write_samples`.
+    share
+        k and n.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+    """
+    (job, jobs), total = share, -(-sum(counts.values()) // rows_per_shard)
+    numbers = range(total * job // jobs, total * (job + 1) // jobs)
     shape = sampler.generator.shape
     size = (shape.image_channels, shape.resolution, shape.resolution)
-    samples = _samples(sampler, counts, checkpoint)
-    bases = []
-    for number in range(-(-sum(counts.values()) // rows_per_shard)):
+    samples = _samples(sampler, counts, checkpoint, numbers.start * rows_per_shard)
+    files = []
+    for number in numbers:
         name = f"shard-{number:03d}"
-        with ShardWriter(index.parent, name, size, with_masks=False) as writer:
+        with ShardWriter(folder, name, size, with_masks=False) as writer:
             for row, image in _take(samples, rows_per_shard):
                 writer.append(row, image)
-        bases.append(index.parent / name)
-    parts = [base.parent / f"{base.name}.index.parquet" for base in bases]
+        files += [folder / f"{name}.index.parquet", images_path(folder / name)]
+    return files
+
+
+def join_shards(drafts: Sequence[Path], index: Path) -> list[Path]:
+    """Lay the shards of all jobs side by side under one index; no pixel is read.
+
+    Parameters
+    ----------
+    drafts
+        Folders of `write_shards`, in the order of their jobs.
+    index
+        Where the index goes; shards lie beside it, those of an earlier run are removed.
+
+    Returns
+    -------
+    list of Path
+        All files of the set.
+    """
+    for old in index.parent.glob("shard-*"):
+        old.unlink()
+    for file in (file for folder in drafts for file in folder.glob("shard-*")):
+        with atomic_path(index.parent / file.name) as temporary:
+            shutil.copyfile(file, temporary)
+    return _finish(index)
+
+
+def _finish(index: Path) -> list[Path]:
+    # The thousandth shard has a longer name than the others, and comes after them.
+    parts = sorted(index.parent.glob("shard-*.index.parquet"), key=lambda path: (len(path.name), path.name))
     gather_index(parts, index)
-    return [index, *parts, *map(images_path, bases)]
+    return [index, *parts, *sorted(index.parent.glob("shard-*.images.arrow"))]
 
 
-def _samples(sampler: Sampler, counts: Mapping[str, int], checkpoint: str) -> Iterator[Sample]:
+def _samples(sampler: Sampler, counts: Mapping[str, int], checkpoint: str, skipped: int) -> Iterator[Sample]:
+    """Yield index row and image of all samples but the first few, of which no block is made in vain."""
     for class_id, class_name in enumerate(sampler.class_names):
         count = counts.get(class_name, 0)
-        for block in range(-(-count // BLOCK_SIZE)):
+        first, skipped = min(skipped, count), max(0, skipped - count)
+        for block in range(first // BLOCK_SIZE, -(-count // BLOCK_SIZE) if first < count else 0):
             made = sampler.block(class_id, block)
-            for place in range(min(BLOCK_SIZE, count - block * BLOCK_SIZE)):
+            for place in range(max(0, first - block * BLOCK_SIZE), min(BLOCK_SIZE, count - block * BLOCK_SIZE)):
                 row = {
                     "image_id": image_id(sampler.source, class_name, block * BLOCK_SIZE + place),
                     "source": sampler.source,

@@ -275,9 +275,13 @@ class SampleSettings:
     seed: int = setting(1, "Seed of the latents.")
     rows_per_shard: int = setting(1_024, "Images per shard.")
     threads: int = setting(1, "CPU threads; another number may change the lowest bits.")
+    jobs: int = setting(1, "Jobs that make images side by side, whole shards each; the bytes are the same.")
 
     def __post_init__(self) -> None:
         """Refuse both or neither of counts and match, and impossible numbers."""
+        if not 1 <= self.jobs <= 1000:
+            msg = f"jobs must be 1 to 1000, not {self.jobs}"
+            raise ValueError(msg)
         if (self.counts is None) == (self.match is None):
             msg = "give either counts or match: train, not both and not neither"
             raise ValueError(msg)

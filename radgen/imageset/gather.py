@@ -1,15 +1,17 @@
-"""Join the parts of an image set, or side tables of its shards."""
+"""Join the parts of an image set, side tables of its shards, or what several jobs have drafted."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from radgen.errors import InputError
 from radgen.imageset.core import gather_index
+from radgen.provenance import read_manifest
 
 
 def join_index(parts: Sequence[Path], index: Path) -> pa.Table:
@@ -49,3 +51,29 @@ def join_tables(parts: Sequence[Path]) -> pa.Table:
             )
             raise InputError(msg)
     return pa.concat_tables(tables)
+
+
+def check_drafts(drafts: Sequence[Path], wanted: Mapping[str, Any], *, stage: str) -> None:
+    """Refuse drafts of other inputs or settings than wanted, and those that are not of jobs 0 to n - 1.
+
+    Parameters
+    ----------
+    drafts
+        Folders with a manifest each, in the order of their jobs.
+    wanted
+        Digests of inputs, and settings, by name.
+    stage
+        What makes such drafts, for the message.
+
+    Raises
+    ------
+    InputError
+        With both values.
+    """
+    for number, folder in enumerate(drafts):
+        made = read_manifest(folder / "manifest.json")["what"]
+        found = {**made["inputs"], **made["settings"]}
+        for name, value in {**wanted, "job": [number, len(drafts)]}.items():
+            if found.get(name) != value:
+                msg = f"{folder}: a draft of {name} {found.get(name)}, but here it is {value}; run {stage} again"
+                raise InputError(msg)

@@ -103,7 +103,7 @@ def amounts(study: Study, cohort: Cohort) -> list[Amount]:
         budget = gan_images(study)
         size = sum(images * gflop for images, gflop in budget)
         found.append(of_sources("gan", sum(images for images, _ in budget), size, "GFLOP"))
-        found.append(of_sources("sample", made, made * pixels))
+        found.append(of_sources("sample", made, made * pixels, jobs=config.sample.jobs))
         checked = min(made, config.metrics.images)
         found.append(of_sources("metrics", checked, checked * pixels))
     if study.has_masks and study.sources:

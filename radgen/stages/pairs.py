@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from radgen.cohort.settings import ClassSettings, LowSettings, StructureSettings
-from radgen.errors import InputError
 from radgen.gan.settings import SampleSettings
 from radgen.labels.settings import PairsSettings
 from radgen.provenance import digest_file, input_digest, read_manifest, saw_patients_of, what_part, write_manifest
@@ -72,6 +71,7 @@ def run(
     """
     from radgen.gan.counts import class_counts
     from radgen.imageset.core import ImageSet, write_table
+    from radgen.imageset.gather import check_drafts
     from radgen.labels.painting import load_classifier
     from radgen.labels.pairs import join_pairs
     from radgen.labels.plan import PairsPlan
@@ -81,7 +81,7 @@ def run(
     asked = load_classifier(encoder, classes.names, pairs) is not None
     if asked:
         inputs["encoder"] = input_digest(encoder)
-    check_drafts(drafts, inputs, {"source": source, "sample": as_plain(sample)})
+    check_drafts(drafts, inputs | {"source": source, "sample": as_plain(sample)}, stage="pairs-draft")
     counts = class_counts(sample, ImageSet(slices), source_settings, low, classes)
     plan = PairsPlan.of(pairs, counts, (source, inputs["weights"]), sample.rows_per_shard, asked=asked)
     table, files, choice = join_pairs(drafts, plan, index)
@@ -122,24 +122,6 @@ def run(
     for name, outcome in choice.outcomes.items():
         _say(f"pairs {source}: {name}: {_words(outcome)}")
     _say(f"pairs {source}: {int(choice.keep.sum())} of {table.num_rows} kept; annotator: {notes.get('annotator')}")
-
-
-def check_drafts(drafts: tuple[Path, ...], inputs: dict[str, str], settings: dict[str, Any]) -> None:
-    """Refuse drafts of other weights, heads, encoders or settings, and those that are not of jobs 0 to n - 1.
-
-    Raises
-    ------
-    InputError
-        With both values.
-    """
-    for number, folder in enumerate(drafts):
-        made = read_manifest(folder / "manifest.json")["what"]
-        wanted = {**inputs, **settings, "job": [number, len(drafts)]}
-        found = {**made["inputs"], **made["settings"]}
-        for name, value in wanted.items():
-            if found.get(name) != value:
-                msg = f"{folder}: a draft of {name} {found.get(name)}, but here it is {value}; run pairs-draft again"
-                raise InputError(msg)
 
 
 def _filter_words(pairs: PairsSettings, *, asked: bool) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from radgen.cohort.settings import ClassSettings, LowSettings
 from radgen.gan.settings import SampleSettings
-from radgen.provenance import digest_file, input_digest, saw_patients_of, what_part, write_manifest
+from radgen.provenance import digest_file, input_digest, read_manifest, saw_patients_of, what_part, write_manifest
 from radgen.settings import as_plain
 from radgen.sources import SourceSettings
 
@@ -26,6 +26,7 @@ def run(
     source_settings: SourceSettings,
     low: LowSettings,
     classes: ClassSettings,
+    drafts: tuple[Path, ...] = (),
     device: str = "auto",
 ) -> None:
     """Write the synthetic image set of one source.
@@ -44,6 +45,9 @@ def run(
         Beside the index.
     sample, source_settings, low, classes
         Settings.
+    drafts
+        Folders of `sample-draft` in the order of their jobs: these hold the images, and none is made here. The bytes
+        are the same, those of the manifest too.
     device
         auto, cpu or cuda.
 
@@ -51,29 +55,42 @@ def run(
     ------
     ConfigError, CheckpointError, StorageError
         A class has no such name, the weights are damaged, the disk is full.
+    InputError
+        A draft was made with other weights or settings, or a job's is missing.
     """
     from radgen.gan.counts import class_counts
-    from radgen.gan.samples import write_samples
+    from radgen.gan.samples import join_shards, write_samples
     from radgen.gan.sampling import load_sampler
     from radgen.imageset.core import ImageSet
+    from radgen.imageset.gather import check_drafts
     from radgen.training.devices import use_device
 
-    chosen, why = use_device(device, threads=sample.threads)
-    sampler = load_sampler(
-        weights, seed=sample.seed, truncation=sample.truncation, device=chosen, centroids=sample.centroids
-    )
+    checkpoint = digest_file(weights)
     counts = class_counts(sample, ImageSet(slices), source_settings, low, classes)
-    _say(f"sample {source}: {counts}; device {chosen} ({why}), {sample.threads} thread(s)")
-    files = write_samples(index, sampler, counts, checkpoint=digest_file(weights), rows_per_shard=sample.rows_per_shard)
     settings = {"sample": as_plain(sample), "source": source, "counts": counts}
-    # Of the real images only the counts per class matter, and they stand in the settings.
-    inputs = {"weights": input_digest(weights)}
+    if drafts:
+        check_drafts(drafts, {"weights": checkpoint} | settings, stage="sample-draft")
+        made = read_manifest(drafts[0] / "manifest.json")["run"]
+        used, why = made["device"], made["notes"]["device_reason"]
+        _say(f"sample {source}: {counts}, of {len(drafts)} drafts")
+        files = join_shards(drafts, index)
+    else:
+        chosen, why = use_device(device, threads=sample.threads)
+        used = chosen.type
+        sampler = load_sampler(
+            weights, seed=sample.seed, truncation=sample.truncation, device=chosen, centroids=sample.centroids
+        )
+        _say(f"sample {source}: {counts}; device {chosen} ({why}), {sample.threads} thread(s)")
+        files = write_samples(index, sampler, counts, checkpoint=checkpoint, rows_per_shard=sample.rows_per_shard)
     write_manifest(
         manifest,
-        what=what_part(stage="sample", version=VERSION, settings=settings, inputs=inputs, seed=sample.seed),
+        # Of the real images only the counts per class matter, and they stand in the settings.
+        what=what_part(
+            stage="sample", version=VERSION, settings=settings, inputs={"weights": checkpoint}, seed=sample.seed
+        ),
         outputs={file.name: file for file in files},
         saw_patients=saw_patients_of(gan_manifest),
-        device=chosen.type,
+        device=used,
         notes={"device_reason": why, "setting": source_settings.setting, "slices": input_digest(slices_manifest)},
     )
 

@@ -14,7 +14,7 @@ import torch
 from radgen.errors import CheckpointError, InputError
 from radgen.gan.checkpoint import GeneratorCard, load_generator, save_generator
 from radgen.gan.grid import sample_grid, tile, write_png
-from radgen.gan.samples import write_samples
+from radgen.gan.samples import join_shards, write_samples, write_shards
 from radgen.gan.sampling import BLOCK_SIZE, Sampler, load_sampler, parse_image_id, to_grey
 from radgen.imageset.core import ImageSet
 from tests.gan import toys
@@ -76,6 +76,41 @@ def test_shards_change_no_image(tmp_path: Path) -> None:
     assert np.array_equal(one.images(one.rows_where(image_id="main_large_000017")), sampler.images(1, [17]))
     assert set(many.column("split")) == {"synthetic"}
     assert many.column("seed").tolist()[21:] == [sampler.seed_of(1, number) for number in range(18)]
+
+
+@pytest.mark.parametrize("jobs", [2, 3, 9])
+def test_jobs_that_share_the_work_write_the_bytes_of_one(
+    tmp_path: Path, jobs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Shards of 7: they begin and end inside blocks, and one holds the end of a class and the start of the next.
+    sampler, counts = _sampler(), {"small": 21, "large": 18}
+    given: dict[str, Any] = {"checkpoint": "d", "rows_per_shard": 7}
+    (tmp_path / "joined").mkdir()
+    (tmp_path / "joined/shard-999.images.arrow").touch()  # of an earlier run
+    one = write_samples(tmp_path / "one/index.parquet", sampler, counts, **given)
+    made: list[tuple[int, int]] = []
+    block = Sampler.block
+    monkeypatch.setattr(Sampler, "block", lambda self, *place: made.append(place) or block(self, *place))
+    drafts = [tmp_path / f"{job:03d}" for job in range(jobs)]
+    for job, folder in enumerate(drafts):
+        folder.mkdir()
+        write_shards(folder, sampler, counts, share=(job, jobs), **given)
+    joined = join_shards(drafts, tmp_path / "joined/index.parquet")
+    assert [path.name for path in joined] == [path.name for path in one]
+    assert all(path.read_bytes() == (tmp_path / "one" / path.name).read_bytes() for path in joined)
+    assert not (tmp_path / "joined/shard-999.images.arrow").exists()
+    # Blocks at the border of two jobs are made by both, and no other twice.
+    assert len(made) <= 4 + jobs - 1
+
+
+def test_the_thousandth_shard_comes_last(tmp_path: Path) -> None:
+    folder, counts = tmp_path / "draft", {"small": 1_002}
+    folder.mkdir()
+    write_shards(folder, _sampler(), counts, checkpoint="d", rows_per_shard=1, share=(999, 1_002))
+    write_shards(folder, _sampler(), counts, checkpoint="d", rows_per_shard=1, share=(1_000, 1_002))
+    write_shards(folder, _sampler(), counts, checkpoint="d", rows_per_shard=1, share=(100, 1_002))
+    join_shards([folder], tmp_path / "index.parquet")
+    assert ImageSet(tmp_path / "index.parquet").column("shard").tolist() == ["shard-100", "shard-999", "shard-1000"]
 
 
 def test_fewer_samples_leave_no_old_shard(tmp_path: Path) -> None:

@@ -185,6 +185,51 @@ def test_samples_are_made_and_made_again(
     assert "no image 'main_small_000099' among 23" in capsys.readouterr().err
 
 
+def test_three_jobs_and_one_make_the_same_samples_and_manifest(
+    study: Path, straight: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sample = {"match": None, "threads": 1, "rows_per_shard": 8, "counts": {"small": 18, "large": 5}}
+    settings = {"sample": sample, "classes": {"by": "folder", "names": toys.CLASS_NAMES}}
+    made_with = _words(
+        {
+            "weights": straight / "generator.safetensors",
+            "gan-manifest": straight / "manifest.json",
+            "slices": study / "slices/index.parquet",
+            "source": "main",
+            "settings": json.dumps(settings),
+        }
+    )
+    drafts = [study / "scattered/drafts" / f"{job:03d}" for job in range(3)]
+    for draft in drafts:
+        words = _words({"job": draft.name, "jobs": 3, "folder": draft, "device": "cpu"})
+        assert main(["sample-draft", *made_with, *words]) == 0
+
+    def gathered(name: str, *words: str) -> int:
+        out = study / name / "main"
+        places = {"index": out / "index.parquet", "manifest": out / "manifest.json"}
+        manifest = _words({"slices-manifest": study / "slices/manifest.json", "device": "cpu"})
+        return main(["sample", *made_with, *manifest, *_words(places), *words])
+
+    assert gathered("in-one-job") == 0
+    assert gathered("scattered", "--drafts", *map(str, drafts)) == 0
+    one, three = (study / name / "main" for name in ("in-one-job", "scattered"))
+    assert read_manifest(one / "manifest.json")["what"] == read_manifest(three / "manifest.json")["what"]
+    names = {path.name for path in one.iterdir()} - {"manifest.json"}
+    assert len(names) == 1 + 2 * 3
+    assert names == {path.name for path in three.iterdir()} - {"manifest.json"}
+    assert all((one / name).read_bytes() == (three / name).read_bytes() for name in names)
+
+    capsys.readouterr()
+    assert gathered("lacking", "--drafts", *map(str, drafts[:2])) == 2
+    assert "a draft of job [0, 3], but here it is [0, 2]; run sample-draft again" in capsys.readouterr().err
+    assert main(["sample-draft", *made_with, *_words({"job": 3, "jobs": 3, "folder": study / "none"})]) == 2
+    assert "--job 3: there are 3 jobs, 0 to 2" in capsys.readouterr().err
+
+
+def _words(options: dict[str, Any]) -> list[str]:
+    return [word for name, value in options.items() for word in (f"--{name}", str(value))]
+
+
 def test_a_collapsed_sampler_is_called_out_at_ticks(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     images = toys.images_of(study)
     rows = images.rows_where(split="train")

@@ -18,6 +18,7 @@ from radgen.cohort.settings import ClassSettings, LowSettings, StructureSettings
 from radgen.errors import AnnotationError, CheckpointError, ConfigError, InputError
 from radgen.gan.settings import SampleSettings
 from radgen.imageset.core import ImageSet
+from radgen.imageset.gather import check_drafts
 from radgen.labels.settings import AnnotatorSettings, LabelHeadSettings, PairsSettings
 from radgen.provenance import SawPatients, read_manifest, saw_patients_of
 from radgen.sources import SourceSettings
@@ -271,9 +272,9 @@ def test_drafts_of_other_settings_are_refused(study: Study) -> None:
     study.make_pairs("kept")
     folder = study.root / "drafts" / "kept" / "000"
     with pytest.raises(InputError, match=r"000: a draft of head \w+, but here it is other; run pairs-draft again"):
-        pairs.check_drafts((folder,), {"head": "other"}, {})
+        check_drafts((folder,), {"head": "other"}, stage="pairs-draft")
     with pytest.raises(InputError, match=r"a draft of job \[0, 1\], but here it is \[0, 2\]"):
-        pairs.check_drafts((folder, folder), {}, {})
+        check_drafts((folder, folder), {}, stage="pairs-draft")
     with pytest.raises(ConfigError, match=r"--job 7: pairs.jobs is 1, so jobs are 0 to 0"):
         pairs_draft.run(job="7", folder=folder, **dict.fromkeys(DRAFT_OPTIONS, Path()), pairs=PAIRS)  # type: ignore[arg-type]
 

@@ -75,6 +75,16 @@ def test_networks_may_be_jobs_of_their_own(tmp_path: Path) -> None:
     assert "benchmark_arm" not in listed
 
 
+def test_samples_may_be_made_by_several_jobs(tmp_path: Path) -> None:
+    done = variant(tmp_path, sample={"threads": 1, "jobs": 3}).snakemake("-n", "sample")
+    assert done.stdout.count("rule sample_draft:") == 3, done.stdout + done.stderr
+    assert done.stdout.count("rule sample_source:") == 1
+    few, many = (Study.of(load_config(yaml.safe_load(TINY.read_text()) | {"sample": {"jobs": n}})) for n in (1, 3))
+    # How many there are is told to no stage, so that nothing runs again for it.
+    for stage in ("sample", "sample_draft", "pairs", "interpolation"):
+        assert few.settings(stage, source="main") == many.settings(stage, source="main")
+
+
 def test_arms_wait_for_what_they_are_made_of() -> None:
     arms = {
         "redrawn": {"synthetic": "main", "redrawn": ["other"]},

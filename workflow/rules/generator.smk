@@ -166,8 +166,39 @@ rule gan:
         expand(P("gan.weights"), source=PLAN.sources_of("gan")),
 
 
+# With `sample.jobs: 4` four jobs make whole shards each, and `sample` lays them side by side.
+rule sample_draft:
+    input:
+        weights=P("gan.weights"),
+        gan_manifest=P("gan.manifest"),
+        slices=P("slices.index"),
+    output:
+        folder=temp(directory(P("sample.draft"))),
+    log:
+        P.log("sample_draft_{source}_{job}"),
+    benchmark:
+        P.benchmark("sample_draft_{source}_{job}")
+    conda:
+        f"../{ENVIRONMENT}"
+    threads: PLAN.threads("sample")
+    resources:
+        **PLAN.gpu,
+        mem_mb=4000,
+        runtime=240,
+        device=PLAN.device,
+        jobs=len(PLAN.sample_jobs),
+    params:
+        settings=PLAN.settings("sample_draft"),
+        code=PLAN.code("sample_draft"),
+    shell:
+        "exec radgen sample-draft --weights {input.weights:q} --gan-manifest {input.gan_manifest:q}"
+        " --slices {input.slices:q} --source {wildcards.source} --job {wildcards.job} --jobs {resources.jobs}"
+        " --folder {output.folder:q} --settings {params.settings:q} --device {resources.device} > {log:q} 2>&1"
+
+
 rule sample_source:
     input:
+        drafts=expand(P("sample.draft"), job=PLAN.sample_jobs, allow_missing=True),
         weights=P("gan.weights"),
         gan_manifest=P("gan.manifest"),
         slices=P("slices.index"),
@@ -183,8 +214,9 @@ rule sample_source:
         source=PLAN.only("gan"),
     conda:
         f"../{ENVIRONMENT}"
+    threads: PLAN.threads("sample")
     resources:
-        **PLAN.gpu,
+        **PLAN.sample_gpu,
         mem_mb=4000,
         runtime=240,
         device=PLAN.device,
@@ -192,7 +224,7 @@ rule sample_source:
         settings=PLAN.settings("sample"),
         code=PLAN.code("sample"),
     shell:
-        "exec radgen sample --weights {input.weights:q} --gan-manifest {input.gan_manifest:q}"
+        "exec radgen sample --drafts {input.drafts:q} --weights {input.weights:q} --gan-manifest {input.gan_manifest:q}"
         " --slices {input.slices:q} --slices-manifest {input.slices_manifest:q} --source {wildcards.source}"
         " --index {output.index:q} --manifest {output.manifest:q} --settings {params.settings:q}"
         " --device {resources.device} > {log:q} 2>&1"
