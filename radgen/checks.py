@@ -9,6 +9,7 @@ from radgen.config import StudyConfig
 from radgen.errors import ConfigError
 from radgen.gan.settings import STEM_PX, growth_px
 from radgen.semantic.settings import SIDE_STEP_PX, SemanticSettings, at_source
+from radgen.sources import stored_in
 from radgen.study_genes import check_radiogenomic
 
 if TYPE_CHECKING:
@@ -55,8 +56,9 @@ def check_inputs(plan: Plan) -> None:
             raise ConfigError(msg)
     plan.semantic.check_maps()
     for name in plan.sources_of("images"):
-        index = Path(str(config.sources[name].images), "index.parquet")
-        if not index.is_file():
+        place = str(config.sources[name].images)
+        index = Path(place, "index.parquet")
+        if stored_in(place) is None and not index.is_file():
             msg = f"sources.{name}.images {index.parent}: no image set there; write one with `radgen import-images`"
             raise ConfigError(msg)
     plan.study.settings("inventory")  # reads the key

@@ -18,7 +18,9 @@ class SourceSettings:
         "gan (class-conditional, with a label head), semantic (painted on label maps), radiogenomic (nodules drawn "
         "from genes) or images (made elsewhere).",
     )
-    images: str | None = setting(None, "Of kind images: the folder that `radgen import-images` wrote.")
+    images: str | None = setting(
+        None, "Of kind images: the folder that `radgen import-images` wrote; s3://... or fs:/... in a storage."
+    )
     train_on: str = setting("train", "train (all training rows), low (the low fraction's patients) or generator rows.")
     seed: int | None = setting(
         None,
@@ -35,6 +37,19 @@ class SourceSettings:
             given = f"kind {self.kind} with images {self.images}"
             msg = f"{given}; kind images takes a folder of images, and no other kind does"
             raise ValueError(msg)
+
+
+def stored_in(place: str) -> tuple[str | None, str] | None:
+    """Return plugin and query of a place in a storage of Snakemake's; None for an ordinary path.
+
+    A URL tells its plugin by itself. The plugin for file systems, whose queries are paths, is named before the path.
+
+    >>> stored_in("s3://bucket/made"), stored_in("fs:/mnt/share/made"), stored_in("imported/made")
+    ((None, 's3://bucket/made'), ('fs', '/mnt/share/made'), None)
+    """
+    if "://" in place:
+        return None, place
+    return ("fs", place.removeprefix("fs:")) if place.startswith("fs:") else None
 
 
 def images_of(kind: str, task: str) -> str:

@@ -22,6 +22,7 @@ from radgen.paths import WILDCARDS
 from radgen.plan_semantic import SemanticPlan
 from radgen.report_files import qc_files, report_files, sent_packs
 from radgen.rule_paths import RulePaths
+from radgen.sources import stored_in
 from radgen.study import Study
 
 PHANTOM_TABLES = {"rna_table": "radiogenomic_phantom.rna", "clinical_table": "radiogenomic_phantom.clinical"}
@@ -188,10 +189,9 @@ class Plan:
             return {}
         return {"masks": self.path("slices.part_masks"), "volumes": self.path("slices.part_volumes")}
 
-    def mask_options(self, wildcards: Any) -> str:  # noqa: ANN401 - Snakemake's own type
-        """Return the options that name those outputs, as words of a command line."""
-        outputs = self.mask_outputs().items()
-        return shlex.join(word for name, path in outputs for word in (f"--{name}", path.format(shard=wildcards.shard)))
+    def mask_options(self, _wildcards: Any, output: Any) -> str:  # noqa: ANN401 - Snakemake's own types
+        """Return the options that name those outputs, as words of a command line; in a storage they lie elsewhere."""
+        return shlex.join(word for name in self.mask_outputs() for word in (f"--{name}", str(getattr(output, name))))
 
     @property
     def volumes(self) -> list[str]:
@@ -251,9 +251,25 @@ class Plan:
         """Return the image set (or its manifest) that a source gives to a task or to metrics."""
         return self.path(f"{self.study.images_of(source, task)}.{output}", source=source)
 
-    def imported(self, file: str) -> Callable[[Any], str]:
-        """Return a function of wildcards that names a file of the folder that a source of kind images names."""
-        return lambda wildcards: str(Path(str(self.study.config.sources[wildcards.source].images), file))
+    def imported(self, storage: Any) -> Callable[[Any], dict[str, Any]]:  # noqa: ANN401 - Snakemake's own type
+        """Return a function of wildcards that names the folder of a source of kind images.
+
+        One in a storage is fetched as a whole by Snakemake's plugin for it. Of one at hand the files that tell a change
+        are named too.
+        """
+
+        def folder(wildcards: Any) -> dict[str, Any]:  # noqa: ANN401 - Snakemake's own type
+            place = str(self.study.config.sources[wildcards.source].images)
+            stored = stored_in(place)
+            if stored is None:
+                return {
+                    "folder": place,
+                    "files": [str(Path(place, name)) for name in ("index.parquet", "manifest.json")],
+                }
+            plugin, query = stored
+            return {"folder": storage(query) if plugin is None else getattr(storage, plugin)(query)}
+
+        return folder
 
     def scored_images(self, output: str) -> Callable[[Any], str]:
         """Return a function of wildcards that names the image set (or its manifest) on which a source is scored."""

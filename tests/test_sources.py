@@ -131,6 +131,7 @@ def test_images_made_elsewhere_are_a_source_with_a_folder(tmp_path: Path) -> Non
     made = plan(sources={"made": {"kind": "images", "images": str(folder)}}, arms={"a": {"synthetic": "made"}})
     assert made.study.arms("segmentation")["a"].sources == ("made",)
     assert made.images_of("made", "segmentation", "part_index").endswith("samples/made/index.parquet")
-    assert made.imported("index.parquet")(SimpleNamespace(source="made")) == str(folder / "index.parquet")
+    found = made.imported(storage=None)(SimpleNamespace(source="made"))
+    assert found == {"folder": str(folder), "files": [str(folder / "index.parquet"), str(folder / "manifest.json")]}
     with pytest.raises(ConfigError, match=r"sources.made.images .*elsewhere: no image set there; write one"):
         made.check_inputs()

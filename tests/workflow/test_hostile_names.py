@@ -52,7 +52,8 @@ def test_what_is_quoted_before_is_one_word_each() -> None:
     assert shlex.split(plan.archive) == [HOSTILE]
     assert shlex.split(plan.key_file) == [HOSTILE]
     root = f"{HOSTILE}/own/slices/shard-000"
-    words = shlex.split(plan.mask_options(SimpleNamespace(shard="000")))
+    output = SimpleNamespace(masks=f"{root}.masks.arrow", volumes=f"{root}.volumes.parquet")
+    words = shlex.split(plan.mask_options(SimpleNamespace(shard="000"), output))
     assert words == ["--masks", f"{root}.masks.arrow", "--volumes", f"{root}.volumes.parquet"]
 
 

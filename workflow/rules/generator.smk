@@ -192,7 +192,7 @@ rule sample_draft:
         code=PLAN.code("sample_draft"),
     shell:
         "exec radgen sample-draft --weights {input.weights:q} --gan-manifest {input.gan_manifest:q}"
-        " --slices {input.slices:q} --source {wildcards.source} --job {wildcards.job} --jobs {resources.jobs}"
+        " --slices {input.slices:q} --source {wildcards.source} --job {wildcards.job} --jobs {resources.jobs:q}"
         " --folder {output.folder:q} --settings {params.settings:q} --device {resources.device} > {log:q} 2>&1"
 
 
@@ -233,8 +233,7 @@ rule sample_source:
 # Images made elsewhere lie where samples do, so that everything reads them alike.
 rule source_images:
     input:
-        images=PLAN.imported("index.parquet"),
-        manifest=PLAN.imported("manifest.json"),
+        unpack(PLAN.imported(storage)),
     output:
         index=P("sample.part_index"),
         manifest=P("sample.part_manifest"),
@@ -253,7 +252,7 @@ rule source_images:
         settings=PLAN.settings("source_images"),
         code=PLAN.code("source_images"),
     shell:
-        "exec radgen source-images --images {input.images:q} --images-manifest {input.manifest:q}"
+        "exec radgen source-images --images {input.folder:q}/index.parquet --images-manifest {input.folder:q}/manifest.json"
         " --source {wildcards.source} --index {output.index:q} --manifest {output.manifest:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"
 
