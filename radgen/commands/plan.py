@@ -75,41 +75,56 @@ def plan_lines(study: Study, cohort: Cohort, rates: Rates, machine: Machine) -> 
         f" ({machine.gpu_model}, {machine.gpu_share:.0%} of its peak: assumed)" if machine.gpus else ""
     )
     yield f"rates: {rates.source}"
-    yield f"{'stage':<10}{'images':>12}{'work':>16}  {'jobs':>4}{'CPU h':>10}{'GPU h':>10}{'clock h':>10}"
-    for cost in rows:
-        yield _row(cost)
-    cpu, gpu = sum(cost.cpu_hours for cost in rows), sum(cost.gpu_hours for cost in rows)
-    yield f"{'all':<10}{'':>12}{'':>16}  {'':>4}{cpu:>10.2f}{gpu:>10.2f}{calendar_hours(rows, machine):>10.2f}"
     sizes = disk_mib(study, cohort)
-    parts = ", ".join(f"{name} {size / 1024:.2f}" for name, size in sizes.items())
-    yield f"disk: {sum(sizes.values()) / 1024:.2f} GiB ({parts})"
-    if study.sources:
+    yield _columns("stage", "images", "work", "jobs", "CPU h", "GPU h", "clock h", "disk GiB")
+    for cost in rows:
+        yield _row(cost, sizes.get(cost.amount.stage, 0.0))
+    cpu, gpu = sum(cost.cpu_hours for cost in rows), sum(cost.gpu_hours for cost in rows)
+    hours, disk = calendar_hours(rows, machine), sum(sizes.values()) / 1024
+    yield _columns("all", "", "", "", f"{cpu:,.2f}", f"{gpu:,.2f}", f"{hours:,.2f}", f"{disk:,.2f}")
+    yield f"from start to report: {hours:,.1f} hours" if hours < 48 else f"from start to report: {hours / 24:,.1f} days"
+    if study.sources_of("gan"):
         yield _generators(study, rows, machine)
+    others = [name for name in study.sources if name not in study.sources_of("gan")]
+    if others:
+        yield f"not counted: what sources {', '.join(others)} need until their images are there"
     yield (
         "assumed: work grows with pixels and with images shown; every stage keeps the networks it was measured with, "
         "generator training is counted in operations; waiting in a queue and about 5 s of start to a job are left out"
     )
 
 
-def _row(cost: Cost) -> str:
+def _row(cost: Cost, disk_mib: float) -> str:
     amount: Amount = cost.amount
-    work = f"{amount.size:,.0f} {amount.unit}"
-    gpu = f"{cost.gpu_hours:>10.2f}" if cost.gpu_hours else f"{'-':>10}"
-    head = f"{amount.stage:<10}{amount.images:>12,}{work:>16}  {amount.jobs:>4}"
-    return f"{head}{cost.cpu_hours:>10.2f}{gpu}{cost.clock_hours:>10.2f}"
+    gpu = f"{cost.gpu_hours:,.2f}" if cost.gpu_hours else "-"
+    disk = f"{disk_mib / 1024:,.2f}" if disk_mib else "-"
+    hours = (f"{cost.cpu_hours:,.2f}", gpu, f"{cost.clock_hours:,.2f}")
+    return _columns(
+        amount.stage, f"{amount.images:,}", f"{amount.size:,.0f} {amount.unit}", str(amount.jobs), *hours, disk
+    )
+
+
+def _columns(*words: str) -> str:
+    widths = (12, 24, 7, 12, 12, 12, 10)
+    return f"{words[0]:<10}" + "".join(f"{word:>{width}}" for word, width in zip(words[1:], widths, strict=True))
 
 
 def _generators(study: Study, rows: list[Cost], machine: Machine) -> str:
     """Say what three generators, or more, cost."""
-    present = len(study.sources)
+    present = len(study.sources_of("gan"))
     wanted = max(GENERATORS, present)
-    per_one = sum((cost.gpu_hours or cost.cpu_hours) / present for cost in rows if cost.amount.per_source)
-    kind = "GPU" if machine.gpus else "CPU"
-    every = sum(cost.gpu_hours or cost.cpu_hours for cost in rows) + (wanted - present) * per_one
+    own = [cost for cost in rows if cost.amount.per_source]
+    cpu, gpu = (sum(hours) / present for hours in ([c.cpu_hours for c in own], [c.gpu_hours for c in own]))
+    all_cpu = sum(cost.cpu_hours for cost in rows) + (wanted - present) * cpu
+    all_gpu = sum(cost.gpu_hours for cost in rows) + (wanted - present) * gpu
     return (
-        f"generators: {present} named; each costs {per_one:.2f} {kind} h up to its pairs and scores, "
-        f"{wanted} of them {wanted * per_one:.2f} {kind} h, {every:.2f} h with everything they share"
+        f"generators: {present} named; each costs {_hours(cpu, gpu, machine)} up to its pairs, scores and audits, "
+        f"{wanted} of them {_hours(all_cpu, all_gpu, machine)} with everything they share"
     )
+
+
+def _hours(cpu: float, gpu: float, machine: Machine) -> str:
+    return f"{cpu:,.2f} CPU h" + (f" and {gpu:,.2f} GPU h" if machine.gpus else "")
 
 
 def _rates(measured: Path | None) -> Rates:

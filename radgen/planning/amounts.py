@@ -22,7 +22,8 @@ JOBS = {
     "labels": ("labels_head_",),
     "pairs": ("pairs_",),
     "metrics": ("metrics_source_",),
-    "benchmark": ("benchmark_arm_", "benchmark_summary"),
+    "audit": ("audit_set_",),
+    "benchmark": ("benchmark_arm_", "benchmark_seed_", "benchmark_join_", "benchmark_summary"),
     "report": ("figures_draw", "qc_pages", "report"),
 }
 
@@ -64,12 +65,14 @@ class Cohort:
 
     slices: int
     train: int
+    held_out: int
 
     @classmethod
     def of(cls, study: Study, slices: int) -> Cohort:
         """Share slices out as patients are."""
         shares = study.config.cohort
-        return cls(slices, round(slices * (1 - shares.val - shares.test - shares.annotator)))
+        train = round(slices * (1 - shares.val - shares.test - shares.annotator))
+        return cls(slices, train, round(slices * (shares.val + shares.test)))
 
 
 def synthetic_images(study: Study, cohort: Cohort) -> int:
@@ -82,7 +85,7 @@ def synthetic_images(study: Study, cohort: Cohort) -> int:
 
 def amounts(study: Study, cohort: Cohort) -> list[Amount]:
     """Return the work of every stage of a study, in the order in which data walk through them."""
-    config, px, sources = study.config, study.config.slices.size_px, max(1, len(study.sources))
+    config, px, sources = study.config, study.config.slices.size_px, len(study.sources_of("gan"))
     pixels = px * px / MEGAPIXEL
     training = config.benchmark.training
     made = synthetic_images(study, cohort)
@@ -96,9 +99,10 @@ def amounts(study: Study, cohort: Cohort) -> list[Amount]:
         found.insert(0, Amount("phantom", cohort.slices * views, "slices", 1, cohort.slices))
 
     def of_sources(stage: str, images: int, size: float, unit: str = "Mpx", jobs: int = 1) -> Amount:
-        return Amount(stage, size * sources, unit, jobs * sources, images * sources, on_gpu=True, per_source=True)
+        on_gpu = stage != "audit"  # which compares pictures on the processor
+        return Amount(stage, size * sources, unit, jobs * sources, images * sources, on_gpu=on_gpu, per_source=True)
 
-    if study.sources:
+    if sources:
         found.append(of_sources("encoder", config.encoder.images, config.encoder.images * pixels))
         budget = gan_images(study)
         size = sum(images * gflop for images, gflop in budget)
@@ -106,20 +110,26 @@ def amounts(study: Study, cohort: Cohort) -> list[Amount]:
         found.append(of_sources("sample", made, made * pixels, jobs=config.sample.jobs))
         checked = min(made, config.metrics.images)
         found.append(of_sources("metrics", checked, checked * pixels))
-    if study.has_masks and study.sources:
+    if study.has_masks and sources:
         if study.simulated_annotator:
             images = config.annotator.images
             found.append(Amount("annotator", images * pixels, "Mpx", 1, images, on_gpu=True))
         seen = config.annotation.candidates_per_class * len(config.classes.names)
         found.append(of_sources("annotate", seen, seen * pixels))
         found.append(of_sources("labels", config.labels.images, config.labels.images * config.labels.members * pixels))
-        drawn = round(made / (1 - config.pairs.drop_fraction))
+        spare = config.pairs.spare_fraction if config.pairs.least_class_probability else 0.0
+        drawn = round(made / (1 - config.pairs.drop_fraction) / (1 - spare))
         found.append(of_sources("pairs", drawn, drawn * pixels, jobs=config.pairs.jobs))
     batches = {"classification": training.classifier_batch_size, "segmentation": training.segmenter_batch_size}
     shown = sum(len(study.arms(task)) * training.seeds * training.max_steps * batches[task] for task in study.tasks)
     arms = sum(len(study.arms(task)) for task in study.tasks)
+    if sources:
+        sets = 2 if study.has_masks else 1  # samples and pairs
+        looked_up = made + min(config.release.images, cohort.train) + min(config.release.images, cohort.held_out)
+        found.append(of_sources("audit", sets * looked_up, sets * looked_up * cohort.train * pixels, "Mpx pairs", sets))
     if arms:
-        found.append(Amount("benchmark", shown * pixels, "Mpx", arms, shown, on_gpu=True))
+        jobs = arms * (training.seeds if config.benchmark.jobs == "seed" else 1)
+        found.append(Amount("benchmark", shown * pixels, "Mpx", jobs, shown, on_gpu=True))
     found.append(Amount("report", 1, "report", 1, 0))
     order = list(JOBS)
     return sorted(found, key=lambda amount: order.index(amount.stage))

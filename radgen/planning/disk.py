@@ -16,19 +16,18 @@ BYTES_PER_WEIGHT = 4
 
 
 def disk_mib(study: Study, cohort: Cohort, weights_per_generator: float = 2e6) -> dict[str, float]:
-    """Return MiB of the real image set, of synthetic ones, and of weights and states.
+    """Return MiB of what stages leave behind, by stage; pairs with their drafts, which go when the pairs are there.
 
-    Pixels lie uncompressed, one byte each, masks likewise.
+    Pixels lie uncompressed, one byte each, masks likewise. Small networks and figures stand under `report`.
     """
-    px, sources = study.config.slices.size_px, len(study.sources)
+    px, sources = study.config.slices.size_px, len(study.sources_of("gan"))
     image = px * px * (2 if study.has_masks else 1) + ROW_BYTES
-    made = synthetic_images(study, cohort)
-    drafts = 2 / (1 - study.config.pairs.drop_fraction) if study.has_masks else 0.0  # drafts, and what is kept
-    synthetic = made * (px * px + ROW_BYTES) + made * drafts * image
-    stages = len(gan_images(study)) if sources else 0
-    weights = GENERATOR_FILES * BYTES_PER_WEIGHT * weights_per_generator * stages
-    return {
-        "real images": cohort.slices * image / MIB,
-        "synthetic images": sources * synthetic / MIB,
-        "weights and states": SMALL_MIB + sources * weights / MIB,
-    }
+    found = {"slices": cohort.slices * image, "report": SMALL_MIB * MIB}
+    if sources:
+        made = sources * synthetic_images(study, cohort)
+        stages = len(gan_images(study))
+        found["gan"] = sources * stages * GENERATOR_FILES * BYTES_PER_WEIGHT * weights_per_generator
+        found["sample"] = made * (px * px + ROW_BYTES)
+        if study.has_masks:
+            found["pairs"] = made * image * 2 / (1 - study.config.pairs.drop_fraction)
+    return {stage: size / MIB for stage, size in found.items()}

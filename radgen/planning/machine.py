@@ -27,7 +27,8 @@ AFTER: Mapping[str, tuple[str, ...]] = {
     "pairs": ("labels",),
     "metrics": ("sample", "judge"),
     "benchmark": ("sample", "pairs"),
-    "report": ("benchmark", "metrics"),
+    "audit": ("sample", "pairs", "judge"),
+    "report": ("benchmark", "metrics", "audit"),
 }
 HOUR = 3600.0
 

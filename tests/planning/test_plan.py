@@ -58,11 +58,34 @@ def test_the_study_decides_which_stages_there_are() -> None:
     assert "labels" not in by_stage(demo(sources=sources("a"), structures={"names": []}, classes={"by": "position"}))
 
 
+def test_the_audit_grows_with_both_sides_and_networks_may_be_jobs() -> None:
+    given = {"sources": sources("a"), "structures": STRUCTURES, "release": {"images": 1}}
+    one, two = (by_stage(demo(**given), slices)["audit"] for slices in (2000, 4000))
+    assert two.size == pytest.approx(4 * one.size, rel=0.01)
+    assert one.jobs == 2  # samples and pairs
+    assert not one.on_gpu
+    training = {"seeds": 3}
+    arm, seed = (demo(benchmark={"jobs": jobs, "training": training}) for jobs in ("arm", "seed"))
+    assert by_stage(seed)["benchmark"].jobs == 3 * by_stage(arm)["benchmark"].jobs
+    assert by_stage(demo(sample={"jobs": 5}, sources=sources("a", "b")))["sample"].jobs == 10
+
+
+def test_other_kinds_of_sources_are_not_taken_for_generators(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    both = sources("a") | {"made": {"kind": "images", "images": "somewhere"}}
+    assert by_stage(demo(sources=both))["gan"] == by_stage(demo(sources=sources("a")))["gan"]
+    config = tmp_path / "own.yaml"
+    config.write_text("study: own\nsources: {made: {kind: images, images: somewhere}}\npatient_key: {public: x}\n")
+    assert radgen(["plan", str(config), "--slices", "100"]) == 0
+    assert "not counted: what sources made need" in capsys.readouterr().out
+
+
 def test_synthetic_images_fill_up_or_are_counted() -> None:
     study = demo(sources=sources("a"), low={"fraction": 0.25})
-    assert synthetic_images(study, Cohort(1000, 800)) == 600
+    assert synthetic_images(study, Cohort(1000, 800, 200)) == 600
     counted = demo(sources=sources("a"), sample={"counts": {"normal": 70}, "match": None})
-    assert synthetic_images(counted, Cohort(1000, 800)) == 70
+    assert synthetic_images(counted, Cohort(1000, 800, 200)) == 70
 
 
 def test_operations_of_a_convolution_are_two_for_each_product() -> None:
@@ -82,9 +105,10 @@ def test_days_follow_the_longest_chain_or_the_slots() -> None:
     study = demo(sources=sources("a"), structures=STRUCTURES, phantom={"patients": 10})
     found, rates = amounts(study, Cohort.of(study, 2000)), shipped_rates()
     many = costs(found, rates, Machine(cpus=100))
-    chain = ("phantom", "ingest", "slices", "encoder", "gan", "annotate", "labels", "pairs", "benchmark", "report")
+    chain = ("phantom", "ingest", "slices", "encoder", "gan", "annotate", "labels", "pairs", "report")
     clock = {cost.amount.stage: cost.clock_hours for cost in many}
-    assert calendar_hours(many, Machine(cpus=100)) == pytest.approx(sum(clock[stage] for stage in chain))
+    last = max(clock["benchmark"], clock["audit"])
+    assert calendar_hours(many, Machine(cpus=100)) == pytest.approx(last + sum(clock[stage] for stage in chain))
     one = costs(found, rates, Machine(cpus=1))
     assert calendar_hours(one, Machine(cpus=1)) == pytest.approx(sum(cost.cpu_hours for cost in one))
 
@@ -128,11 +152,12 @@ def test_shipped_rates_know_every_stage() -> None:
 
 def test_disk_holds_pixels_masks_and_weights() -> None:
     study = demo(sources=sources("a"), structures=STRUCTURES, slices={"size_px": 256})
-    cohort = Cohort(1_350_000, 1_000_000)
+    cohort = Cohort(1_350_000, 1_000_000, 200_000)
     sizes = disk_mib(study, cohort)
-    assert sizes["real images"] > 1_350_000 * 256 * 256 * 2 / 2**20
+    assert sizes["slices"] > 1_350_000 * 256 * 256 * 2 / 2**20
+    assert sizes["sample"] < sizes["pairs"] / 4  # which have masks, and drafts beside them
     unmasked = dataclasses.replace(study.config, structures=StudyConfig().structures)
-    assert disk_mib(Study.of(unmasked), cohort)["real images"] < sizes["real images"]
+    assert disk_mib(Study.of(unmasked), cohort)["slices"] < sizes["slices"]
 
 
 def test_published_costs_keep_their_ratio_and_their_order() -> None:
@@ -145,7 +170,16 @@ def test_published_costs_keep_their_ratio_and_their_order() -> None:
 def test_the_command_prints_each_stage_and_three_generators(capsys: pytest.CaptureFixture[str]) -> None:
     assert radgen(["plan", str(DEMO), "--cpus", "2"]) == 0
     said = capsys.readouterr().out
-    for word in ("1,920 slices of 64 px", "gan ", "benchmark ", "disk: ", "3 of them", "assumed: ", "AMD EPYC"):
+    for word in (
+        "1,920 slices of 64 px",
+        "gan ",
+        "benchmark ",
+        "disk GiB",
+        "from start to report",
+        "3 of them",
+        "assumed: ",
+        "AMD EPYC",
+    ):
         assert word in said
     assert radgen(["plan", "--published"]) == 0
     assert "7.6 times, planned 7.6 times" in capsys.readouterr().out
