@@ -8,19 +8,22 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from pydicom.dataset import FileDataset
 
-from radgen.cohort.phantom.anatomy import draw_patient
+from radgen.cohort.phantom.anatomy import Anatomy, draw_patient
 from radgen.cohort.phantom.dicom_writer import (
     MARK,
-    ct_datasets,
+    Series,
+    image_datasets,
     make_series,
     stored_values,
     write_dicom,
     write_nifti_labels,
 )
+from radgen.cohort.phantom.magnet import mr_scan
 from radgen.cohort.phantom.scanner import scanner
 from radgen.cohort.phantom.seg_writer import segmentation
-from radgen.cohort.phantom.settings import STRUCTURES, PhantomSettings
+from radgen.cohort.phantom.settings import STRUCTURES, TISSUES, PhantomSettings
 from radgen.cohort.phantom.traits import place
 from radgen.errors import ConfigError, StorageError
 from radgen.provenance import digest_file, write_text
@@ -29,15 +32,16 @@ from radgen.spawn import spawned
 
 INDEX = "index.txt"
 README = f"""{MARK}
-{MARK} archive: computed abdominal CT. No patient is behind any image in this folder.
+{MARK} archive: computed abdominal images. No patient is behind any image in this folder.
 
-{MARK}-0001/CT/IM0001.dcm ...   one axial CT series, DICOM
+{MARK}-0001/CT/IM0001.dcm ...   one axial CT series, DICOM; MR/ where the patient was scanned by MR
 {MARK}-0001/SEG/seg.dcm         its masks as DICOM Segmentation (segment label = structure), for most patients
 {MARK}-0001/labels.nii.gz       its masks as a NIfTI label volume on the same grid, for the others
 BROKEN/                         files that cannot be read, on purpose
 index.txt                       digest and size of every file
 
-Label ids: {", ".join(f"{number} {name}" for number, name in enumerate(STRUCTURES, start=1))}.
+Label ids: {", ".join(f"{number} {name}" for number, name in enumerate((*STRUCTURES, *TISSUES), start=1))}.
+Tissues from fat on are labelled where the settings ask for them.
 """
 
 
@@ -47,21 +51,32 @@ def write_patient(folder: Path, settings: PhantomSettings, number: int) -> str:
     The bytes depend on the settings and the number alone, so any worker may do any patient.
     """
     anatomy = draw_patient(settings, number)
+    series, images = (_mr if anatomy.modality == "MR" else _ct)(anatomy, settings, number)
+    home = folder / series.patient
+    for image in images:
+        write_dicom(home / series.modality / f"IM{image.InstanceNumber:04d}.dcm", image)
+    if place(settings.seed, "masks", number) < settings.seg_fraction:
+        write_dicom(home / "SEG" / "seg.dcm", segmentation(series, images, anatomy.labels))
+    else:
+        write_nifti_labels(home / "labels.nii.gz", series, anatomy.labels)
+    return series.patient
+
+
+def _ct(anatomy: Anatomy, settings: PhantomSettings, number: int) -> tuple[Series, list[FileDataset]]:
     rng = random_generator("phantom", settings.seed, number, "scan")
     photons, roll_off = float(rng.choice(settings.doses)), float(rng.choice(settings.roll_offs))
     machine = scanner(settings.size_px, settings.views)
     hu = machine.scan(anatomy.hu, anatomy.pixel_mm, photons, roll_off, rng)
     kernel = f"{MARK} {round(100 * roll_off)}"
     series = make_series(settings, number, pixel_mm=anatomy.pixel_mm, kernel=kernel)
-    images = ct_datasets(series, stored_values(hu, machine.inside, series.storage))
-    home = folder / series.patient
-    for image in images:
-        write_dicom(home / "CT" / f"IM{image.InstanceNumber:04d}.dcm", image)
-    if place(settings.seed, "masks", number) < settings.seg_fraction:
-        write_dicom(home / "SEG" / "seg.dcm", segmentation(series, images, anatomy.labels))
-    else:
-        write_nifti_labels(home / "labels.nii.gz", series, anatomy.labels)
-    return series.patient
+    return series, image_datasets(series, stored_values(hu, machine.inside, series.storage))
+
+
+def _mr(anatomy: Anatomy, settings: PhantomSettings, number: int) -> tuple[Series, list[FileDataset]]:
+    rng = random_generator("phantom", settings.seed, number, "magnet")
+    shown = mr_scan(anatomy.hu, anatomy.labels, float(rng.choice(settings.mr_noises)), rng)
+    series = make_series(settings, number, pixel_mm=anatomy.pixel_mm, kernel=MARK, modality="MR")
+    return series, image_datasets(series, np.rint(shown).clip(0, 65535).astype(np.uint16))
 
 
 def write_archive(folder: Path, settings: PhantomSettings, workers: int, said: Callable[[str], None]) -> None:
@@ -98,7 +113,7 @@ def write_broken(folder: Path, settings: PhantomSettings) -> None:
         # A patient of its own (number 0 is never drawn), so that the damage touches nobody's series.
         series = make_series(settings, 0, pixel_mm=1.0, kernel=MARK)
         blank = np.zeros((number, settings.size_px, settings.size_px), dtype=np.int16)
-        write_dicom(path, ct_datasets(series, blank)[-1])
+        write_dicom(path, image_datasets(series, blank)[-1])
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 

@@ -12,7 +12,7 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage
 
 from radgen.cohort.phantom.settings import PhantomSettings
 from radgen.cohort.phantom.traits import place
@@ -57,6 +57,8 @@ STORAGES = (
     Storage(0.5, -1024, signed=True, padding_hu=-2000, tagged=True),
 )
 """The habits of several vendors, untagged padding among them."""
+MR_STORAGE = Storage(1, 0, signed=False, padding_hu=0, tagged=False)
+"""Magnitudes as they are: MR has no units and no padding."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ class Series:
         Instance numbers run from head to feet.
     kernel
         Name of the reconstruction filter.
+    modality
+        CT or MR.
     """
 
     patient: str
@@ -90,6 +94,7 @@ class Series:
     storage: Storage
     head_first: bool
     kernel: str
+    modality: str = "CT"
 
     def uid(self, *parts: str | int) -> str:
         """Return a valid UID of up to 126 bits below 2.25, from the seed and the parts."""
@@ -109,7 +114,9 @@ class Series:
         return f"{second // 3600:02d}{second // 60 % 60:02d}{second % 60:02d}"
 
 
-def make_series(settings: PhantomSettings, number: int, *, pixel_mm: float, kernel: str) -> Series:
+def make_series(
+    settings: PhantomSettings, number: int, *, pixel_mm: float, kernel: str, modality: str = "CT"
+) -> Series:
     """Derive how patient `number` is stored and where the table stood."""
 
     def unit(part: str) -> float:
@@ -124,9 +131,12 @@ def make_series(settings: PhantomSettings, number: int, *, pixel_mm: float, kern
         pixel_mm=pixel_mm,
         slice_mm=settings.slice_mm,
         origin_mm=(round(shift_x - 10 - half, 4), round(-shift_y - half, 4), round(table - 1200, 1)),
-        storage=STORAGES[int(place(settings.seed, "storage", number) * len(STORAGES))],
+        storage=STORAGES[int(place(settings.seed, "storage", number) * len(STORAGES))]
+        if modality == "CT"
+        else MR_STORAGE,
         head_first=unit("order") < 0.5,
         kernel=kernel,
+        modality=modality,
     )
 
 
@@ -147,22 +157,24 @@ def stored_values(hu: Floats, inside: npt.NDArray[np.bool_], storage: Storage) -
     return stored.astype(np.int16 if storage.signed else np.uint16)
 
 
-def ct_datasets(series: Series, stored: npt.NDArray[np.int16 | np.uint16]) -> list[FileDataset]:
-    """Return one CT image per slice, from feet to head."""
-    return [_ct_image(series, stored, k) for k in range(len(stored))]
+def image_datasets(series: Series, stored: npt.NDArray[np.int16 | np.uint16]) -> list[FileDataset]:
+    """Return one image per slice, from feet to head."""
+    return [_image(series, stored, k) for k in range(len(stored))]
 
 
-def _ct_image(series: Series, stored: npt.NDArray[np.int16 | np.uint16], k: int) -> FileDataset:
-    uid = series.uid("ct", k)
+def _image(series: Series, stored: npt.NDArray[np.int16 | np.uint16], k: int) -> FileDataset:
+    uid = series.uid(series.modality.lower(), k)
+    storage_class = CTImageStorage if series.modality == "CT" else MRImageStorage
     meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = CTImageStorage
+    meta.MediaStorageSOPClassUID = storage_class
     meta.MediaStorageSOPInstanceUID = uid
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.ImplementationClassUID = IMPLEMENTATION_UID
     meta.ImplementationVersionName = MARK
     image = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
-    image.SOPClassUID, image.SOPInstanceUID = CTImageStorage, uid
+    image.SOPClassUID, image.SOPInstanceUID = storage_class, uid
     _describe(image, series)
+    (_describe_ct if series.modality == "CT" else _describe_mr)(image, series)
     image.InstanceNumber = len(stored) - k if series.head_first else k + 1
     x, y, z = series.origin_mm
     height = round(z + k * series.slice_mm, 4)
@@ -171,7 +183,7 @@ def _ct_image(series: Series, stored: npt.NDArray[np.int16 | np.uint16], k: int)
     image.SliceLocation = height
     image.PixelSpacing = [series.pixel_mm, series.pixel_mm]
     image.SliceThickness = image.SpacingBetweenSlices = series.slice_mm
-    _store(image, series.storage, stored[k])
+    _store(image, series, stored[k])
     return image
 
 
@@ -181,7 +193,7 @@ def _describe(image: Dataset, series: Series) -> None:
         setattr(image, name, series.day)
     for name in ("StudyTime", "SeriesTime", "AcquisitionTime", "ContentTime", "InstanceCreationTime"):
         setattr(image, name, series.time)
-    image.Modality, image.BodyPartExamined, image.PatientPosition = "CT", "ABDOMEN", "HFS"
+    image.Modality, image.BodyPartExamined, image.PatientPosition = series.modality, "ABDOMEN", "HFS"
     image.PatientID, image.PatientName = series.patient, f"{MARK}^{series.number:04d}"
     image.PatientBirthDate, image.PatientSex = "", "O"
     image.StudyInstanceUID, image.SeriesInstanceUID = series.uid("study"), series.uid("series")
@@ -192,20 +204,32 @@ def _describe(image: Dataset, series: Series) -> None:
     image.InstitutionName = image.Manufacturer = MARK
     image.ManufacturerModelName, image.SoftwareVersions = f"{MARK} scanner", f"{MARK} 1"
     image.DeviceSerialNumber = image.StationName = MARK
-    image.StudyDescription, image.SeriesDescription = f"{MARK} abdomen", f"{MARK} CT portal venous"
-    image.ProtocolName, image.ContrastBolusAgent = f"{MARK} abdomen", f"{MARK} contrast"
+    image.StudyDescription = image.ProtocolName = f"{MARK} abdomen"
     image.ImageComments = f"{MARK}: computed image, no patient is behind it"
+
+
+def _describe_ct(image: Dataset, series: Series) -> None:
+    image.SeriesDescription, image.ContrastBolusAgent = f"{MARK} CT portal venous", f"{MARK} contrast"
     image.KVP, image.ConvolutionKernel = 120, series.kernel
     image.GantryDetectorTilt = 0
 
 
-def _store(image: Dataset, storage: Storage, stored: npt.NDArray[np.int16 | np.uint16]) -> None:
+def _describe_mr(image: Dataset, _series: Series) -> None:
+    image.SeriesDescription = f"{MARK} MR T1-like"
+    image.ScanningSequence, image.SequenceVariant, image.MRAcquisitionType = "GR", "SP", "2D"
+    image.ScanOptions, image.EchoTrainLength = "", 1
+    image.RepetitionTime, image.EchoTime, image.FlipAngle, image.MagneticFieldStrength = 150, 2.3, 70, 1.5
+
+
+def _store(image: Dataset, series: Series, stored: npt.NDArray[np.int16 | np.uint16]) -> None:
+    storage = series.storage
     image.SamplesPerPixel, image.PhotometricInterpretation = 1, "MONOCHROME2"
     image.Rows, image.Columns = stored.shape
     image.BitsAllocated, image.BitsStored, image.HighBit = 16, 16, 15
     image.PixelRepresentation = int(storage.signed)
-    image.RescaleSlope, image.RescaleIntercept, image.RescaleType = storage.slope, storage.intercept, "HU"
-    image.WindowCenter, image.WindowWidth = 50, 400
+    if series.modality == "CT":
+        image.RescaleSlope, image.RescaleIntercept, image.RescaleType = storage.slope, storage.intercept, "HU"
+        image.WindowCenter, image.WindowWidth = 50, 400
     if storage.tagged:
         padding = round((storage.padding_hu - storage.intercept) / storage.slope)
         image.add_new("PixelPaddingValue", "SS" if storage.signed else "US", padding)
@@ -219,7 +243,7 @@ def write_dicom(path: Path, dataset: Dataset) -> None:
 
 
 def write_nifti_labels(path: Path, series: Series, labels: npt.NDArray[np.uint8]) -> None:
-    """Write labels as one NIfTI volume on the grid of the CT.
+    """Write labels as one NIfTI volume on the grid of the images.
 
     Parameters
     ----------

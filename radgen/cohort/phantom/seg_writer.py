@@ -12,10 +12,11 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
 from radgen.cohort.phantom.dicom_writer import IMPLEMENTATION_UID, MARK, Series
-from radgen.cohort.phantom.settings import STRUCTURES
+from radgen.cohort.phantom.settings import STRUCTURES, TISSUES
 
 ANATOMY = codes.SCT.AnatomicalStructure
 ABNORMAL = codes.SCT.MorphologicallyAbnormalStructure
+SUBSTANCE = codes.SCT.Substance
 CODES = {
     "liver": (ANATOMY, codes.SCT.Liver),
     "spleen": (ANATOMY, codes.SCT.Spleen),
@@ -23,28 +24,33 @@ CODES = {
     "aorta": (ANATOMY, codes.SCT.Aorta),
     "spine": (ANATOMY, codes.SCT.Vertebra),
     "lesion": (ABNORMAL, codes.SCT.Lesion),
+    "fat": (ANATOMY, codes.SCT.AdiposeTissue),
+    "lean": (ANATOMY, codes.SCT.SoftTissue),
+    "gas": (SUBSTANCE, codes.SCT.Gas),
+    "ribs": (ANATOMY, codes.SCT.Rib),
 }
 
 
 def segmentation(series: Series, images: Sequence[Dataset], labels: npt.NDArray[np.uint8]) -> Dataset:
-    """Return a binary DICOM Segmentation of a CT series.
+    """Return a binary DICOM Segmentation of a series.
 
     Parameters
     ----------
     series
         Whose identifiers and dates are used: highdicom's own, which follow the clock, are overwritten.
     images
-        The CT images, from feet to head.
+        Its images, from feet to head.
     labels
         uint8 [S, H, W]: each structure present becomes a segment whose label is the structure's name.
     """
-    present = [number for number in range(1, len(STRUCTURES) + 1) if (labels == number).any()]
+    names = (*STRUCTURES, *TISSUES)
+    present = [number for number in range(1, len(names) + 1) if (labels == number).any()]
     stack = np.stack([labels == number for number in present], axis=-1)
     result = hd.seg.Segmentation(
         source_images=images,
         pixel_array=stack.astype(np.uint8),
         segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
-        segment_descriptions=[_describe(k, STRUCTURES[number - 1]) for k, number in enumerate(present, start=1)],
+        segment_descriptions=[_describe(k, names[number - 1]) for k, number in enumerate(present, start=1)],
         series_instance_uid=series.uid("seg series"),
         series_number=3,
         sop_instance_uid=series.uid("seg"),

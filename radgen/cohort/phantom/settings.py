@@ -6,14 +6,16 @@ from radgen.settings import section, setting
 
 STRUCTURES = ("liver", "spleen", "kidneys", "aorta", "spine", "lesion")
 """Structure names; the label id in every mask is the position here plus one. A lesion takes precedence over liver."""
+TISSUES = ("fat", "lean", "gas", "ribs")
+"""What fills the trunk between structures, where it is asked for; label ids follow those of the structures."""
 
 
 @section
 class PhantomSettings:
-    """An archive of computed abdominal CT series: no patient is behind it."""
+    """An archive of computed abdominal CT series, and MR on demand: no patient is behind it."""
 
     seed: int = setting(1, "Seed of every patient, date, identifier and noise value")
-    patients: int = setting(160, "Number of patients, each with one CT series and its masks")
+    patients: int = setting(160, "Number of patients, each with one series and its masks")
     slices_per_patient: int = setting(12, "Axial slices of a series")
     slice_mm: float = setting(8.0, "Distance between slices and their thickness, mm; 12 x 8 mm stays within the liver")
     size_px: int = setting(256, "Rows and columns of a slice")
@@ -28,6 +30,11 @@ class PhantomSettings:
         (0.8, 1.0),
         "Where the reconstruction filter's roll-off reaches zero, share of Nyquist; one is drawn for each patient",
     )
+    mr_fraction: float = setting(0.0, "Share of patients with a T1-like MR series in place of CT")
+    mr_noises: tuple[float, ...] = setting(
+        (0.05, 0.08), "Noise of MR series, share of the signal of fat; one is drawn for each patient"
+    )
+    tissues: bool = setting(False, "Masks also of fat, lean tissue, gas and ribs: what fills the trunk between organs")
     lesion_patient_fraction: float = setting(0.5, "Share of patients with a liver lesion")
     second_lesion_fraction: float = setting(0.25, "Share of lesion patients with a second lesion")
     lesion_diameter_mm: tuple[float, float] = setting(
@@ -54,6 +61,7 @@ class PhantomSettings:
             msg = f"body_fill is {self.body_fill}, but must lie between 0.3 and 0.95, or the body would be cut"
             raise ValueError(msg)
         for name in (
+            "mr_fraction",
             "lesion_patient_fraction",
             "second_lesion_fraction",
             "arms_fraction",
@@ -63,7 +71,7 @@ class PhantomSettings:
             if not 0 <= getattr(self, name) <= 1:
                 msg = f"{name} is {getattr(self, name)}, but must lie between 0 and 1"
                 raise ValueError(msg)
-        for name in ("doses", "roll_offs"):
+        for name in ("doses", "roll_offs", "mr_noises"):
             if not getattr(self, name) or min(getattr(self, name)) <= 0:
                 msg = f"{name} is {getattr(self, name)}, but needs at least one value above 0"
                 raise ValueError(msg)

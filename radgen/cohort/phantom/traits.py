@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from radgen.seeds import stable_unit
 
-STEP = {"lesion": 0.618034, "masks": 0.414214, "arms": 0.732051, "blanket": 0.236068, "storage": 0.302776}
+STEP = {
+    "lesion": 0.618034,
+    "masks": 0.414214,
+    "arms": 0.732051,
+    "blanket": 0.236068,
+    "storage": 0.302776,
+    "mr": 0.449490,
+}
 """The step of each trait from one patient to the next: irrational numbers, no two alike."""
 
 

@@ -17,7 +17,7 @@ from radgen.cohort.phantom.anatomy import draw_patient
 from radgen.cohort.phantom.archive import write_patient
 from radgen.cohort.phantom.dicom_writer import (
     STORAGES,
-    ct_datasets,
+    image_datasets,
     make_series,
     stored_values,
     write_dicom,
@@ -122,7 +122,7 @@ def test_stored_values_give_hu_back(storage: object) -> None:
     hu = np.random.default_rng(0).uniform(-1024, 3071, (2, SMALL.size_px, SMALL.size_px)).astype(np.float32)
     series = make_series(SMALL, 1, pixel_mm=6.0, kernel="PHANTOM")
     series = type(series)(**{**series.__dict__, "storage": storage})
-    image = ct_datasets(series, stored_values(hu, machine.inside, series.storage))[1]
+    image = image_datasets(series, stored_values(hu, machine.inside, series.storage))[1]
     back = image.pixel_array * float(image.RescaleSlope) + float(image.RescaleIntercept)
     assert np.abs(back - hu[1])[machine.inside].max() <= series.storage.slope / 2 + 1e-3
     assert set(back[~machine.inside]) == {series.storage.padding_hu}
@@ -161,7 +161,7 @@ def test_seg_and_nifti_hold_the_same_labels_at_the_same_places(tmp_path: Path) -
     anatomy = draw_patient(SMALL, 2)
     series = make_series(SMALL, 2, pixel_mm=anatomy.pixel_mm, kernel="PHANTOM")
     machine = scanner(SMALL.size_px, SMALL.views)
-    images = ct_datasets(series, stored_values(anatomy.hu, machine.inside, series.storage))
+    images = image_datasets(series, stored_values(anatomy.hu, machine.inside, series.storage))
     write_dicom(tmp_path / "seg.dcm", segmentation(series, images, anatomy.labels))
     write_nifti_labels(tmp_path / "labels.nii.gz", series, anatomy.labels)
 
