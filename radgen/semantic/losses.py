@@ -11,7 +11,7 @@ from radgen.semantic.generator import UNLABELLED
 MASK_WINDOW = 3  # pixels; grain at the threshold is averaged out before it
 
 
-def label_weights(maps: Tensor, labels: int) -> Tensor:
+def label_weights(maps: Tensor, labels: int, power: float = 1.0) -> Tensor:
     """Return what a pixel of each label counts: labelled pixels by pixels of the label, 0 for an absent one.
 
     Background is a label like any other; what is unlabelled counts nowhere.
@@ -24,13 +24,15 @@ def label_weights(maps: Tensor, labels: int) -> Tensor:
         int64 [n, H, W] of the whole batch, so that parts of it agree.
     labels
         Number of labels.
+    power
+        1 lets all labels count alike, 0 all pixels.
 
     Returns
     -------
     float32 [labels]
     """
     counts = torch.bincount(maps[maps != UNLABELLED], minlength=labels)[:labels].float()
-    return torch.where(counts > 0, counts.sum() / counts.clamp(min=1), 0.0)
+    return torch.where(counts > 0, (counts.sum() / counts.clamp(min=1)) ** power, 0.0)
 
 
 def balanced_entropy(logits: Tensor, maps: Tensor, weights: Tensor) -> Tensor:
@@ -78,6 +80,16 @@ def label_mix(mixed: Tensor, real: Tensor, fake: Tensor, mask: Tensor) -> Tensor
     Source: Sushko et al. 2021, OASIS, equation 4.
     """
     return F.mse_loss(mixed, mask * real + (1 - mask) * fake)
+
+
+def likeness(one: Tensor, two: Tensor, most: float) -> Tensor:
+    """Mean over images of how much nearer than `most` two images of one map are, in mean grey levels; 0 at best.
+
+    Source: Yang et al. 2019, "Diversity-sensitive conditional generative adversarial networks", equation 2; the
+    distance of the noise, all but constant in many dimensions, is left out.
+    """
+    apart = (one - two).abs().flatten(1).mean(dim=1)
+    return (most - apart).clamp(min=0).mean()
 
 
 def soft_body(images: Tensor, threshold: float, softness: float) -> Tensor:

@@ -77,12 +77,13 @@ class Lesson:
 
     def batches(self, settings: SemanticSettings) -> Batches:
         """Return maps and images in the order of training."""
-        balance = rarest_classes(self.counts, self.schema) if settings.balance else None
         sides = self.sides
         if settings.mode == "paired":
+            balance = rarest_classes(self.counts, self.schema) if settings.balance else None
             return PairBatches(sides.images, sides.image_rows, self.schema, seed=settings.seed, balance=balance)
+        # Maps as they are: images come so, and a discriminator would learn from rare labels alone what was generated.
         here, there = (sides.maps, sides.map_rows), (sides.images, sides.image_rows)
-        return UnpairedBatches(*here, *there, self.schema, seed=settings.seed, balance=balance)
+        return UnpairedBatches(*here, *there, self.schema, seed=settings.seed)
 
     def shape(self, settings: SemanticSettings) -> SemanticShape:
         """Return the shape of the networks."""

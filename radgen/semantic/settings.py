@@ -109,7 +109,13 @@ class SemanticSettings:
     batch_size: int = setting(4, "Maps per step.")
     part_size: int | None = setting(None, "Maps worked on at once, a divisor of batch_size; null for whole batches.")
     precision: str = setting("auto", "Arithmetic of convolutions: bf16 | fp32 | auto (bf16 where there is such).")
-    balance: bool = setting(True, "Let labels take turns, so that maps of a rare one come as often as others.")
+    balance: bool = setting(
+        True, "Paired mode: let labels take turns, so that maps of a rare one come as often as others."
+    )
+    balance_power: float = setting(
+        1.0,
+        "Pixels of a label count by the inverse of its share to this power: 1 for all labels alike, 0 for all pixels.",
+    )
     generator_rate: float = setting(4e-4, "Adam's rate of the generator.")
     segmenter_rate: float = setting(4e-4, "Adam's rate of the segmenter.")
     discriminator_rate: float = setting(1e-3, "Adam's rate of the wavelet discriminator.")
@@ -122,6 +128,8 @@ class SemanticSettings:
     label_mix: float = setting(5.0, "Weight of LabelMix, in the paired mode; 0 for none.")
     penalty: float = setting(10.0, "Weight of R1 (times one half), in the unpaired mode.")
     penalty_every: int = setting(16, "Steps between penalties, which are weighted to make up for it.")
+    variety: float = setting(0.0, "Weight of the distance between two images of one map; 0 for none.")
+    variety_most: float = setting(0.1, "Mean grey levels in [-1, 1] between two images beyond which nothing is gained.")
     mask: float = setting(
         0.0, "Weight of the mask loss: body of the image against body of the map (structures.body); 0 for none."
     )
@@ -163,6 +171,7 @@ class SemanticSettings:
             "discriminator_rate",
             "penalty_every",
             "mask_softness",
+            "variety_most",
             "ema_half_life_images",
             "ema_rampup",
             "tick_images",
@@ -170,7 +179,7 @@ class SemanticSettings:
             "save_every_images",
         ):
             above_zero(**{name: getattr(self, name)})
-        for name in ("segmentation", "label_mix", "penalty", "mask", "most_bad_steps"):
+        for name in ("balance_power", "segmentation", "variety", "label_mix", "penalty", "mask", "most_bad_steps"):
             if getattr(self, name) < 0:
                 msg = f"{name} must be 0 or more, not {getattr(self, name)}"
                 raise ValueError(msg)

@@ -27,6 +27,7 @@ from radgen.semantic.losses import (
     label_mask,
     label_mix,
     label_weights,
+    likeness,
     mask_loss,
 )
 from radgen.semantic.settings import SemanticSettings
@@ -110,7 +111,7 @@ class SemanticSystem:
         fake = made.detach().requires_grad_()
         with cast():
             slope, losses = self._unpaired(fake, part, share) if self.discriminator else self._paired(fake, part, share)
-        slope = slope + self._mask(fake, part, losses)
+        slope = slope + self._mask(fake, part, losses) + self._vary(fake, part, losses)
         torch.autograd.backward(made, share * slope)
         return losses
 
@@ -131,12 +132,11 @@ class SemanticSystem:
         batch = self.settings.batch_size
         maps, real = self.reads.batch(first_image, count)
         step_maps = maps if count == batch else self._batches.batch(seen_images, batch)[0]
-        seeds = [derive_seed("semantic noise", self.settings.seed, first_image + i) for i in range(count)]
         return _Part(
             maps=maps.to(self._device),
-            noise=draw_noise(self.shape, seeds).to(self._device),
+            noise=self._noise("semantic noise", first_image, count),
             real=real.to(self._device),
-            weights=label_weights(step_maps, self.shape.labels).to(self._device),
+            weights=label_weights(step_maps, self.shape.labels, self.settings.balance_power).to(self._device),
             first_image=first_image,
             step=seen_images // batch,
         )
@@ -206,6 +206,22 @@ class SemanticSystem:
         losses["mask"] = loss.detach()
         (slope,) = torch.autograd.grad(settings.mask * loss, fake)
         return slope
+
+    def _vary(self, fake: Tensor, part: _Part, losses: Losses) -> Tensor:
+        """Return the gradient of the likeness with images of other noise, which stand still: both sides are alike."""
+        settings = self.settings
+        if settings.variety == 0:
+            return torch.zeros_like(fake)
+        with torch.no_grad(), autocast(self._device, settings.precision):
+            other = self.generator(part.maps, self._noise("semantic other noise", part.first_image, len(fake)))
+        loss = likeness(fake, other, settings.variety_most)
+        losses["likeness"] = loss.detach()
+        (slope,) = torch.autograd.grad(settings.variety * loss, fake)
+        return slope
+
+    def _noise(self, kind: str, first_image: int, count: int) -> Tensor:
+        seeds = [derive_seed(kind, self.settings.seed, first_image + i) for i in range(count)]
+        return draw_noise(self.shape, seeds).to(self._device)
 
     def _coins(self, part: _Part) -> Tensor:
         coins = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from radgen.semantic.losses import (
@@ -10,6 +11,7 @@ from radgen.semantic.losses import (
     label_mask,
     label_mix,
     label_weights,
+    likeness,
     mask_loss,
     soft_body,
 )
@@ -25,6 +27,8 @@ def test_every_present_label_counts_alike_and_the_unlabelled_nothing() -> None:
     assert logits.grad is not None
     assert bool((logits.grad[0, :, 0] != 0).all())  # background too
     assert not logits.grad[0, :, 1, 3].any()
+    assert torch.allclose(label_weights(maps, 3, 0.5), weights.sqrt())
+    assert torch.equal(label_weights(maps, 3, 0.0), torch.tensor([1.0, 1.0, 0.0]))
     background = torch.zeros(1, 2, 4, dtype=torch.int64)
     assert float(balanced_entropy(logits.detach(), background, label_weights(background, 3))) > 0
 
@@ -43,6 +47,20 @@ def test_labels_are_mixed_independently_and_the_unlabelled_has_its_own_coin() ->
     real, fake = torch.randn(2, 3, 1, 3), torch.randn(2, 3, 1, 3)
     assert float(label_mix(mask * real + (1 - mask) * fake, real, fake, mask)) == 0
     assert float(label_mix(real, real, fake, mask)) > 0
+
+
+def test_likeness_drives_images_of_one_map_apart_up_to_a_limit() -> None:
+    two = torch.rand(2, 1, 4, 4)
+    one = two.clone()
+    one[0] += 0.01
+    one[1] += 0.5
+    one.requires_grad_()
+    loss = likeness(one, two, most=0.1)
+    assert loss.item() == pytest.approx(0.5 * (0.1 - 0.01), rel=1e-4)
+    loss.backward()
+    assert one.grad is not None
+    assert bool((one.grad[0] < 0).all())
+    assert not one.grad[1].any()
 
 
 def test_the_mask_loss_has_a_gradient_that_moves_the_boundary() -> None:

@@ -132,6 +132,26 @@ def test_unpaired_sides_share_no_patient(trained: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["paired", "unpaired"])
+def _learnt(root: Path, mode: str) -> list[float]:
+    """Return how many maps of one epoch show each label, with maps of the organ being rare."""
+    options = study.train_options(root, semantic=study.semantic(mode=mode))
+    names = ("source_settings", "low", "classes", "semantic")
+    rules = tuple(options[name] for name in names)
+    lesson = semantic._lesson(ImageSet(options["slices"]), None, options["structures"], "painted", rules)
+    maps, _ = lesson.batches(options["semantic"]).batch(0, len(lesson.sides.map_rows))
+    return [float((maps == label).flatten(1).any(dim=1).float().mean()) for label in range(3)]
+
+
+def _rare(row: dict[str, Any], mask: Any) -> None:
+    mask[mask == 1] = 1 if row["slice_index"] == 0 else 2
+
+
+def test_labels_take_turns_in_pairs_and_come_as_often_as_they_are_in_sides(tmp_path: Path) -> None:
+    root = study.make(tmp_path, change=_rare)
+    assert _learnt(root, "paired")[1] == pytest.approx(0.5, abs=0.02)
+    assert _learnt(root, "unpaired")[1] == pytest.approx(1 / study.SLICES, abs=0.01)
+
+
 def test_scarce_labels_shows_masks_of_the_low_patients_alone(tmp_path: Path, mode: str) -> None:
     root = study.make(tmp_path)
     options = {

@@ -30,7 +30,7 @@ MODES = ("paired", "unpaired")
 
 @pytest.mark.parametrize("mode", MODES)
 def test_two_parts_give_the_losses_and_gradients_of_the_whole(mode: str) -> None:
-    whole, parts = toys.trainer(mode), toys.trainer(mode, part_size=2)
+    whole, parts = (toys.trainer(mode, part_size=size, variety=1.0, balance_power=0.5) for size in (None, 2))
     one, two = whole.step(0), parts.step(0)
     assert one == pytest.approx(two, rel=1e-5)
     for name, player in whole.system.players.items():
@@ -50,6 +50,18 @@ def test_the_discriminators_one_walk_back_gives_the_generators_gradient() -> Non
     loss = torch.nn.functional.softplus(-system.discriminator(fake)).mean()
     (expected,) = torch.autograd.grad(loss, fake)
     torch.testing.assert_close(slope, expected, rtol=1e-4, atol=1e-8)
+
+
+def test_variety_asks_for_images_that_differ_from_those_of_other_noise() -> None:
+    system = toys.trainer("paired", variety=2.0, variety_most=2.0).system
+    part = system._part(0, 0, 4)
+    fake = system.generator(part.maps, part.noise).detach().requires_grad_()
+    other = system.generator(part.maps, system._noise("semantic other noise", 0, 4)).detach()
+    losses: dict[str, torch.Tensor] = {}
+    slope = system._vary(fake, part, losses)
+    assert 0 < float(losses["likeness"]) < 2
+    torch.testing.assert_close(slope.sign(), -(fake - other).sign())
+    assert not toys.trainer("paired").system._vary(fake, part, losses).any()
 
 
 @pytest.mark.parametrize("mode", MODES)
