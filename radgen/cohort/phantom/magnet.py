@@ -64,7 +64,7 @@ def coil(shape: tuple[int, int, int], rng: np.random.Generator) -> Floats:
     weights[0, 0, 0] = 0
     weights[1:] *= 0.3  # slices of one series differ little
     field = np.einsum("zyx,zs,yh,xw->shw", weights, *waves, optimize=True)
-    return np.exp(field).astype(np.float32)
+    return np.asarray(np.exp(field), dtype=np.float32)
 
 
 def _cosines(length: int) -> npt.NDArray[np.float64]:
@@ -92,7 +92,7 @@ def magnitude(signal: Floats, noise: float, rng: np.random.Generator) -> Floats:
     spread = noise / np.sqrt(inside.mean())
     space = fft.fft2(signal, norm="ortho")
     parts = rng.normal(0, spread, (2, *space.shape))
-    return np.abs(fft.ifft2((space + parts[0] + 1j * parts[1]) * inside, norm="ortho")).astype(np.float32)
+    return np.asarray(np.abs(fft.ifft2((space + parts[0] + 1j * parts[1]) * inside, norm="ortho")), dtype=np.float32)
 
 
 @functools.lru_cache(maxsize=4)

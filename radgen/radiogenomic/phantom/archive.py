@@ -12,7 +12,7 @@ from radgen.cohort.phantom.dicom_writer import (
     MARK,
     STORAGES,
     Series,
-    ct_datasets,
+    image_datasets,
     stored_values,
     write_dicom,
 )
@@ -49,7 +49,7 @@ def write_patient(folder: Path, settings: RadiogenomicPhantomSettings, number: i
     rng = random_generator("radiogenomic", settings.seed, number, "scan")
     hu = machine.scan(chest.hu, chest.pixel_mm, settings.photons, ROLL_OFF, rng)
     series = _series(settings, number, chest.pixel_mm)
-    images = ct_datasets(series, stored_values(hu, machine.inside, series.storage))
+    images = image_datasets(series, stored_values(hu, machine.inside, series.storage))
     home = folder / series.patient / f"{series.day}-CT CHEST"
     for image in images:
         image.BodyPartExamined = "CHEST"
