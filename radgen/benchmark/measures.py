@@ -180,17 +180,41 @@ def _mean_of_known(values: Floats) -> Floats:
 # ---------------------------------------------------------------- classification
 
 
-def image_measures(scores: pa.Table, draws: Draws) -> list[Measure]:
-    """Measure a classification arm by image, and by patient where patients differ in their classes.
+@dataclass(frozen=True)
+class Level:
+    """The probabilities of a classification arm, by image or by patient.
 
-    Then the patient's AUC is primary, else the images'.
+    Attributes
+    ----------
+    prefix
+        Before the names of its metrics: nothing for images, `patient_` for patients.
+    primary
+        Whether headlines go by its AUC.
+    probability, truth, units
+        float [seeds, units, classes], bool [units, classes], the patient of each unit int [units].
+    classes
+        Names of the columns.
+    """
+
+    prefix: str
+    primary: bool
+    probability: Floats
+    truth: NDArray[np.bool_]
+    units: Integers
+    classes: tuple[str, ...]
+
+
+def levels(scores: pa.Table, patients: Sequence[str]) -> list[Level]:
+    """Return an arm's probabilities by image, and by patient where patients differ in their classes.
+
+    Then patients are primary, else images.
 
     Parameters
     ----------
     scores
         The arm's rows of SCORES_SCHEMA.
-    draws
-        Of the task.
+    patients
+        All test patients, sorted.
 
     Raises
     ------
@@ -207,29 +231,49 @@ def image_measures(scores: pa.Table, draws: Draws) -> list[Measure]:
         raise InputError(msg)
     probability = rows.column("probability").to_numpy().astype(np.float64).reshape(sizes)
     truth = rows.column("truth").to_numpy().reshape(sizes)[0].astype(bool)
-    units = draws.column(np.array(rows.column("patient").to_pylist()).reshape(sizes)[0, :, 0].tolist())
-    generators = _generators(rows)
-    count = len(draws.patients)
-    whose, has = probabilities.of_patients(probability, truth, units, count)
+    names = rows.column("structure").slice(0, sizes[2]).to_pylist()
+    units = np.searchsorted(np.array(patients), np.array(rows.column("patient").to_pylist()).reshape(sizes)[0, :, 0])
+    count = len(patients)
+    whose, has, classes = probabilities.of_patients(probability, truth, units, count)
     by_patient = bool(((has.sum(axis=0) > 0) & (has.sum(axis=0) < count)).any())
-    levels = [("", probability, truth, units)]
-    levels += [(PATIENT, whose, has, np.arange(count))] if by_patient else []
+    found = [Level("", not by_patient, probability, truth, units, tuple(names))]
+    if by_patient:
+        found.append(Level(PATIENT, True, whose, has, np.arange(count), tuple(names[each] for each in classes)))
+    return found
+
+
+def image_measures(scores: pa.Table, draws: Draws) -> list[Measure]:
+    """Measure a classification arm at both of its levels.
+
+    Parameters
+    ----------
+    scores
+        The arm's rows of SCORES_SCHEMA.
+    draws
+        Of the task.
+
+    Raises
+    ------
+    InputError
+        An image lacks a row for some class or seed.
+    """
+    generators = _generators(scores)
     measures = []
-    for prefix, values, actual, unit in levels:
+    for level in levels(scores, draws.patients):
         for metric, function in PROBABILITY_METRICS.items():
-            each = np.stack([function(one, actual, unit, draws.weights) for one in values])
+            each = np.stack([function(one, level.truth, level.units, draws.weights) for one in level.probability])
             measures.append(
                 Measure(
-                    metric=f"{prefix}{metric}",
+                    metric=f"{level.prefix}{metric}",
                     structure=None,
-                    primary=metric == AUC and (prefix == PATIENT) == by_patient,
+                    primary=metric == AUC and level.primary,
                     replicates=_drawn(each, generators, draws),
                     by_seed=each[:, 0],
-                    n_scored=len(actual),
+                    n_scored=len(level.truth),
                     n_generators=len(set(generators)),
-                    probability=values,
-                    truth=actual,
-                    units=unit,
+                    probability=level.probability,
+                    truth=level.truth,
+                    units=level.units,
                 )
             )
     return measures

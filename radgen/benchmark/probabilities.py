@@ -110,7 +110,9 @@ def _calibration_error(probability: Floats, truth: Flags, patient: Integers, wei
     return ratio(np.abs(weights @ gaps).sum(axis=1), total)
 
 
-def of_patients(probability: Floats, truth: Flags, patient: Integers, patients: int) -> tuple[Floats, Flags]:
+def of_patients(
+    probability: Floats, truth: Flags, patient: Integers, patients: int
+) -> tuple[Floats, Flags, Integers]:
     """Turn images into patients: who has a finding, and how probable it is.
 
     Where all images of every patient are of one class, that is the patient's, and its probability is their mean. Where
@@ -126,8 +128,9 @@ def of_patients(probability: Floats, truth: Flags, patient: Integers, patients: 
 
     Returns
     -------
-    probability, truth
-        float [seeds, patients, classes or findings], bool [patients, classes or findings].
+    probability, truth, classes
+        float [seeds, patients, classes or findings], bool [patients, classes or findings], and the class of each
+        column, int [classes or findings].
     """
     has = np.zeros((patients, truth.shape[1]), dtype=bool)
     np.logical_or.at(has, patient, truth)
@@ -135,9 +138,9 @@ def of_patients(probability: Floats, truth: Flags, patient: Integers, patients: 
         largest = np.full((len(probability), *has.shape), -np.inf)
         for network, values in zip(largest, probability, strict=True):
             np.maximum.at(network, patient, values)
-        findings = np.arange(has.shape[1]) != has.sum(axis=0).argmax()
-        return largest[:, :, findings], has[:, findings]
+        findings = np.flatnonzero(np.arange(has.shape[1]) != has.sum(axis=0).argmax())
+        return largest[:, :, findings], has[:, findings], findings
     totals = np.zeros((len(probability), *has.shape))
     for network, values in zip(totals, probability, strict=True):
         np.add.at(network, patient, values)
-    return totals / np.bincount(patient, minlength=patients)[None, :, None], has
+    return totals / np.bincount(patient, minlength=patients)[None, :, None], has, np.arange(has.shape[1])

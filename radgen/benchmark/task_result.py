@@ -53,7 +53,7 @@ def measure_tasks(scores: pa.Table, settings: SummarySettings, order: Sequence[s
     rank = {name: number for number, name in enumerate(order)}
     results = []
     for task in sorted(pc.unique(scores.column("task")).to_pylist()):
-        rows = _as_one_network(scores.filter(pc.equal(scores.column("task"), task)))
+        rows = as_one_network(scores.filter(pc.equal(scores.column("task"), task)))
         arms = sorted(pc.unique(rows.column("arm")).to_pylist(), key=lambda name: (rank.get(name, len(rank)), name))
         parts = {arm: rows.filter(pc.equal(rows.column("arm"), arm)) for arm in arms}
         draws = Draws.of(_common_patients(task, parts), settings.bootstrap_samples, task)
@@ -70,7 +70,7 @@ def measure_tasks(scores: pa.Table, settings: SummarySettings, order: Sequence[s
     return results
 
 
-def _as_one_network(rows: pa.Table) -> pa.Table:
+def as_one_network(rows: pa.Table) -> pa.Table:
     """Take the networks of development folds for one: each patient was held out by one of them."""
     if set(rows.column("evaluation").to_pylist()) != {"development"}:
         return rows

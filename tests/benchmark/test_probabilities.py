@@ -86,17 +86,19 @@ def test_a_class_of_one_kind_leaves_rank_scores_unknown() -> None:
 def test_a_patient_of_mixed_slices_is_as_suspicious_as_the_worst_one() -> None:
     probability = np.array([[[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.6, 0.4]]])
     truth = np.array([[True, False], [False, True], [True, False], [True, False]])
-    whose, has = probabilities.of_patients(probability, truth, np.array([0, 0, 1, 1]), 2)
+    whose, has, classes = probabilities.of_patients(probability, truth, np.array([0, 0, 1, 1]), 2)
     # Both patients have slices of the first class: that is no finding. The second class is, and one of them has it.
     assert has.tolist() == [[True], [False]]
     assert whose[0].tolist() == [[0.8], [0.4]]
+    assert classes.tolist() == [1]
 
 
 def test_a_patient_of_one_class_gets_the_mean() -> None:
     probability = np.array([[[0.9, 0.1], [0.5, 0.5], [0.3, 0.7]]])
     truth = np.array([[True, False], [True, False], [False, True]])
-    whose, has = probabilities.of_patients(probability, truth, np.array([0, 0, 1]), 2)
+    whose, has, classes = probabilities.of_patients(probability, truth, np.array([0, 0, 1]), 2)
     assert has.tolist() == [[True, False], [False, True]]
+    assert classes.tolist() == [0, 1]
     assert whose[0] == pytest.approx(np.array([[0.7, 0.3], [0.3, 0.7]]))
 
 

@@ -18,6 +18,7 @@ from radgen.report.figures.interpolation import draw_interpolation
 from radgen.report.figures.judge import draw_judge
 from radgen.report.figures.labels import draw_labels, draw_uncertainty
 from radgen.report.figures.pairs import draw_pairs
+from radgen.report.figures.patients import draw_patients, draw_roc
 from radgen.report.figures.quality import draw_closest, draw_nearest, draw_quality
 from radgen.report.figures.radiogenomic import (
     draw_copies,
@@ -107,6 +108,8 @@ NODULE_FIGURES = (
 TASK_FIGURES = (
     OfTask("differences", draw_differences),
     OfTask("arms", draw_arms),
+    OfTask("roc", draw_roc),
+    OfTask("patients", draw_patients),
     OfTask("plateau", draw_plateau),
 )
 
