@@ -35,7 +35,8 @@ def report_files(study: Study) -> list[str]:
     files += [name for source in study.annotated_sources for name in _of_heads(path, source)]
     files += [path("pairs.index")] if study.annotated_sources else []
     for part, source in study.audited:
-        files += [path(f"audit.{name}", part=part, source=source) for name in ("measures", "verdict", "part_manifest")]
+        audit = ("measures", "verdict", "images", "part_manifest")
+        files += [path(f"audit.{name}", part=part, source=source) for name in audit]
     files += radiogenomic_files(study)
     if study.tasks:
         files += [path(f"benchmark.{name}") for name in ("scores", "summary", "curve", "verdicts", "manifest")]

@@ -60,6 +60,10 @@ class Pictures:
         chosen = [one for one in self.pictures if one.section == section and source in {None, one.source}]
         return join([self._figure(one) for one in chosen])
 
+    def one(self, name: str) -> Html | None:
+        """Return the figure of a name, or None where this edition has none."""
+        return next((self._figure(each) for each in self.pictures if each.name == name), None)
+
     def has(self, section: str, *, source: str | None = None) -> bool:
         """Tell whether a section has figures."""
         return bool(self.of(section, source=source))

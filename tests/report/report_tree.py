@@ -14,7 +14,7 @@ from radgen.benchmark.settings import ArmSettings, BenchmarkSettings, SummarySet
 from radgen.benchmark.tables import HISTORY_SCHEMA, SCORES_SCHEMA, table_of
 from radgen.cohort.settings import LowSettings
 from radgen.cohort.tables import COUNTS_SCHEMA, REJECTS_SCHEMA, SERIES_SCHEMA
-from radgen.imageset.core import ShardWriter, gather_index, images_path, write_table
+from radgen.imageset.core import ImageSet, ShardWriter, gather_index, images_path, write_table
 from radgen.imaging.across_splits import SCHEMA as NEAR_DUPLICATES_SCHEMA
 from radgen.imaging.qc import BINS, QC_SCHEMA, png
 from radgen.imaging.refusal import REJECTS_SCHEMA as SLICE_REJECTS_SCHEMA
@@ -346,7 +346,16 @@ def _write_verdict(tree: Tree, part: str, sentence: str, words: str, *, passed: 
     verdict = {"passed": passed, "sentence": sentence, "images": 40, "dropped": 1, "checks": checks}
     write_json(tree.path("audit.verdict", **where), verdict | {"unknown_ancestry": []})
     ids = [f"{SOURCE}_{name}_{n:06d}" for name in CLASSES for n in range(20)]
-    tree.table("audit.images", [{"image_id": name, "kept": name != DROPPED} for name in ids], **where)
+    real = ImageSet(tree.path("slices.index")).column("image_id")
+    judged = {"comparison": "parts", "nearest_patient": PATIENTS[0][0], "down_px": 0, "right_px": 0}
+    looked_up = [
+        judged
+        | {"image_id": name, "class_name": name.removeprefix(f"{SOURCE}_")[:-7], "kept": name != DROPPED}
+        | {"closeness": 0.9 if name == DROPPED else 1.1 + 0.01 * place, "nearest_image_id": real[place]}
+        | {"mirrored": place % 2 == 1}
+        for place, name in enumerate(ids)
+    ]
+    tree.table("audit.images", looked_up, **where)
     index = "sample.part_index" if part == "samples" else "pairs.part_index"
     images = images_path(tree.path(index, source=SOURCE).parent / "shard-000")
     tree.manifest("audit.part_manifest", "audit", {"release": {"seed": 4}}, **where)

@@ -30,6 +30,7 @@ from radgen.report.figures.radiogenomic import (
     draw_shares,
     draw_survival,
 )
+from radgen.report.figures.safety import draw_audited
 from radgen.report.figures.samples import draw_samples
 from radgen.report.figures.semantic import draw_semantic_curves, draw_semantic_sheet
 from radgen.report.figures.table import draw_metrics_table
@@ -126,6 +127,9 @@ def draw_all(study: StudyResults, album: Album) -> None:
             for one in NODULE_FIGURES if study.kind_of(source) == "radiogenomic" else SOURCE_FIGURES:
                 if one.fits(study, source) and _ready(study, album, f"{one.name}_{source}", one.needs, source=source):
                     one.draw(study, album, source)
+            for part in ("samples", "pairs"):
+                if study.has("audit.images", part=part, source=source):
+                    draw_audited(study, album, part, source)
         for task in tasks(study) if study.has("benchmark.summary") else []:
             for each in TASK_FIGURES:
                 each.draw(study, album, task)

@@ -192,8 +192,8 @@ def _draw_dice(study: StudyResults, album: Album, task: str) -> None:
         title=f"Every patient: {task}",
         caption=(
             f"Each dot is one of {len(low)} {whom(primary_rows(study, task))}: mean Dice over structures and networks, "
-            "and what it gains or loses against the low arm; the green bar is the mean, orange arms see synthetic images. "
-            "Patients who lose: "
+            "and what it gains or loses against the low arm; the green bar is the mean, orange arms see synthetic "
+            "images. Patients who lose: "
             f"{', '.join(f'{arm_words(study, arm)} {count}' for arm, count in harmed.items())}."
         ),
         data=pd.DataFrame(rows),
@@ -238,9 +238,7 @@ def _draw_probabilities(study: StudyResults, album: Album, task: str) -> None:
     )
 
 
-def _strip(
-    axes: Axes, place: float, values: Floats, colour: str, *, width: float = JITTER, mean: bool = True
-) -> None:
+def _strip(axes: Axes, place: float, values: Floats, colour: str, *, width: float = JITTER, mean: bool = True) -> None:
     """Draw values as dots around a line; dots that lie close are shifted by their rank, never at random."""
     known = np.sort(values[np.isfinite(values)])
     shifts = (np.arange(len(known)) * 0.618034 % 1 - 0.5) * 2 * width  # the golden section fills evenly

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from numpy.typing import NDArray
 
 from radgen.report.album import Album
 from radgen.report.gallery import Sheet, mosaic, rgb
@@ -165,7 +166,7 @@ def draw_closest(study: StudyResults, album: Album, source: str) -> None:
     if not shown:
         album.absent[f"closest_{source}"] = "no nearest training image was found"
         return
-    tile = min(TILE_PX, (WIDTH_PX - 2 * LEFT_PX) // count - GAP_PX)
+    tile = tile_of(count)
     band = 30 + 2 * (tile + GAP_PX) + 30
     sheet = album.sheet(len(shown) * band)
     drawn = []
@@ -195,11 +196,23 @@ def draw_closest(study: StudyResults, album: Album, source: str) -> None:
 def _draw_pairs(
     study: StudyResults, sheet: Sheet, rows: pd.DataFrame, images: tuple[str, dict[str, str]], place: tuple[int, int]
 ) -> None:
-    (key, wildcards), (top, tile) = images, place
+    key, wildcards = images
     above = study.pixels_of(rows["image_id"].tolist(), key, **wildcards)
     below = study.pixels_of(rows["nearest_pixels_image_id"].tolist(), "slices.index")
-    pixels = mosaic([rgb(above), rgb(below)], len(rows), size_px=tile, gap_px=GAP_PX)
-    sheet.picture(pixels, LEFT_PX, top)
-    for number, distance in enumerate(rows["distance_pixels"]):
+    draw_pairs_row(sheet, above, below, [f"{distance:.3f}" for distance in rows["distance_pixels"]], place)
+
+
+def draw_pairs_row(
+    sheet: Sheet, above: NDArray[np.uint8], below: NDArray[np.uint8], words: list[str], place: tuple[int, int]
+) -> None:
+    """Put two rows of images [n, C, H, W] over each other, with words below each pair; `place` is top and tile."""
+    top, tile = place
+    sheet.picture(mosaic([rgb(above), rgb(below)], len(words), size_px=tile, gap_px=GAP_PX), LEFT_PX, top)
+    for number, told in enumerate(words):
         middle = LEFT_PX + number * (tile + GAP_PX) + tile // 2
-        sheet.words(f"{distance:.3f}", middle, top + 2 * (tile + GAP_PX), fontsize=6.8, ha="center", color=INK)
+        sheet.words(told, middle, top + 2 * (tile + GAP_PX), fontsize=6.8, ha="center", color=INK)
+
+
+def tile_of(count: int) -> int:
+    """Return the side in pixels of `count` images in a row."""
+    return min(TILE_PX, (WIDTH_PX - 2 * LEFT_PX) // count - GAP_PX)

@@ -29,7 +29,6 @@ ROLE_WORDS = {"synthetic": "synthetic", "control": "held-out real", "other_slice
 
 def safety_block(study: StudyResults, pictures: Pictures) -> Block | None:
     """Return the verdict of every audited set; None where none was audited."""
-    del pictures
     sets = [(part, name) for part in PARTS for name in study.sources]
     audited = [(part, name) for part, name in sets if study.has("audit.verdict", part=part, source=name)]
     if not audited:
@@ -40,10 +39,12 @@ def safety_block(study: StudyResults, pictures: Pictures) -> Block | None:
         "copied, set the limits. Copies planted on purpose show what the audit finds. It cannot prove that a set is "
         "safe: docs/safety.md says what it does not see."
     )
-    return Block("safety", "May it leave?", join(words, [_of_set(study, part, name) for part, name in audited]))
+    return Block(
+        "safety", "May it leave?", join(words, [_of_set(study, pictures, part, name) for part, name in audited])
+    )
 
 
-def _of_set(study: StudyResults, part: str, source: str) -> Html:
+def _of_set(study: StudyResults, pictures: Pictures, part: str, source: str) -> Html:
     verdict = json.loads(study.path("audit.verdict", part=part, source=source).read_text(encoding="utf-8"))
     rows = study.table("audit.measures", COLUMNS, part=part, source=source)
     checks = [
@@ -55,6 +56,7 @@ def _of_set(study: StudyResults, part: str, source: str) -> Html:
         notice(f"This set {verdict['sentence']}.", calm=bool(verdict["passed"])),
         [paragraph(f"Its ancestry is not known: {line}.") for line in verdict["unknown_ancestry"]],
         table(("Check", "", "Value"), checks, numeric=(2,)),
+        pictures.one(f"audit_{part}_{source}"),
         _measures(rows),
     )
 
