@@ -276,7 +276,8 @@ def _patient_dice(study: StudyResults, arm: str) -> Floats:
     measures = volume_measures(rows, Draws(patients, np.ones((1, len(patients))), arm))
     values = next(one.patient_values for one in measures if one.metric == DICE and one.structure is None)
     assert values is not None  # noqa: S101 - means over patients have them
-    return values[0]
+    first: Floats = values[0]
+    return first
 
 
 def _rows(study: StudyResults, task: str, arm: str) -> tuple[pa.Table, list[str]]:
