@@ -110,9 +110,7 @@ def _calibration_error(probability: Floats, truth: Flags, patient: Integers, wei
     return ratio(np.abs(weights @ gaps).sum(axis=1), total)
 
 
-def of_patients(
-    probability: Floats, truth: Flags, patient: Integers, patients: int
-) -> tuple[Floats, Flags, Integers]:
+def of_patients(probability: Floats, truth: Flags, patient: Integers, patients: int) -> tuple[Floats, Flags, Integers]:
     """Turn images into patients: who has a finding, and how probable it is.
 
     Where all images of every patient are of one class, that is the patient's, and its probability is their mean. Where
