@@ -2,6 +2,8 @@
 PYTHON ?= python3
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 CONFIG ?= config/config.yaml
+# Processes that share the files of tests, each with about 2 GB of memory and one thread; 0 runs them one after another.
+TESTERS ?= 2
 BIN := .venv/bin
 ARCHIVE_WORD := $(if $(ARCHIVE),archive=$(ARCHIVE))
 
@@ -20,7 +22,7 @@ try: setup  ## the same on eight patients with small budgets; the report says TR
 
 test: setup .venv/.dev  ## gates and tests
 	@$(BIN)/python -m tests.gates
-	@$(BIN)/python -m pytest
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(TESTERS) --dist loadfile --no-loadscope-reorder
 
 bench: setup  ## every speed figure beside its goal; QUICK=1 for small sizes
 	@$(BIN)/python -m bench $(if $(QUICK),--quick)

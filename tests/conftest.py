@@ -17,3 +17,13 @@ def data_root() -> Path:
     if not root.is_dir():
         pytest.skip(f"real data sets are not at {root}; set RADGEN_TEST_DATA to their folder")
     return root
+
+
+# Files that take longest: two processes that share the files end together when these come first.
+LONGEST = ("workflow", "slurm", "fuzz", "gan", "benchmark")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; the order within a file stays."""
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: min((place[part] for part in item.path.parts if part in place), default=len(LONGEST)))
