@@ -49,7 +49,7 @@ STAGE_SECTIONS: Mapping[str, tuple[str, ...]] = {
     "rna": ("rna", "patient_key"),
     "radiogenomic": ("radiogenomic",),
     "radiogenomic_sample": ("radiogenomic_sample", "rna_settings"),
-    "radiogenomic_scores": ("radiogenomic_scores", "low"),
+    "radiogenomic_scores": ("radiogenomic_scores",),
     "radiogenomic_survival": ("survival",),
     "encoder": ("encoder", "source_settings", "low", "classes"),
     "judge": ("judge", "classes"),

@@ -71,7 +71,7 @@ class _Pasting:
             ct.array[place],
             row,
             self._samples.images([sample])[0, 0],
-            self._samples.masks([sample])[0],
+            self._samples.covers([sample])[0],
             self._healthy.images([position])[0, 0],
             seam_mm=self._seam_mm,
         )

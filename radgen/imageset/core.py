@@ -4,7 +4,8 @@ Files of an image set, all named by the folder that holds `index.parquet`::
 
     index.parquet                      one row per image (columns of INDEX_SCHEMA)
     <shard>.images.arrow               columns image_id, image: fixed_shape_tensor uint8 [C, H, W], where images exist
-    <shard>.masks.arrow                columns image_id, mask: fixed_shape_tensor uint8 [H, W], where masks exist
+    <shard>.masks.arrow                columns image_id, mask: fixed_shape_tensor uint8 [H, W], where masks exist:
+                                       label ids, or covers (of one structure, 255 is whole) where its schema says so
     <shard>.index.parquet              the shard's own rows of the index
 
 `<shard>` is a path relative to the index, such as `shard-000` or `main/shard-000`; row r of the index part is row r of
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +32,10 @@ from radgen.errors import InputError
 from radgen.provenance import atomic_path
 
 ROWS_PER_BATCH = 256
+COVERS = {b"masks": b"cover"}
+"""Metadata of mask files whose numbers are shares of a pixel that the one structure covers."""
+INSIDE = 128
+"""Cover from which a pixel counts as inside."""
 
 INDEX_SCHEMA = pa.schema(
     [
@@ -73,8 +79,11 @@ COLUMNS = tuple(INDEX_SCHEMA.names)
 class _Shard:
     """One shard on its way to disk: rows of the index, and a tensor file for each kind of pixels (image, mask)."""
 
-    def __init__(self, folder: Path, shard: str, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    def __init__(
+        self, folder: Path, shard: str, shapes: Mapping[str, tuple[int, ...]], *, covers: bool = False
+    ) -> None:
         self._base = folder / shard
+        self._metadata = COVERS if covers else None
         self._shard = shard
         self._shapes = dict(shapes)
         self._rows: list[dict[str, Any]] = []
@@ -85,7 +94,9 @@ class _Shard:
         self._base.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as files:
             self._sinks = {
-                kind: _open_sink(files, _pixels_path(self._base, kind), kind, shape)
+                kind: _open_sink(
+                    files, _pixels_path(self._base, kind), kind, shape, self._metadata if kind == "mask" else None
+                )
                 for kind, shape in self._shapes.items()
             }
             self._files = files.pop_all()
@@ -147,6 +158,8 @@ class ShardWriter(_Shard):
         (C, H, W) of every image.
     with_masks
         Whether every row brings a mask (H, W).
+    covers
+        Whether masks are covers of one structure instead of label ids.
 
     Raises
     ------
@@ -158,8 +171,17 @@ class ShardWriter(_Shard):
     Nothing appears under the final names until the block ends without an error, and nothing is left when it does not.
     """
 
-    def __init__(self, folder: Path, shard: str, image_shape: tuple[int, int, int], *, with_masks: bool) -> None:
-        super().__init__(folder, shard, {"image": image_shape} | ({"mask": image_shape[1:]} if with_masks else {}))
+    def __init__(
+        self,
+        folder: Path,
+        shard: str,
+        image_shape: tuple[int, int, int],
+        *,
+        with_masks: bool,
+        covers: bool = False,
+    ) -> None:
+        shapes = {"image": image_shape} | ({"mask": image_shape[1:]} if with_masks else {})
+        super().__init__(folder, shard, shapes, covers=covers)
         self._with_masks = with_masks
 
     def append(self, row: Mapping[str, Any], image: NDArray[np.uint8], mask: NDArray[np.uint8] | None = None) -> None:
@@ -209,9 +231,9 @@ class MaskShardWriter(_Shard):
 class _TensorSink:
     """One Arrow IPC file of an id column and a fixed-shape tensor column."""
 
-    def __init__(self, path: Path, column: str, shape: tuple[int, ...]) -> None:
+    def __init__(self, path: Path, column: str, shape: tuple[int, ...], metadata: Mapping[bytes, bytes] | None) -> None:
         self._type = pa.fixed_shape_tensor(pa.uint8(), shape)
-        self._schema = pa.schema([pa.field("image_id", pa.string()), pa.field(column, self._type)])
+        self._schema = pa.schema([pa.field("image_id", pa.string()), pa.field(column, self._type)], metadata)
         self._sink = pa.OSFile(str(path), "wb")
         self._writer = pa.ipc.new_file(self._sink, self._schema)
 
@@ -226,8 +248,14 @@ class _TensorSink:
             self._writer.close()
 
 
-def _open_sink(files: contextlib.ExitStack, path: Path, column: str, shape: tuple[int, ...]) -> _TensorSink:
-    sink = _TensorSink(files.enter_context(atomic_path(path)), column, shape)
+def _open_sink(
+    files: contextlib.ExitStack,
+    path: Path,
+    column: str,
+    shape: tuple[int, ...],
+    metadata: Mapping[bytes, bytes] | None,
+) -> _TensorSink:
+    sink = _TensorSink(files.enter_context(atomic_path(path)), column, shape, metadata)
     return files.enter_context(contextlib.closing(sink))
 
 
@@ -346,6 +374,11 @@ class ImageSet:
         """Whether every shard has its mask file."""
         return all(masks_path(self.folder / name).is_file() for name in self._shard_names) and len(self) > 0
 
+    @functools.cached_property
+    def has_covers(self) -> bool:
+        """Whether masks are stored as covers of one structure, 255 where a pixel is whole, instead of label ids."""
+        return self.has_masks and _metadata(masks_path(self.folder / self._shard_names[0])) == COVERS
+
     @property
     def has_images(self) -> bool:
         """Whether every shard has its image file; a set of label maps alone has none."""
@@ -376,12 +409,29 @@ class ImageSet:
     def masks(self, positions: NDArray[np.integer] | Sequence[int]) -> NDArray[np.uint8]:
         """Gather masks by position in the index: uint8 [n, H, W] of label ids, a copy.
 
+        Of covers label 1 is where at least half of a pixel is covered.
+
         Raises
         ------
         InputError
             The set has no masks.
         """
-        return self._gather(np.asarray(positions, dtype=np.int64), "mask")
+        stored = self._gather(np.asarray(positions, dtype=np.int64), "mask")
+        return (stored >= INSIDE).astype(np.uint8) if self.has_covers else stored
+
+    def covers(self, positions: NDArray[np.integer] | Sequence[int]) -> NDArray[np.uint8]:
+        """Gather covers by position in the index: uint8 [n, H, W], 255 where a pixel is whole, a copy.
+
+        Raises
+        ------
+        InputError
+            The set has no masks, or they are label ids.
+        """
+        stored = self._gather(np.asarray(positions, dtype=np.int64), "mask")
+        if not self.has_covers:
+            msg = f"{self.folder}: masks are label ids, where covers of one structure are read; run its stage again"
+            raise InputError(msg)
+        return stored
 
     def _gather(self, positions: NDArray[np.int64], kind: str) -> NDArray[np.uint8]:
         if len(self) == 0:
@@ -403,6 +453,19 @@ class ImageSet:
         return found
 
 
+def _metadata(path: Path) -> dict[bytes, bytes] | None:
+    try:
+        with pa.memory_map(str(path), "r") as file:
+            found: dict[bytes, bytes] | None = pa.ipc.open_file(file).schema.metadata
+            return found
+    except (pa.ArrowInvalid, OSError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path}: not a whole Arrow file ({error}); delete it and run its stage again")
+
+
 def _map_batches(path: Path, column: str) -> list[NDArray[np.uint8]]:
     if not path.is_file():
         msg = f"{path}: no such file; the image set has no {column}s here"
@@ -414,5 +477,4 @@ def _map_batches(path: Path, column: str) -> list[NDArray[np.uint8]]:
             for number in range(reader.num_record_batches)
         ]
     except (pa.ArrowInvalid, KeyError, OSError) as error:
-        msg = f"{path}: not a whole Arrow file ({error}); delete it and run its stage again"
-        raise InputError(msg) from error
+        raise _damaged(path, error) from error

@@ -82,7 +82,7 @@ class PatchWriter:
     def __init__(self, target: PatchFiles, settings: PatchSettings) -> None:
         shape = (1, settings.size_px, settings.size_px)
         self._target, self._settings = target, settings
-        self._nodules = ShardWriter(target.folder, target.shard, shape, with_masks=True)
+        self._nodules = ShardWriter(target.folder, target.shard, shape, with_masks=True, covers=True)
         self._healthy = ShardWriter(target.folder / BACKGROUNDS, target.shard, shape, with_masks=False)
         self._sides: list[dict[str, Any]] = []
         self._rejects: list[dict[str, Any]] = []

@@ -11,7 +11,7 @@ from radgen.provenance import SawPatients, by_split, input_digest, saw_patients_
 from radgen.radiogenomic.settings import PatchSettings
 from radgen.settings import as_plain
 
-VERSION = 1
+VERSION = 2
 INDEX_SUFFIX = ".index.parquet"
 
 

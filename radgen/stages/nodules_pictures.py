@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from radgen.imageset.core import ImageSet
     from radgen.radiogenomic.patch_sets import PatchFiles
 
-VERSION = 1
+VERSION = 2
 SHARD = "shard-000"
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from radgen.imageset.core import ImageSet
     from radgen.radiogenomic.expression import Expression
 
-VERSION = 1
+VERSION = 2
 
 
 def run(

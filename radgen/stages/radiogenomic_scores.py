@@ -6,7 +6,6 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from radgen.cohort.settings import LowSettings
 from radgen.errors import CohortError
 from radgen.keyed import run_keyed
 from radgen.provenance import SawPatients, digest_file, input_digest, saw_patients_of, what_part, write_manifest
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from radgen.radiogenomic.evaluation.score import Evidence
     from radgen.radiogenomic.evaluation.tables import Score
 
-VERSION = 1
+VERSION = 2
 FILES = ("scores", "shuffles", "agreement", "nearest", "saliency")
 
 
@@ -44,7 +43,6 @@ def run(
     saliency: Path,
     manifest: Path,
     radiogenomic_scores: RadiogenomicScoresSettings,
-    low: LowSettings,
     work: Path,
     device: str = "auto",
 ) -> None:
@@ -74,7 +72,7 @@ def run(
         What their figures are drawn from.
     manifest
         Beside them.
-    radiogenomic_scores, low
+    radiogenomic_scores
         Settings.
     work
         The study's work folder.
@@ -94,7 +92,7 @@ def run(
         "weights": input_digest(weights),
         "samples": input_digest(samples_manifest),
     } | ({"planted": digest_file(planted)} if planted is not None else {})
-    plain = as_plain({"source": source, "radiogenomic_scores": settings, "low": low})
+    plain = as_plain({"source": source, "radiogenomic_scores": settings})
     what = what_part(stage="radiogenomic_scores", version=VERSION, settings=plain, inputs=inputs, seed=settings.seed)
     outputs = dict(zip(FILES, (scores, shuffles, agreement, nearest, saliency), strict=True))
     with run_keyed(work, what, outputs) as (job, done):
@@ -102,7 +100,7 @@ def run(
             evidence, chosen = _evidence(
                 nodules, backgrounds, samples, draws, codes, weights=weights, judge=judge, device=device
             )
-            files = _judge(job, evidence, settings, low, saliency=(gene_saliency, planted), device=chosen)
+            files = _judge(job, evidence, settings, saliency=(gene_saliency, planted), device=chosen)
             finished = job.finish(files, {"device": chosen, "caption": evidence.expression.caption})
             job.publish(finished, outputs)
         else:
@@ -170,7 +168,6 @@ def _judge(
     job: KeyedJob,
     evidence: Evidence,
     settings: RadiogenomicScoresSettings,
-    low: LowSettings,
     *,
     saliency: tuple[Path, Path | None],
     device: str,
@@ -186,7 +183,7 @@ def _judge(
     from radgen.training.devices import set_threads
 
     set_threads(settings.threads)
-    found = judge(evidence, settings, low, torch.device(device), _say)
+    found = judge(evidence, settings, torch.device(device), _say)
     strength = {row["gene"]: row["strength"] for row in pq.read_table(saliency[0]).to_pylist()}
     planted = _read_planted(saliency[1])
     scores = [*found.scores, *saliency_rows(strength, planted)]

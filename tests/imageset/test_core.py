@@ -249,3 +249,18 @@ def test_writing_holds_one_record_batch_however_large_the_set(tmp_path: Path) ->
     # 2,048 images of 64 KiB are 128 MiB; a record batch is 16 MiB, and is held as rows, as a stack and as Arrow.
     done = subprocess.run([sys.executable, "-c", BOUNDED, str(tmp_path)], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 90 * 1024
+
+
+def test_covers_are_read_as_label_one_where_half_a_pixel_is_inside(tmp_path: Path) -> None:
+    cover = np.zeros(SHAPE[1:], np.uint8)
+    cover[0, :3] = (127, 128, 255)
+    image = np.zeros(SHAPE, np.uint8)
+    for name, covers in (("covers", True), ("labels", False)):
+        with ShardWriter(tmp_path / name, "shard-000", SHAPE, with_masks=True, covers=covers) as writer:
+            writer.append({"image_id": "a", "source": "real"}, image, cover)
+    covered, labelled = (ImageSet(tmp_path / name / "shard-000.index.parquet") for name in ("covers", "labels"))
+    assert (covered.has_covers, labelled.has_covers) == (True, False)
+    assert covered.masks([0])[0, 0, :4].tolist() == [0, 1, 1, 0]
+    assert covered.take(np.array([0])).covers([0])[0].tolist() == cover.tolist() == labelled.masks([0])[0].tolist()
+    with pytest.raises(InputError, match="masks are label ids, where covers of one structure are read"):
+        labelled.covers([0])

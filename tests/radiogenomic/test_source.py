@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from radgen.cohort.settings import ClassSettings, LowSettings
+from radgen.cohort.settings import ClassSettings
 from radgen.errors import CohortError, InputError
 from radgen.features.settings import JudgeSettings
 from radgen.labels.settings import AnnotatorSettings
@@ -79,7 +79,6 @@ class Source:
             **files,
             source=SOURCE,
             radiogenomic_scores=SCORES,
-            low=LowSettings(fraction=0.4),
             work=self.root / "work",
             device="cpu",
         )
@@ -164,7 +163,7 @@ def test_every_statistic_has_its_row(source: Source) -> None:
     rows = pq.read_table(source("radiogenomic_scores.scores")).to_pylist()
     found = {row["metric"] for row in rows}
     assert {"coupling_p", "coupling_shuffles", "agreement_r", "variance_genes", "copies", "mask_dice"} <= found
-    assert {"segmentation_dice", "saliency_auc", "empty_masks", "nearest_is_own"} <= found
+    assert {"saliency_auc", "empty_masks", "nearest_is_own"} <= found
     assert all(row["source"] == SOURCE for row in rows)
     assert all(row["value"] is None or np.isfinite(row["value"]) for row in rows)
     audit = next(row for row in rows if row["metric"] == "copies")

@@ -40,7 +40,7 @@ def test_nodules_and_backgrounds_are_image_sets_of_the_same_patients(study: Nodu
     assert nodules.image_shape == healthy.image_shape == (1, 32, 32)
     assert nodules.has_masks
     assert not healthy.has_masks
-    masks = nodules.masks(range(len(nodules)))
+    masks = nodules.covers(range(len(nodules)))
     assert masks.reshape(len(masks), -1).max(axis=1).min() > 200
     sides = {row["image_id"]: row for row in pq.read_table(study.out / "patches.parquet").to_pylist()}
     assert set(sides) == {*nodules.column("image_id"), *healthy.column("image_id")}

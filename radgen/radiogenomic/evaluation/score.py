@@ -10,13 +10,11 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
-from radgen.cohort.fractions import low_patients
-from radgen.cohort.settings import LowSettings
 from radgen.features.network import FeatureNetwork
 from radgen.features.rows import HELD_OUT
 from radgen.imageset.core import ImageSet
 from radgen.radiogenomic.evaluation.coupled import CouplingScore, coupling_scores
-from radgen.radiogenomic.evaluation.segmented import Outlined, by_patient, dice_of, teach
+from radgen.radiogenomic.evaluation.segmented import by_patient, dice_of, teach
 from radgen.radiogenomic.evaluation.settings import RadiogenomicScoresSettings
 from radgen.radiogenomic.evaluation.sides import ENCODER, PIXELS, RADIOMIC, Side, side_of
 from radgen.radiogenomic.evaluation.swap import FACTORS, draw_design, variance_shares
@@ -85,9 +83,7 @@ class Judged:
     nearest: pa.Table
 
 
-def judge(
-    evidence: Evidence, settings: RadiogenomicScoresSettings, low: LowSettings, device: torch.device, say: Say
-) -> Judged:
+def judge(evidence: Evidence, settings: RadiogenomicScoresSettings, device: torch.device, say: Say) -> Judged:
     """Compute every statistic but the saliency's.
 
     Raises
@@ -109,7 +105,7 @@ def judge(
     scores += swap_rows(evidence, settings)
     for space, audit in audits.items():
         scores += audit_rows(space, audit, len(evidence.patients("train")))
-    scores += _segmentation_rows(evidence, settings, low, device, say)
+    scores += mask_rows(evidence, settings, device, say)
     shuffles = [
         {"space": score.space, "shuffle": number, "p_value": p}
         for score in coupled
@@ -233,40 +229,27 @@ def _nearest_table(ids: NDArray[np.object_], made: Side, audit: Audit, space: st
     return pa.table(rows, schema=NEAREST_SCHEMA)
 
 
-def _segmentation_rows(
-    evidence: Evidence, settings: RadiogenomicScoresSettings, low: LowSettings, device: torch.device, say: Say
-) -> list[Score]:
-    """Teach segmenters on few real nodules, the same with generated ones, and all; test on held-out patients."""
-    nodules = evidence.nodules
-    owners = nodules.column("patient")
-    train, held_out = nodules.rows_where(split="train"), nodules.rows_where(split=HELD_OUT)
-    few = low_patients(owners[train].tolist(), low.fraction, low.seed)
-    scarce = train[np.array([owner in few for owner in owners[train]], dtype=bool)]
-    from_training = np.isin(evidence.profiles.astype(str), sorted(evidence.patients("train")))
-    generated = Outlined.of(evidence.samples, np.flatnonzero(from_training))
-    test = Outlined.of(nodules, held_out)
-    lessons = {
-        "low": Outlined.of(nodules, scarce),
-        "low_plus_generated": Outlined.of(nodules, scarce) + generated,
-        "all": Outlined.of(nodules, train),
+def mask_rows(evidence: Evidence, settings: RadiogenomicScoresSettings, device: torch.device, say: Say) -> list[Score]:
+    """Judge masks by a segmenter of real training nodules: those of held-out patients, and generated ones."""
+    nodules, samples = evidence.nodules, evidence.samples
+    segmenter = teach(nodules, nodules.rows_where(split="train"), settings.segmenter, device, say)
+    held_out = nodules.rows_where(split=HELD_OUT)
+    sides = {
+        "held-out": (nodules, held_out, nodules.column("patient")[held_out]),
+        "generated": (samples, np.arange(len(samples)), evidence.profiles),
     }
-    scores = []
-    for name, lesson in lessons.items():
-        segmenter = teach(lesson, settings.segmenter, device, say)
-        found = by_patient(
-            dice_of(segmenter, test, device), owners[held_out], settings.bootstrap_samples, settings.seed
-        )
-        scores.append(Score("segmentation_dice", found.mean, name, found.low, found.high, found.patients))
-    # The last one, of all real training nodules, judges the masks of generated ones.
-    everything = Outlined.of(evidence.samples, np.arange(len(evidence.samples)))
-    masks = by_patient(
-        dice_of(segmenter, everything, device), evidence.profiles, settings.bootstrap_samples, settings.seed
-    )
+    found = {
+        name: by_patient(dice_of(segmenter, images, rows, device), owners, settings.bootstrap_samples, settings.seed)
+        for name, (images, rows, owners) in sides.items()
+    }
     words = (
-        f"A segmenter taught on real training nodules agrees with generated masks with Dice {masks.mean:.3f}, and with "
-        f"held-out real ones with {scores[-1].value:.3f}"
+        "A segmenter taught on real training nodules agrees with generated masks with Dice "
+        f"{found['generated'].mean:.3f}, and with held-out real ones with {found['held-out'].mean:.3f}"
     )
-    return [*scores, Score("mask_dice", masks.mean, "", masks.low, masks.high, masks.patients, words)]
+    return [
+        Score("mask_dice", one.mean, name, one.low, one.high, one.patients, words if name == "generated" else "")
+        for name, one in found.items()
+    ]
 
 
 def saliency_rows(strength: Mapping[str, float], planted: Mapping[str, str]) -> list[Score]:

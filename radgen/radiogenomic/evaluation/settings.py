@@ -22,7 +22,7 @@ class RadiogenomicScoresSettings:
     bootstrap_samples: int = setting(1_000, "Samples of patients behind each interval.")
     segmenter: AnnotatorSettings = setting(
         AnnotatorSettings(images=4_000, channels=(8, 16, 32, 48)),
-        "The segmenter that judges masks, and that learns with and without generated nodules.",
+        "The segmenter of real nodules that judges masks.",
     )
     seed: int = setting(1, "Of permutations, shuffles and samples.")
     threads: int = setting(1, "CPU threads; another number may change the lowest bits.")

@@ -78,7 +78,7 @@ def radiomic(images: ImageSet, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         grey = images.images(rows[part])[:, 0].astype(np.float64) / 255
         first, last = (np.array([end[0] for end in ends[part]], dtype=np.float64) for ends in (low, high))
         hu = first[:, None, None] + grey * (last - first)[:, None, None]
-        found.append(nodule_features(hu, images.masks(rows[part]) / 255.0, width[part]))
+        found.append(nodule_features(hu, images.covers(rows[part]) / 255.0, width[part]))
     return np.concatenate(found) if found else np.zeros((0, 6))
 
 

@@ -55,7 +55,7 @@ class Pixels:
 
     def _read(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         greys = self._images.images(rows)[:, 0]
-        covers = self._images.masks(rows) if self._images.has_masks else np.zeros_like(greys)
+        covers = self._images.covers(rows) if self._images.has_masks else np.zeros_like(greys)
         return np.stack([greys, covers], axis=1)
 
 

@@ -124,7 +124,7 @@ def write_nodules(index: Path, sampler: RadiogenomicSampler, order: Order) -> li
     names = [f"shard-{number:03d}" for number in range(-(-total // order.settings.rows_per_shard))]
     for name in names:
         with (
-            ShardWriter(folder, name, (1, side, side), with_masks=True) as images,
+            ShardWriter(folder, name, (1, side, side), with_masks=True, covers=True) as images,
             ShardWriter(folder / SWITCHES, name, (1, side, side), with_masks=False) as switches,
         ):
             for _, (row, nodule) in zip(range(order.settings.rows_per_shard), made, strict=False):

@@ -78,7 +78,7 @@ def draw_patches(study: StudyResults, album: Album) -> None:
     nodules, healthy = study.images("nodules.index"), study.images("nodules.backgrounds")
     count = (WIDTH_PX - 2 * LEFT_PX) // (TILE_PX + 4)
     rows = [spread(images.rows_where(split="train"), count) for images in (nodules, healthy)]
-    tiles = [outlined(nodules.images(rows[0])[:, 0], nodules.masks(rows[0])), rgb(healthy.images(rows[1]))]
+    tiles = [outlined(nodules.images(rows[0])[:, 0], nodules.covers(rows[0])), rgb(healthy.images(rows[1]))]
     sheet = album.sheet(2 * (TILE_PX + 26) + 30)
     for line, (title, shown) in enumerate(zip(("NODULES", "HEALTHY BACKGROUNDS"), tiles, strict=True)):
         top = album.sheet_top + line * (TILE_PX + 26)
@@ -281,37 +281,31 @@ def draw_saliency(study: StudyResults, album: Album, source: str) -> None:
 
 
 def draw_masks(study: StudyResults, album: Album, source: str) -> None:
-    """Draw Dice on held-out patients with and without generated nodules, and of the generated masks."""
+    """Draw how well a segmenter of real nodules agrees with masks of held-out patients and with generated ones."""
     scores = scores_of(study, source)
-    words = {
-        "low": "few real nodules",
-        "low_plus_generated": "the same and generated ones",
-        "all": "all real nodules",
-    }
-    rows = scores[scores["metric"] == "segmentation_dice"].set_index("space").loc[list(words)].reset_index()
-    masks = scores[scores["metric"] == "mask_dice"].iloc[0]
-    figure = album.new(1.7)
+    rows = scores[scores["metric"] == "mask_dice"].reset_index(drop=True)
+    words = {"held-out": "real, held-out patients", "generated": "generated"}
+    figure = album.new(1.2)
     axes = figure.subplots()
-    for place, row in enumerate([*(row for _, row in rows.iterrows()), masks]):
-        colour = SYNTHETIC if place == len(rows) else REAL
+    for place, row in rows.iterrows():
+        colour = SYNTHETIC if row["space"] == "generated" else REAL
         axes.hlines(place, row["low"], row["high"], color=colour, linewidth=1.4, alpha=0.6)
-        axes.plot(row["value"], place, "D" if place == len(rows) else "o", color=colour, markersize=5)
+        axes.plot(row["value"], place, "o", color=colour, markersize=5)
         axes.annotate(f"{row['value']:.3f}", (row["value"], place), (0, 5), textcoords="offset points", fontsize=7)
-    labels = [f"taught on {words[name]}" for name in rows["space"]] + ["generated masks, judged by the last"]
-    axes.set_yticks(range(len(labels)), labels)
-    axes.set_ylim(len(labels) - 0.4, -0.7)
+    axes.set_yticks(range(len(rows)), [words[name] for name in rows["space"]])
+    axes.set_ylim(len(rows) - 0.4, -0.7)
     axes.set_xlabel("Dice, mean over patients")
     quiet_axes(axes, grid="x")
     album.add(
         figure,
         f"masks_{source}",
         section=SECTION,
-        title=f"Segmentation with and without nodules of {source}",
+        title=f"Do masks of {source} lie where its nodules are?",
         caption=(
-            f"Dice on real nodules of {int(rows['n'].max())} held-out patients by segmenters of one architecture and "
-            f"budget (blue). {words_of(scores, 'mask_dice')} Bars: 95 % bootstrap intervals over patients; one seed."
+            f"{words_of(scores, 'mask_dice', 'generated')} It never saw the generator. Bars: 95 % bootstrap intervals "
+            "over patients."
         ),
-        data=pd.concat([rows, masks.to_frame().T])[["metric", "space", "value", "low", "high", "n"]],
+        data=rows[["metric", "space", "value", "low", "high", "n"]],
         simulated=caption_words(study),
         source=source,
     )

@@ -11,8 +11,7 @@ METRIC_WORDS = {
     "coupling_p": "coupling, p",
     "coupling_shuffles": "shuffled genes with p < .05 (what chance explains)",
     "agreement_r": "correlation of real and generated patient means",
-    "segmentation_dice": "Dice on held-out patients, taught on",
-    "mask_dice": "Dice of generated masks",
+    "mask_dice": "Dice of masks by a segmenter of real nodules",
     "copies": "nearer to a training nodule than 99 % of held-out ones",
     "nearest_is_own": "nearest training patient gave the genes",
     "most_frequent_nearest": "share of the most frequent nearest patient",
@@ -50,7 +49,7 @@ def _source(study: StudyResults, pictures: Pictures, source: str) -> Html:
     sentences = [
         words_of(scores, "coupling_p", "radiomic"),
         words_of(scores, "coupling_p", "encoder"),
-        words_of(scores, "mask_dice"),
+        words_of(scores, "mask_dice", "generated"),
         words_of(scores, "saliency_auc"),
         words_of(scores, "empty_masks"),
     ]

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from radgen.cohort.settings import LowSettings
 from radgen.features.rows import HELD_OUT
+from radgen.imageset.core import ImageSet, ShardWriter
 from radgen.labels.settings import AnnotatorSettings
 from radgen.radiogenomic.evaluation.coupled import CouplingScore, coupling_scores
 from radgen.radiogenomic.evaluation.score import (
@@ -21,13 +21,13 @@ from radgen.radiogenomic.evaluation.score import (
     saliency_rows,
     swap_rows,
 )
-from radgen.radiogenomic.evaluation.segmented import Outlined, by_patient
+from radgen.radiogenomic.evaluation.segmented import by_patient, dice_of, teach
 from radgen.radiogenomic.evaluation.settings import RadiogenomicScoresSettings
 from radgen.radiogenomic.evaluation.sides import radiomic, side_of
 from radgen.radiogenomic.evaluation.swap import variance_shares
 from radgen.radiogenomic.evaluation.tables import Score
 from radgen.radiogenomic.nodule_features import FEATURES
-from tests.radiogenomic.evaluation.toys import GENES, NEW, TRAIN, evidence, picture
+from tests.radiogenomic.evaluation.toys import GENES, NEW, SIZE, TRAIN, evidence, picture
 
 SETTINGS = RadiogenomicScoresSettings(
     permutations=999,
@@ -51,7 +51,7 @@ def coupled(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
 
 @pytest.fixture(scope="module")
 def judged(coupled: Evidence) -> Judged:
-    return judge(coupled, SETTINGS, LowSettings(fraction=0.1), CPU, quiet)
+    return judge(coupled, SETTINGS, CPU, quiet)
 
 
 def scored(judged: Judged, metric: str, space: str = "") -> Score:
@@ -134,28 +134,29 @@ def test_copies_of_training_patients_are_told_with_a_number(judged: Judged, tmp_
 
 
 def test_masks_are_judged_by_a_segmenter_of_real_nodules(judged: Judged) -> None:
-    masks, real = scored(judged, "mask_dice"), scored(judged, "segmentation_dice", "all")
+    masks, real = scored(judged, "mask_dice", "generated"), scored(judged, "mask_dice", "held-out")
     assert masks.value > 0.85
     assert masks.low <= masks.value <= masks.high
     assert real.n == NEW
     assert f"Dice {masks.value:.3f}, and with held-out real ones with {real.value:.3f}" in masks.words
-    assert {score.space for score in judged.scores if score.metric == "segmentation_dice"} == {
-        *("low", "low_plus_generated", "all"),
-    }
 
 
 def test_a_wrong_mask_is_seen(coupled: Evidence, tmp_path: Path) -> None:
-    from radgen.radiogenomic.evaluation.segmented import dice_of, teach
-
-    segmenter = teach(Outlined.of(coupled.nodules, np.arange(2 * TRAIN)), SETTINGS.segmenter, CPU, quiet)
+    segmenter = teach(coupled.nodules, np.arange(2 * TRAIN), SETTINGS.segmenter, CPU, quiet)
     image, cover = picture(np.zeros(GENES), 1)
-    right, wrong = (Outlined(image[None, None], mask[None]) for mask in (cover, np.roll(cover, 12, axis=0)))
-    assert dice_of(segmenter, right, CPU)[0] > dice_of(segmenter, wrong, CPU)[0] + 0.4
+    for name, shift in (("right", 0), ("wrong", 12)):
+        with ShardWriter(tmp_path / name, "shard-000", (1, SIZE, SIZE), with_masks=True, covers=True) as writer:
+            writer.append({"image_id": name, "source": "real"}, image[None], np.roll(cover, shift, axis=0))
+    right, wrong = (
+        dice_of(segmenter, ImageSet(tmp_path / name / "shard-000.index.parquet"), np.arange(1), CPU)[0]
+        for name in ("right", "wrong")
+    )
+    assert right > wrong + 0.4
 
 
 def test_radiomic_features_are_in_hu_and_millimetres(coupled: Evidence) -> None:
     found = radiomic(coupled.nodules, np.array([0]))[0]
-    cover = coupled.nodules.masks([0])[0] / 255
+    cover = coupled.nodules.covers([0])[0] / 255
     assert found[FEATURES.index("area_mm2")] == pytest.approx(cover.sum() * 1.5**2)
     hu = -1000 + coupled.nodules.images([0])[0, 0] / 255 * 1500
     assert found[FEATURES.index("mean_hu")] == pytest.approx((hu * cover).sum() / cover.sum())

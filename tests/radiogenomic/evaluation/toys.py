@@ -38,7 +38,7 @@ def patients() -> tuple[list[str], NDArray[np.float32]]:
 
 def write(folder: Path, rows: list[tuple[str, str, NDArray[np.floating], int]]) -> ImageSet:
     """Write (patient, split, genes, seed) as an image set of nodules."""
-    with ShardWriter(folder, "shard-000", (1, SIZE, SIZE), with_masks=True) as writer:
+    with ShardWriter(folder, "shard-000", (1, SIZE, SIZE), with_masks=True, covers=True) as writer:
         for number, (patient, split, genes, seed) in enumerate(rows):
             image, cover = picture(genes, seed)
             row: dict[str, Any] = {"image_id": f"{folder.name}-{number}", "source": "real", "split": split}

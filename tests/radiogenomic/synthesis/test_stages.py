@@ -120,7 +120,7 @@ def test_samples_are_the_same_bytes_alone_and_together(study: Path) -> None:
     together, alone = (ImageSet(study / f"samples/{name}/index.parquet") for name in ("main", "one"))
     rows = together.rows_where(image_id=alone.column("image_id").tolist())
     np.testing.assert_array_equal(together.images(rows), alone.images(range(3)))
-    np.testing.assert_array_equal(together.masks(rows), alone.masks(range(3)))
+    np.testing.assert_array_equal(together.covers(rows), alone.covers(range(3)))
 
 
 def test_a_sample_is_made_again_from_its_id(study: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

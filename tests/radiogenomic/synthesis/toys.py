@@ -85,7 +85,7 @@ def write_sets(folder: Path, patients: int = 8, patches: int = 2) -> None:
     genes = profiles(patients)
     nodules, healthy = folder / "nodules", folder / "nodules" / "backgrounds"
     with (
-        ShardWriter(nodules, "shard-000", (1, PX, PX), with_masks=True) as nodule_shard,
+        ShardWriter(nodules, "shard-000", (1, PX, PX), with_masks=True, covers=True) as nodule_shard,
         ShardWriter(healthy, "shard-000", (1, PX, PX), with_masks=False) as healthy_shard,
     ):
         for number in range(patients):
