@@ -77,6 +77,8 @@ TABLE: Mapping[str, str] = {
     "radiogenomic.grid": "radiogenomic/{source}/samples.png",
     "radiogenomic.manifest": "radiogenomic/{source}/manifest.json",
     # Beside the index of the samples, which is where every kind of source puts its own.
+    "training_sample.part_index": "samples/{source}/training.parquet",
+    "training_sample.part_manifest": "samples/{source}/training.manifest.json",
     "radiogenomic_sample.draws": "samples/{source}/draws.parquet",
     "radiogenomic_sample.profiles": "samples/{source}/profiles.parquet",
     "radiogenomic_sample.embeddings": "samples/{source}/embeddings.parquet",

@@ -56,9 +56,10 @@ def images_of(kind: str, task: str) -> str:
     """Return the stage whose image set a source gives to a task or to metrics: its name in the table of paths.
 
     Every kind puts its images where samples lie. Only a class-conditional generator has no masks of its own: what
-    segmentation reads are its pairs.
+    segmentation reads are its pairs. Of nodules it reads those from training patients' genes.
 
     >>> images_of("gan", "segmentation"), images_of("semantic", "segmentation")
     ('pairs', 'sample')
     """
-    return "pairs" if kind == "gan" and task == "segmentation" else "sample"
+    own = {"gan": "pairs", "radiogenomic": "training_sample"}
+    return own.get(kind, "sample") if task == "segmentation" else "sample"

@@ -21,7 +21,7 @@ from radgen.benchmark.words import arm_in_words
 from radgen.cohort.archives import ArchiveSettings, archive_table
 from radgen.cohort.keys import fingerprint, load_key
 from radgen.cohort.merge_tables import read_merge_table
-from radgen.cohort.settings import PatientKeySettings
+from radgen.cohort.settings import ClassSettings, PatientKeySettings, StructureSettings
 from radgen.config import DEMO_ARCHIVE, StudyConfig
 from radgen.errors import ConfigError
 from radgen.gan.settings import at_stage, growth_px
@@ -86,6 +86,11 @@ STAGE_SECTIONS: Mapping[str, tuple[str, ...]] = {
 }
 
 
+# What nodule patches are, where a task is of them instead of slices.
+OF_NODULES = {
+    "classes": ClassSettings(by="folder", names=("nodule",)),
+    "structures": StructureSettings(names=("nodule",)),
+}
 # Sections whose seed another draw of a source changes.
 SEEDED = frozenset({"gan", "semantic", "sample", "semantic_sample"})
 
@@ -139,6 +144,11 @@ class Study:
         return bool(self.config.structures.names)
 
     @property
+    def segments_nodules(self) -> bool:
+        """Whether segmentation is of nodule patches: a study with genes that names no structures of its slices."""
+        return self.config.has_genes and not self.has_masks
+
+    @property
     def sources(self) -> list[str]:
         """Names of the sources of synthetic images, of every kind."""
         return list(self.config.sources)
@@ -168,7 +178,10 @@ class Study:
     @property
     def tasks(self) -> list[str]:
         """Downstream tasks this study can do: no masks, no segmentation; one class, no classification."""
-        possible = {"segmentation": self.has_masks, "classification": len(self.config.classes.names) > 1}
+        possible = {
+            "segmentation": self.has_masks or self.segments_nodules,
+            "classification": len(self.config.classes.names) > 1,
+        }
         return [task for task in self.config.benchmark.tasks if possible[task]]
 
     @property
@@ -215,9 +228,18 @@ class Study:
     @property
     def audited(self) -> list[tuple[str, str]]:
         """Kind (a folder of results) and source of every synthetic image set that may leave."""
-        # Nodules from genes are audited against nodules, in radiogenomic_scores; the audit here knows slices alone.
-        sets = [("samples", name) for name in self.sources if name not in self.sources_of("radiogenomic")]
-        return [*sets, *(("pairs", name) for name in self.annotated_sources)]
+        return [
+            *(("samples", name) for name in self.sources),
+            *(("pairs", name) for name in self.annotated_sources),
+        ]
+
+    def real_of_source(self, source: str) -> str:
+        """Return the stage of the real images that a source learns from: its name in the table of paths."""
+        return "nodules" if source in self.sources_of("radiogenomic") else "slices"
+
+    def real_of_task(self, task: str) -> str:
+        """Return the stage of the real images that a task is of."""
+        return "nodules" if task == "segmentation" and self.segments_nodules else "slices"
 
     @property
     def awaiting(self) -> list[Path]:
@@ -273,7 +295,12 @@ class Study:
         """Return the stages that are not in this study, each with its reason in words."""
         reasons: dict[str, str] = {}
         if not self.has_masks:
-            reasons["annotation, label head, pairs and segmentation"] = "the study names no mask structures"
+            what = (
+                "annotation, label head and pairs"
+                if self.segments_nodules
+                else "annotation, label head, pairs and segmentation"
+            )
+            reasons[what] = "the study names no mask structures"
         elif self.sources and not self.sources_of("gan"):
             reasons["annotation, label head and pairs"] = "no source is of kind gan"
         if len(self.config.classes.names) < 2:
@@ -322,6 +349,8 @@ class Study:
                 values[name] = self._resolved(self.arms(str(task))[str(arm)])
             else:
                 values[name] = special[name]() if name in special else getattr(self.config, name)
+        if task is not None and self.real_of_task(task) == "nodules":
+            values |= {name: own for name, own in OF_NODULES.items() if name in values}
         redraw = None if source is None else self.config.sources[str(source)].seed
         for name in SEEDED & set(values) if redraw is not None else ():
             values[name] = dataclasses.replace(values[name], seed=redraw)

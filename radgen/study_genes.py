@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from radgen.benchmark.settings import ArmSettings
 from radgen.config import StudyConfig
 from radgen.errors import ConfigError
 
@@ -39,7 +40,7 @@ def nodule_judge_settings(study: Study) -> str:
 
 
 def check_radiogenomic(config: StudyConfig) -> None:
-    """Refuse a source of nodules without genes, and arms that train on one.
+    """Refuse a source of nodules without genes, and arms that it cannot teach.
 
     Raises
     ------
@@ -52,8 +53,19 @@ def check_radiogenomic(config: StudyConfig) -> None:
         raise ConfigError(msg)
     for name, arm in config.arms.items():
         for source in sorted(set(arm.sources) & set(coded)):
-            msg = (
-                f"arms.{name} trains on {source}, a source of nodules from genes; what they teach a segmenter is in "
-                "radiogenomic_scores, so leave the arm out"
-            )
-            raise ConfigError(msg)
+            reason = _unfit(config, arm)
+            if reason:
+                msg = f"arms.{name} trains on {source}, a source of nodules from genes, {reason}"
+                raise ConfigError(msg)
+
+
+def _unfit(config: StudyConfig, arm: ArmSettings) -> str:
+    """Return why nodules cannot teach an arm, with the remedy; nothing where they can."""
+    if config.structures.names:
+        return (
+            f"but the study segments {', '.join(config.structures.names)} in slices; leave the arm out, or name no "
+            "structures"
+        )
+    if "classification" in config.benchmark.tasks and len(config.classes.names) > 1 and arm.tasks != ("segmentation",):
+        return "which have one class; give the arm tasks: [segmentation]"
+    return ""

@@ -315,6 +315,19 @@ class Plan:
 
         return file
 
+    def audited_real(self, output: str) -> Callable[[Any], str]:
+        """Return a function of wildcards that names a file of the real images that a set is audited against."""
+        return lambda wildcards: self.path(f"{self.study.real_of_source(wildcards.source)}.{output}")
+
+    def auditing_judge(self, output: str) -> Callable[[Any], str]:
+        """Return a function of wildcards that names a file of the network that knows those real images."""
+        judges = {"slices": "judge", "nodules": "nodule_judge"}
+        return lambda wildcards: self.path(f"{judges[self.study.real_of_source(wildcards.source)]}.{output}")
+
+    def task_real(self, output: str) -> Callable[[Any], str]:
+        """Return a function of wildcards that names a file of the real images that a task is of."""
+        return lambda wildcards: self.path(f"{self.study.real_of_task(wildcards.task)}.{output}")
+
     def audits(self, output: str) -> list[str]:
         """Return one file of every audit."""
         return [self.path(f"audit.{output}", part=part, source=source) for part, source in self.study.audited]

@@ -145,7 +145,8 @@ class _Network:
         """Score the arm's test rows."""
         if isinstance(self._task, Classification):
             return self._task.test_rows(network, self._arm.test, self._device)
-        if self._arm.evaluation == "development":
+        # Patches of a structure come from no whole reference volume: they are scored as they are stored.
+        if self._arm.evaluation == "development" or self._inputs.real.has_covers:
             return self._task.slice_rows(network, self._arm.test, self._device)
         return self._task.test_rows(network, self._arm.test, self._inputs.volumes, self._device)
 

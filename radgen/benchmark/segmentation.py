@@ -152,9 +152,9 @@ class Segmentation:
         return rows
 
     def slice_rows(self, network: nn.Module, rows: NDArray[np.int64], device: torch.device) -> list[dict[str, Any]]:
-        """Return one row per series and structure: Dice over the series' stored slices, as development sees them.
+        """Return one row per series and structure: Dice over the series' stored slices or patches.
 
-        Only some slices of training patients are stored, so distances in space cannot be told.
+        Only some slices of training patients are stored, and patches have no volume: distances in space cannot be told.
         """
         series, patients = self._real.column("series")[rows], self._real.column("patient")[rows]
         found: list[dict[str, Any]] = []

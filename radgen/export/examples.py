@@ -21,6 +21,7 @@ from radgen.imageset.core import ROWS_PER_BATCH, ImageSet
 from radgen.provenance import SawPatients, read_manifest
 
 IMPORT_STAGES = frozenset({"import_images", "source_images"})  # what another tool made, and a study takes as a source
+DRAWING_STAGE = "radiogenomic_sample"  # around a nodule from genes lies a patient's healthy patch, pixel by pixel
 UNKNOWN_SPACING_MM = 1.0
 
 
@@ -207,7 +208,10 @@ class ExportSet:
         if row["source"] == "real":
             return Origin.REAL
         manifest = self._manifests[row["shard"]]
-        return Origin.IMPORTED if manifest and manifest["what"].get("stage") in IMPORT_STAGES else Origin.SYNTHETIC
+        stage = manifest["what"].get("stage") if manifest else None
+        if stage in IMPORT_STAGES:
+            return Origin.IMPORTED
+        return Origin.DRAWN_INTO_REAL if stage == DRAWING_STAGE else Origin.SYNTHETIC
 
     def _truncation(self, shard: str) -> float | None:
         settings = (self._manifests[shard] or {"what": {}})["what"].get("settings", {})

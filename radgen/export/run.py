@@ -86,12 +86,14 @@ def export(
     if to not in FORMATS:
         msg = f"--to {to}: no such format; choose one of {', '.join(FORMATS)}"
         raise ConfigError(msg)
-    count = images.origins.get(Origin.REAL, 0)
-    if count and not real:
-        msg = (
-            f"{images.index.parent}: {count} of {len(images)} images are real, of {images.patients} patients; "
-            "give --real if their terms of use let them leave"
-        )
+    shown = {origin: count for origin, count in images.origins.items() if origin.shows_patients}
+    if shown and not real:
+        told = {
+            Origin.REAL: f"are real, of {images.patients} patients",
+            Origin.DRAWN_INTO_REAL: "are nodules drawn into real patches, which show around them",
+        }
+        found = " and ".join(f"{count} of {len(images)} images {told[origin]}" for origin, count in shown.items())
+        msg = f"{images.index.parent}: {found}; give --real if the patients' terms of use let them leave"
         raise InputError(msg)
     module = cast("Format", importlib.import_module(f"radgen.export.{to}"))
     with new_folder(out, replace=replace) as draft:

@@ -78,7 +78,7 @@ def run(
     if wrong:
         msg = f"--{wrong[0].replace('_', '-')} {outputs[wrong[0]]}: must be {target.files[wrong[0]]}"
         raise ConfigError(msg)
-    settings = as_plain({"shard": target.shard, "nodules": nodules})
+    settings = as_plain({"shard": target.shard, "nodules": nodules, "structures": ["nodule"]})
     what = what_part(stage="nodules", version=VERSION, settings=settings, inputs={"series": input_digest(series)})
     with run_keyed(work, what, outputs) as (job, done):
         if done is None:

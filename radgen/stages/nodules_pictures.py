@@ -71,7 +71,7 @@ def run(
         what=what_part(
             stage="nodules_pictures",
             version=VERSION,
-            settings={"nodules": as_plain(nodules)},
+            settings={"nodules": as_plain(nodules), "structures": ["nodule"]},
             inputs=pixel_digests(slices, "slices"),
         ),
         outputs=files | {"index": index, "backgrounds_index": backgrounds, "patches": patches, "rejects": rejects},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from radgen.errors import ConfigError
 from radgen.provenance import (
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from radgen.radiogenomic.expression import Expression
 
 VERSION = 2
+NODULE = "nodule"
+TRAINING = "training.parquet"
 
 
 def run(
@@ -56,7 +58,9 @@ def run(
         Standardised expression.
     index
         Index of the image set to write. Beside it lie its shards, `switches/`, draws.parquet (of what each image is
-        made), profiles.parquet, embeddings.parquet, saliency.parquet and grid_{background,gene,noise}.png.
+        made), profiles.parquet, embeddings.parquet, saliency.parquet and grid_{background,gene,noise}.png; and
+        training.parquet with a manifest of its own, the images from training patients' genes: no held-out patient is
+        behind these.
     manifest
         Beside the index.
     radiogenomic_sample
@@ -110,19 +114,31 @@ def run(
     inputs = {"weights": input_digest(weights), "rna": input_digest(rna), "nodules": input_digest(nodules_manifest)}
     inputs |= {name: digest_file(path) for name, path in given.items() if path is not None}
     plain = {"radiogenomic_sample": as_plain(settings), "rna_settings": as_plain(rna_settings), "source": source}
-    write_manifest(
-        manifest,
-        what=what_part(stage="radiogenomic_sample", version=VERSION, settings=plain, inputs=inputs, seed=settings.seed),
-        outputs={str(file.relative_to(index.parent)): file for file in files},
-        saw_patients=saw_patients_of(training_manifest) | _used(index.parent, patches, images, of_others=bool(table)),
-        device=chosen.type,
-        notes={
-            "device_reason": why,
-            "caption": sampler.card.caption,
-            "profiles": count,
-            "backgrounds": os.path.relpath(backgrounds, index.parent),  # where `radgen regenerate` finds them
-        },
-    )
+    plain |= {"structures": [NODULE]}
+    taught = index.with_name(TRAINING)
+    sets = {
+        manifest: (files, _used(index.parent, patches, images, of_others=bool(table))),
+        taught.with_name(f"{taught.stem}.manifest.json"): (
+            [taught],
+            _write_training(taught, patches, images, of_others=bool(table)),
+        ),
+    }
+    for beside, (written, used) in sets.items():
+        write_manifest(
+            beside,
+            what=what_part(
+                stage="radiogenomic_sample", version=VERSION, settings=plain, inputs=inputs, seed=settings.seed
+            ),
+            outputs={str(file.relative_to(index.parent)): file for file in written},
+            saw_patients=saw_patients_of(training_manifest) | used,
+            device=chosen.type,
+            notes={
+                "device_reason": why,
+                "caption": sampler.card.caption,
+                "profiles": count,
+                "backgrounds": os.path.relpath(backgrounds, index.parent),  # where `radgen regenerate` finds them
+            },
+        )
 
 
 def _of_patients(known: Expression, patches: ImageSet, settings: RadiogenomicSampleSettings) -> Expression:
@@ -150,20 +166,40 @@ def _of_table(table: Path, transform: Path | None, settings: RnaSettings) -> Exp
     return Expression(people.patients, fitted.genes, fitted.apply(people), fitted.caption)
 
 
-def _used(folder: Path, patches: ImageSet, images: ImageSet, *, of_others: bool) -> SawPatients:
-    """Return whose genes and whose healthy patches are in the images."""
-    import pyarrow.parquet as pq
+def _write_training(index: Path, patches: ImageSet, images: ImageSet, *, of_others: bool) -> SawPatients:
+    """Write the index of the images from training patients' genes; return who is in them, as `_used` does."""
+    from radgen.imageset.core import read_index, write_table
 
-    draws = pq.read_table(folder / "draws.parquet", columns=["profile", "background"])
+    train = patches.column("patient")[patches.rows_where(split="train")].tolist()
+    people = frozenset() if of_others else frozenset(train)
+    taught = {row["image_id"] for row in _draws(index.parent) if row["profile"] in people}
+    table = read_index(index.with_name("index.parquet"))
+    rows = [place for place, name in enumerate(table.column("image_id").to_pylist()) if name in taught]
+    write_table(index, table.take(rows) if rows else table.slice(0, 0))
+    return _used(index.parent, patches, images, of_others=of_others, profiles=people)
+
+
+def _used(
+    folder: Path, patches: ImageSet, images: ImageSet, *, of_others: bool, profiles: frozenset[str] | None = None
+) -> SawPatients:
+    """Return whose genes and whose healthy patches are in the images of some profiles, by default of all."""
+    draws = [row for row in _draws(folder) if profiles is None or row["profile"] in profiles]
     split_of = dict(zip(patches.column("patient").tolist(), patches.column("split").tolist(), strict=True))
-    profiles = set(draws.column("profile").to_pylist())
-    rows = images.rows_where(image_id=set(draws.column("background").to_pylist()))
+    rows = images.rows_where(image_id={row["background"] for row in draws})
     behind = zip(images.column("split")[rows].tolist(), images.column("patient")[rows].tolist(), strict=True)
+    owners = {row["profile"] for row in draws} & set(split_of)
     return SawPatients(
         pixels=by_split(behind),
-        labels=by_split((split_of[name], name) for name in profiles if name in split_of and not of_others),
+        labels=by_split((split_of[name], name) for name in owners if not of_others),
         unknown=frozenset({"an expression table of other people"} if of_others else ()),
     )
+
+
+def _draws(folder: Path) -> list[dict[str, Any]]:
+    import pyarrow.parquet as pq
+
+    rows: list[dict[str, Any]] = pq.read_table(folder / "draws.parquet").to_pylist()
+    return rows
 
 
 def _say(line: str) -> None:

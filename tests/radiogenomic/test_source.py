@@ -12,10 +12,15 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from radgen.cohort.settings import ClassSettings
-from radgen.errors import CohortError, InputError
+from radgen.benchmark.settings import ArmSettings, BenchmarkSettings
+from radgen.benchmark.training_settings import ArmTrainingSettings
+from radgen.cli import main
+from radgen.cohort.settings import ClassSettings, LowSettings, StructureSettings
+from radgen.errors import AncestryError, CohortError, InputError
 from radgen.features.settings import JudgeSettings
+from radgen.imageset.core import ImageSet
 from radgen.labels.settings import AnnotatorSettings
+from radgen.metrics.settings import MetricsSettings
 from radgen.paths import StudyPaths
 from radgen.provenance import read_manifest, saw_patients_of
 from radgen.radiogenomic.evaluation.settings import RadiogenomicScoresSettings, SurvivalSettings
@@ -30,7 +35,16 @@ from radgen.report.sections.radiogenomic import radiogenomic_block
 from radgen.report.settings import ReportSettings, StudyFacts
 from radgen.report.study import StudyResults
 from radgen.report.style import figure_style
-from radgen.stages import judge, radiogenomic, radiogenomic_sample, radiogenomic_scores, radiogenomic_survival
+from radgen.safety.settings import ReleaseSettings
+from radgen.stages import (
+    audit,
+    benchmark,
+    judge,
+    radiogenomic,
+    radiogenomic_sample,
+    radiogenomic_scores,
+    radiogenomic_survival,
+)
 from tests.radiogenomic.nodule_study import NoduleStudy
 
 SOURCE = "genes"
@@ -56,7 +70,7 @@ class Source:
     root: Path
 
     def __call__(self, key: str) -> Path:
-        return Path(StudyPaths(str(self.root))(key, source=SOURCE))
+        return Path(StudyPaths(str(self.root))(key, source=SOURCE, part="samples"))
 
     def score(self, **changes: Any) -> None:
         """Run the stage of the scores."""
@@ -242,3 +256,98 @@ def test_the_section_tells_the_results_in_words(results: StudyResults, pictures:
 
 def test_tables_hold_no_number_that_json_cannot(source: Source) -> None:
     json.dumps(pq.read_table(source("radiogenomic_scores.scores")).to_pylist(), allow_nan=False)
+
+
+# ---------------------------------------------------------------- the machinery of all sources
+
+LENIENT = ReleaseSettings(
+    planted=4, images=64, resamples=20, near_copies=1, membership_auc=1, planted_found=0.01, min_patients_per_class=1
+)
+ARMS = BenchmarkSettings(
+    sealed=False, training=ArmTrainingSettings(max_steps=4, eval_every=2, segmenter_channels=(4, 8))
+)
+
+
+@pytest.fixture(scope="module")
+def audited(source: Source) -> Source:
+    audit.run(
+        slices=source("nodules.index"),
+        slices_manifest=source("nodules.manifest"),
+        judge_weights=source("nodule_judge.weights"),
+        judge_manifest=source("nodule_judge.manifest"),
+        image_set=source("sample.part_index"),
+        **{name: source(f"audit.{name}") for name in ("images", "measures", "verdict", "closest")},
+        manifest=source("audit.part_manifest"),
+        release=LENIENT,
+        metrics=MetricsSettings(),
+        device="cpu",
+    )
+    return source
+
+
+def test_the_shared_audit_looks_nodules_up_among_training_patients_nodules(audited: Source) -> None:
+    rows = pq.read_table(audited("audit.images")).to_pylist()
+    assert {row["image_id"] for row in rows} == set(ImageSet(audited("sample.part_index")).column("image_id"))
+    nodules = ImageSet(audited("nodules.index"))
+    train = set(nodules.column("image_id")[nodules.rows_where(split="train")])
+    assert {row["nearest_image_id"] for row in rows} <= train
+    assert json.loads(audited("audit.verdict").read_text())["images"] == len(rows)
+
+
+@pytest.mark.parametrize("to", ["nnunet", "dicom", "coco"])
+def test_nodules_leave_with_their_label_and_the_word_of_whoever_is_shown(
+    audited: Source, tmp_path: Path, capsys: pytest.CaptureFixture[str], to: str
+) -> None:
+    words = ["export", str(audited("sample.part_index")), "--to", to, "--out", str(tmp_path / "out")]
+    assert main(words) == 2
+    assert "are nodules drawn into real patches, which show around them; give --real" in capsys.readouterr().err
+    assert main([*words, "--real"]) == 0
+    assert json.loads((tmp_path / "out" / "export.json").read_text())["labels"] == {"background": 0, "nodule": 1}
+    assert "Synthetic nodule made by radgen in a real patch" in (tmp_path / "out" / "README.md").read_text()
+
+
+def run_arm(source: Source, out: Path, synthetic: str | None, name: str = "training_sample") -> list[dict[str, Any]]:
+    """Run one arm of nodule segmentation; return its scores."""
+    key = [] if synthetic is None else [name]
+    benchmark.run(
+        slices=source("nodules.index"),
+        slices_manifest=source("nodules.manifest"),
+        synthetic=tuple(source(f"{one}.part_index") for one in key),
+        synthetic_manifests=tuple(source(f"{one}.part_manifest") for one in key),
+        volumes=(),
+        task="segmentation",
+        arm="arm",
+        **{name: out / f"{name}.parquet" for name in ("scores", "history")},
+        manifest=out / "manifest.json",
+        benchmark=ARMS,
+        arm_settings=ArmSettings(synthetic=synthetic, setting=synthetic and "shared"),
+        low=LowSettings(fraction=0.4),
+        classes=ClassSettings(by="folder", names=("nodule",)),
+        structures=StructureSettings(names=("nodule",)),
+        work=out / "work",
+        device="cpu",
+    )
+    rows: list[dict[str, Any]] = pq.read_table(out / "scores.parquet").to_pylist()
+    return rows
+
+
+def test_the_benchmark_segments_nodules_with_and_without_generated_ones(source: Source, tmp_path: Path) -> None:
+    without, beside = (run_arm(source, tmp_path / str(name), name) for name in (None, SOURCE))
+    nodules = ImageSet(source("nodules.index"))
+    held_out = set(nodules.column("patient")[nodules.rows_where(split="test")])
+    for rows in (without, beside):
+        assert {row["patient"] for row in rows} == held_out
+        assert {(row["structure"], row["metric"]) for row in rows} == {("nodule", "dice")}
+        assert {row["seed"] for row in rows} == {1, 2, 3}
+    assert without[0]["n_synthetic_images"] == 0
+    assert beside[0]["n_synthetic_images"] == len(ImageSet(source("training_sample.part_index"))) > 0
+
+
+def test_nodules_from_held_out_patients_genes_teach_no_arm(source: Source, tmp_path: Path) -> None:
+    train = ImageSet(source("nodules.index"))
+    people = set(train.column("patient")[train.rows_where(split="train")])
+    draws = pq.read_table(source("radiogenomic_sample.draws")).to_pylist()
+    taught = set(ImageSet(source("training_sample.part_index")).column("image_id"))
+    assert taught == {row["image_id"] for row in draws if row["profile"] in people}
+    with pytest.raises(AncestryError, match=r"saw the labels of \d+ forbidden patients \(\d+ of test"):
+        run_arm(source, tmp_path, SOURCE, name="sample")

@@ -50,7 +50,7 @@ def test_nodules_and_backgrounds_are_image_sets_of_the_same_patients(study: Nodu
         inside = (mask / 255).sum() * side["pixel_mm"] ** 2
         assert inside == pytest.approx(side["area_mm2"], rel=0.15) or inside < side["area_mm2"]
     splits = dict(zip(nodules.column("patient"), nodules.column("split"), strict=True))
-    assert set(splits.values()) == {"train", "test"}
+    assert set(splits.values()) == {"train", "val", "test"}
 
 
 def test_whoever_is_shown_stands_in_the_ancestry(study: NoduleStudy) -> None:

@@ -157,14 +157,14 @@ def test_each_stage_has_a_target_of_its_own_name(tmp_path: Path) -> None:
 
 TABLES = {"inventory", "cohort", "clinical", "rna_table"}
 CUT = {"nodules_shard", "nodules_gather"}
-GENES = {"nodule_judge", "radiogenomic_train", "radiogenomic_sample_source", "radiogenomic_scores_source"}
+GENES = {"nodule_judge", "radiogenomic_train", "radiogenomic_sample_source", "radiogenomic_scores_source", "audit_set"}
 SURVIVAL = {"radiogenomic_survival_source"}
 
 
 def test_genes_and_nodules_are_in_the_dag_of_a_study_with_an_rna_table(tmp_path: Path) -> None:
     folder = Folder(tmp_path, TINY.with_name("radiogenomic.yaml"))
     phantom = {"radiogenomic_phantom"}
-    assert folder.listed() == phantom | ALWAYS | TABLES | CUT | GENES | SURVIVAL | {"sample_gather"}
+    assert folder.listed() == phantom | ALWAYS | TABLES | CUT | GENES | SURVIVAL | TASKS | {"sample_gather"}
 
 
 def test_studies_of_real_genes_ask_for_their_tables_alone(tmp_path: Path) -> None:
@@ -179,13 +179,29 @@ def test_studies_of_real_genes_ask_for_their_tables_alone(tmp_path: Path) -> Non
     assert folder.listed() == ALWAYS | TABLES | {"nodules_pictures"} | GENES | SURVIVAL | {"sample_gather"}
 
 
-def test_a_source_of_genes_needs_a_table_and_no_arm(tmp_path: Path) -> None:
+def test_nodules_are_segmented_and_audited_among_nodules() -> None:
+    plan = Plan(Study.of(load_config(yaml.safe_load(TINY.with_name("radiogenomic.yaml").read_text()))))
+    arm = SimpleNamespace(task="segmentation", arm="low_plus_generated")
+    assert plan.task_real("index")(arm) == "results/genes/nodules/index.parquet"
+    assert plan.synthetic_inputs("part_index")(arm) == ["results/genes/samples/genes/training.parquet"]
+    given = plan.study.settings("benchmark", task="segmentation", arm="low_plus_generated")
+    assert given["structures"]["names"] == given["classes"]["names"] == ["nodule"]
+    assert plan.audited_real("index")(SimpleNamespace(source="genes")) == "results/genes/nodules/index.parquet"
+    assert plan.auditing_judge("weights")(SimpleNamespace(source="genes")).startswith("results/genes/nodules/judge/")
+    assert "segmentation" not in " ".join(plan.study.absent())
+
+
+def test_a_source_of_genes_needs_a_table_and_teaches_nodules_alone(tmp_path: Path) -> None:
     data = yaml.safe_load(TINY.with_name("radiogenomic.yaml").read_text())
     bare = {key: value for key, value in data.items() if key != "radiogenomic_phantom"}
     with pytest.raises(ConfigError, match="sources.genes is of kind radiogenomic, but the study has no rna_table"):
         Plan.of(bare | {"archive": str(tmp_path)})
-    with pytest.raises(ConfigError, match="arms.more trains on genes, a source of nodules from genes"):
-        Plan.of(data | {"arms": {"more": {"synthetic": "genes"}}})
+    more = {"arms": {"more": {"synthetic": "genes"}}}
+    with pytest.raises(ConfigError, match="arms.more trains on genes, a source of nodules from genes, but the study seg"):
+        Plan.of(data | more | {"structures": {"names": ["chest"]}})
+    two = {"classes": {"by": "folder", "names": ["a", "b"]}, "benchmark": {"tasks": ["classification"]}}
+    with pytest.raises(ConfigError, match=r"which have one class; give the arm tasks: \[segmentation\]"):
+        Plan.of(data | more | two)
     with pytest.raises(ConfigError, match="a study has one embedded archive; leave one of them out"):
         Plan.of(data | {"phantom": {"patients": 8}})
 

@@ -3,8 +3,8 @@
 
 rule benchmark_arm:
     input:
-        slices=P("slices.index"),
-        slices_manifest=P("slices.manifest"),
+        slices=PLAN.task_real("index"),
+        slices_manifest=PLAN.task_real("manifest"),
         synthetic=PLAN.synthetic_inputs("part_index"),
         synthetic_manifests=PLAN.synthetic_inputs("part_manifest"),
         volumes=PLAN.volumes,
@@ -189,10 +189,10 @@ rule metrics:
 
 rule audit_set:
     input:
-        slices=P("slices.index"),
-        slices_manifest=P("slices.manifest"),
-        judge=P("judge.weights"),
-        judge_manifest=P("judge.manifest"),
+        slices=PLAN.audited_real("index"),
+        slices_manifest=PLAN.audited_real("manifest"),
+        judge=PLAN.auditing_judge("weights"),
+        judge_manifest=PLAN.auditing_judge("manifest"),
         image_set=PLAN.audited_set("part_index"),
         image_set_manifest=PLAN.audited_set("part_manifest"),
         weights=PLAN.scoring_weights.values(),

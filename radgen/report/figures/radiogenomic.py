@@ -287,7 +287,7 @@ def draw_masks(study: StudyResults, album: Album, source: str) -> None:
     words = {"held-out": "real, held-out patients", "generated": "generated"}
     figure = album.new(1.2)
     axes = figure.subplots()
-    for place, row in rows.iterrows():
+    for place, row in enumerate(rows.to_dict("records")):
         colour = SYNTHETIC if row["space"] == "generated" else REAL
         axes.hlines(place, row["low"], row["high"], color=colour, linewidth=1.4, alpha=0.6)
         axes.plot(row["value"], place, "o", color=colour, markersize=5)
