@@ -236,7 +236,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         msg = f"{path}: no such configuration; `radgen init ARCHIVE` writes one from an archive"
         raise ConfigError(msg) from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, OSError, ValueError, RecursionError) as error:
         msg = f"{path}: not YAML ({' '.join(str(error).split())})"
         raise ConfigError(msg) from error
     if not isinstance(data, dict):

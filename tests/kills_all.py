@@ -2,16 +2,18 @@
 
     python -m tests.kills_all [--kills 200] [--seed 1] [--target all] [--folder FOLDER]
 
-The tiny study is run once undisturbed. Then it is run again, and jobs are ended by SIGKILL at random moments: mostly
-one of the running `radgen` processes, of the stage that was hit least so far, which Snakemake starts again; now and
-then Snakemake itself, which is then called again as a user would. When it finishes before all kills are spent, it is
-begun anew in another folder. Every output, and the compared part of every manifest, must equal the undisturbed run's
-bytes; the report's page alone may differ, which tells when each result was made.
+The tiny study is run once undisturbed. Then it is run again, and jobs are ended by SIGKILL at random moments: nearly
+every attempt of a `radgen` stage once it has used a random time of a processor, whereupon Snakemake starts it again;
+now and then Snakemake itself, which is then called again as a user would. When it finishes before all kills are spent,
+it is begun anew in another folder. Every output, and the compared part of every manifest, must equal the undisturbed
+run's bytes; the report's page alone may differ, which tells when each result was made. Each kill is told: stage, and
+seconds of a processor that the attempt had used.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import random
 import signal
@@ -26,9 +28,11 @@ from tests.conftest import REPOSITORY
 from tests.workflow.runs import BIN, TINY, Folder
 from tests.workflow.test_end_to_end import but_the_page, digests
 
-LONGEST_WAIT_SECONDS = 4.0
+# An attempt is let be with this chance, so that stages longer than the mean also come to their end.
+LET_BE = 0.1
+MEAN_SECONDS = 2.5  # of a processor, of which start-up takes one to two
 SHARE_OF_SNAKEMAKE = 0.05
-POLL_SECONDS = 0.02
+POLL_SECONDS = 0.05
 SNAKEMAKE = "snakemake"
 
 
@@ -57,12 +61,22 @@ def stages_below(parent: int) -> dict[int, str]:
     return found
 
 
+def processor_seconds(number: int) -> float:
+    """Return the processor time a process has used; 0 where it has just ended."""
+    try:
+        fields = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Torment:
-    """The kills spent so far, and the draw that decides on the next."""
+    """The kills spent so far, and the draws that decide on the next."""
 
     def __init__(self, kills: int, seed: int) -> None:
-        self.kills, self.spent = kills, Counter[str]()
+        self.kills, self.spent, self.seen = kills, Counter[str](), set[str]()
         self.draw = random.Random(seed)  # noqa: S311 - moments, no secrets
+        self._ends_at: dict[int, float] = {}  # of each process: processor seconds
 
     @property
     def done(self) -> bool:
@@ -70,35 +84,42 @@ class Torment:
         return self.spent.total() >= self.kills
 
     def run(self, folder: Path, target: str) -> None:
-        """Run the workflow in a folder to its end, killing it until the kills are spent."""
+        """Run the workflow in a folder to its end, killing it until the kills are spent.
+
+        Snakemake is called again when it was killed itself, and when a rule's own retries were used up by kills.
+        """
         while True:
+            before = self.spent.total()
             with (folder / "said.log").open("ab") as log:
                 process = start(folder, target, log.fileno())
                 while not self.done and process.poll() is None:
                     self._disturb(process)
+                    time.sleep(POLL_SECONDS)
                 code = process.wait()
             if code == 0:
                 return
-            assert code == -signal.SIGKILL, (folder / "said.log").read_text()[-4000:]
+            assert self.spent.total() > before, (folder / "said.log").read_text()[-4000:]
 
     def _disturb(self, process: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + self.draw.uniform(0, LONGEST_WAIT_SECONDS)
-        while time.monotonic() < deadline and process.poll() is None:
-            time.sleep(POLL_SECONDS)
-        if process.poll() is not None:
-            return
-        if self.draw.random() < SHARE_OF_SNAKEMAKE:
-            process.kill()
-            self.spent[SNAKEMAKE] += 1
-            return
-        running = stages_below(process.pid)
-        if running:
-            number, stage = min(running.items(), key=lambda item: (self.spent[item[1]], item[0]))
+        """Look once at all running stages, and kill those whose moment has come."""
+        for number, stage in stages_below(process.pid).items():
+            self.seen.add(stage)
+            used = processor_seconds(number)
+            if used < self._ends_at.setdefault(number, self._moment()) or self.done:
+                continue
+            victim, name = (process.pid, SNAKEMAKE) if self.draw.random() < SHARE_OF_SNAKEMAKE else (number, stage)
             try:
-                os.kill(number, signal.SIGKILL)
+                os.kill(victim, signal.SIGKILL)
             except ProcessLookupError:
-                return  # it was quicker
-            self.spent[stage] += 1
+                continue  # it was quicker
+            self.spent[name] += 1
+            del self._ends_at[number]
+            say(f"{self.spent.total()} {name} {used:.2f} s")
+            if name == SNAKEMAKE:
+                return
+
+    def _moment(self) -> float:
+        return math.inf if self.draw.random() < LET_BE else self.draw.expovariate(1 / MEAN_SECONDS)
 
 
 def start(folder: Path, target: str, log: int) -> subprocess.Popen[bytes]:
@@ -135,12 +156,13 @@ def main() -> int:
         torment, runs = Torment(options.kills, options.seed), 0
         while not torment.done:
             folder = place / f"run-{runs}"
-            folder.mkdir(parents=True)
+            folder.mkdir(parents=True, exist_ok=True)  # one that was left goes on
             torment.run(folder, options.target)
             differ = differences(folder, expected)
             assert not differ, f"run {runs} after {torment.spent.total()} kills: {', '.join(differ)} differ"
             runs += 1
             say(f"run {runs}: {len(expected)} results, the same bytes; kills so far: {dict(torment.spent)}")
+    say(f"never hit: {', '.join(sorted(torment.seen - torment.spent.keys())) or 'no stage'}")
     say(f"{torment.spent.total()} kills in {time.monotonic() - begun:.0f} s over {runs} runs, the same bytes")
     return 0
 

@@ -1,12 +1,16 @@
 """Train, kill and resume for hours: memory, open files and disk must not grow beyond the kept states.
 
-    python -m tests.soak [--minutes 120] [--seed 1] [--log soak.tsv]
+    python -m tests.soak [--minutes 120] [--seed 1] [--share 1.0] [--log soak.tsv]
 
 The toy study's generator trains towards a budget that is never reached, and is ended again and again, by SIGKILL or
 SIGTERM, after some seconds of training. Before each end its memory and open files are noted, and what its work folder
 takes. From when all states are there that are kept, the last third of the notes must not exceed the first by more than
-a tenth, in the median. TensorBoard's files, a new one at each start, are counted apart: they are the log of the
-training and grow by design.
+a tenth, in the median; nor may memory at a process's end exceed that at its first state.
+
+Counted apart, for they grow by design, are TensorBoard's files, a new one at each start, and the averages that may yet
+be published: one stays until a later one beats it, so they heap up while training gets worse.
+
+`--share 0.33` pauses after an end until a third of a processor was used, for machines that others use too.
 """
 
 from __future__ import annotations
@@ -30,7 +34,7 @@ from tests.gan import toys
 from tests.kills import Process, gan_job
 
 GROWTH = 1.1
-LONGEST_SECONDS = 20.0
+LONGEST_SECONDS = 40.0
 FEWEST = 6  # notes, of which two in each third
 
 
@@ -39,27 +43,37 @@ class Note:
     """What was seen just before an end."""
 
     seconds: float
+    begun_mib: float
     memory_mib: float
     open_files: int
     disk_mib: float
     tensorboard_mib: float
     states: int
+    averages: int
 
 
-def note(pid: int, work: Path, seconds: float) -> Note:
-    """Look at a process and its work folder."""
+def memory_mib(pid: int) -> float:
+    """Return the resident memory of a process, in MiB."""
     status = Path(f"/proc/{pid}/status").read_text()
-    memory = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+    kib = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+    return round(kib / 1024, 1)
+
+
+def note(pid: int, work: Path, seconds: float, begun_mib: float) -> Note:
+    """Look at a process and its work folder; `begun_mib` was its memory at its first state."""
     files = [path for path in work.rglob("*") if path.is_file()]
     board = [path for path in files if "tensorboard" in path.parts]
+    averages = [path for path in files if path.name.startswith("average-")]
     size = {path: path.stat().st_size for path in files if path.exists()}
     return Note(
         seconds=round(seconds, 1),
-        memory_mib=round(memory / 1024, 1),
+        begun_mib=begun_mib,
+        memory_mib=memory_mib(pid),
         open_files=len(os.listdir(f"/proc/{pid}/fd")),  # noqa: PTH208 - links that come and go
-        disk_mib=round(sum(size[path] for path in size if path not in board) / 2**20, 3),
+        disk_mib=round(sum(size[path] for path in size if path not in [*board, *averages]) / 2**20, 3),
         tensorboard_mib=round(sum(size.get(path, 0) for path in board) / 2**20, 3),
         states=sum(path.name.startswith("state-") for path in files),
+        averages=len(averages),
     )
 
 
@@ -84,7 +98,8 @@ def growth(notes: list[Note]) -> dict[str, float]:
         name: [statistics.median(getattr(row, name) for row in part) for part in (notes[:third], notes[-third:])]
         for name in names
     }
-    return {name: last / first if first else 1.0 for name, (first, last) in medians.items()}
+    found = {name: last / first if first else 1.0 for name, (first, last) in medians.items()}
+    return found | {"memory_within": statistics.median(row.memory_mib / row.begun_mib for row in notes)}
 
 
 def main() -> int:
@@ -92,6 +107,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=120.0)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--share", type=float, default=1.0, help="of one processor that may be used")
     parser.add_argument("--log", type=Path, default=Path("soak.tsv"))
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -108,11 +124,14 @@ def main() -> int:
             assert process.wait_until(lambda process=process: job.begun in process.said()), process.said()  # type: ignore[misc]
             before = set(job.work.rglob(job.states))
             process.wait_until(lambda before=before: not set(job.work.rglob(job.states)) <= before)  # type: ignore[misc]
+            begun_mib = memory_mib(process.pid)
             process.wait_until(lambda: False, draw.uniform(0, LONGEST_SECONDS))
-            notes.append(note(process.pid, job.work, time.monotonic() - begun))
+            notes.append(note(process.pid, job.work, time.monotonic() - begun, begun_mib))
             print(*astuple(notes[-1]), sep="\t", file=log, flush=True)
             os.kill(process.pid, draw.choice((signal.SIGKILL, signal.SIGTERM)))
             process.finish()
+            spent = sum(os.times()[:4])  # of this process and of all that it has awaited, user and system
+            time.sleep(max(0.0, spent / options.share - (time.monotonic() - begun)))
     found = growth(notes)
     told = ", ".join(f"{name} {value:.2f}" for name, value in found.items())
     print(f"{len(notes)} starts in {options.minutes:g} minutes; last third to first: {told}")  # noqa: T201

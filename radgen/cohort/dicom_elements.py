@@ -29,6 +29,23 @@ MOST_DEFLATION = 1032
 PIECE_BYTES = 1 << 20
 
 
+class Bounded:
+    """A binary file that is never asked for more bytes than it holds: a declared length reserves no memory."""
+
+    def __init__(self, file: Any) -> None:  # noqa: ANN401 - any binary file
+        place = file.tell()
+        self._file, self._end = file, file.seek(0, 2)
+        file.seek(place)
+        self.seek, self.tell, self.close = file.seek, file.tell, file.close
+
+    def read(self, length: int = -1) -> bytes:
+        """Read so many bytes, or as many as there are."""
+        if length > PIECE_BYTES:
+            length = min(length, max(0, self._end - self._file.tell()))
+        data: bytes = self._file.read(length)
+        return data
+
+
 @contextmanager
 def understanding() -> Iterator[None]:
     """Turn what goes wrong with values of a header, such as letters for a number, into a refusal."""
@@ -59,13 +76,15 @@ def read_dataset(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return pydicom.dcmread(file, stop_before_pixels=stop_before_pixels, specific_tags=tags)
+            dataset = pydicom.dcmread(Bounded(file), stop_before_pixels=stop_before_pixels, specific_tags=tags)
     except InvalidDicomError as error:
         raise RefusalError(Reason.FOREIGN, "the file is not DICOM") from error
     except (EOFError, ValueError, OSError, NotImplementedError, KeyError, AttributeError, zlib.error) as error:
         raise RefusalError(
             Reason.TRUNCATED, f"the DICOM header ends too early or is damaged ({type(error).__name__})"
         ) from error
+    dataset.buffer = None  # the file is the caller's, and nothing is read later
+    return dataset
 
 
 def _check_inflation(file: Any) -> None:  # noqa: ANN401 - any binary file

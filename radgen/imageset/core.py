@@ -25,6 +25,7 @@ from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -291,17 +292,22 @@ def read_index(path: Path) -> pa.Table:
     Raises
     ------
     InputError
-        The file is missing or lacks a column of INDEX_SCHEMA.
+        The file is missing or damaged, lacks a column of INDEX_SCHEMA, or does not say where an image lies.
     """
     try:
         table = pq.read_table(path)
-    except (OSError, pa.ArrowInvalid) as error:
+        table.validate(full=True)
+    except (OSError, pa.ArrowException) as error:
         msg = f"{path}: not a readable image-set index ({error}); run the stage that writes it"
         raise InputError(msg) from error
     missing = [name for name in COLUMNS if name not in table.column_names]
     if missing:
         msg = f"{path}: the index lacks column {missing[0]!r}; it was not written by this version of radgen"
         raise InputError(msg)
+    for name in ("image_id", "shard", "row"):
+        if table.column(name).null_count or (name == "row" and table.num_rows and pc.min(table[name]).as_py() < 0):
+            msg = f"{path}: column {name!r} of the index holds nothing or less than nothing; run its stage again"
+            raise InputError(msg)
     return table
 
 
@@ -441,7 +447,12 @@ class ImageSet:
         first = self._batches(int(shards[0]) if len(shards) else 0, kind)[0]
         out = np.empty((len(positions), *first.shape[1:]), dtype=np.uint8)
         for place, (shard, row) in enumerate(zip(shards.tolist(), rows.tolist(), strict=True)):
-            out[place] = self._batches(shard, kind)[row // ROWS_PER_BATCH][row % ROWS_PER_BATCH]
+            try:
+                out[place] = self._batches(shard, kind)[row // ROWS_PER_BATCH][row % ROWS_PER_BATCH]
+            except (IndexError, ValueError) as error:
+                name = self._shard_names[shard]
+                msg = f"{self.index}: names row {row} of {name}, which has no such {kind}; run its stage again"
+                raise InputError(msg) from error
         return out
 
     def _batches(self, shard: int, kind: str) -> list[NDArray[np.uint8]]:
@@ -476,5 +487,5 @@ def _map_batches(path: Path, column: str) -> list[NDArray[np.uint8]]:
             np.asarray(reader.get_batch(number).column(column).to_numpy_ndarray())
             for number in range(reader.num_record_batches)
         ]
-    except (pa.ArrowInvalid, KeyError, OSError) as error:
+    except (pa.ArrowException, KeyError, OSError, AttributeError) as error:
         raise _damaged(path, error) from error

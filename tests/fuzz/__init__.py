@@ -1,8 +1,9 @@
 """Fuzzing of every reader: `python -m tests.fuzz --mutants 2000 --seed 0 [--reader dicom]`.
 
-A reader is registered in `seeds.FORMATS` with a maker of one small good file, and a function that says what a changed
-file says differently. Mutants go through the door that production uses, in guarded child processes: the inventory's
-`look_through`, then `readers.read_series` or `read_mask`.
+Readers of masks that come back, weights, tables, configurations and image sets are in `documents`, with rules of their
+own. A reader of the archive's images is registered in `seeds.FORMATS` with a maker of one small good file, and a
+function that says what a changed file says differently. Mutants go through the door that production uses, in guarded
+child processes: the inventory's `look_through`, then `readers.read_series` or `read_mask`.
 
 What may happen to a mutant
 ---------------------------

@@ -1,0 +1,440 @@
+"""The registry of all other readers of outside files: masks that come back, weights, tables, settings, image sets.
+
+To add a reader: write a maker of one small good file, a function that reads it into named arrays and texts and asserts
+what must hold of anything that was read, and add a line to `READERS`.
+
+What may happen to a mutant
+---------------------------
+- It is refused by an error of this house, in words.
+- It is read, and says the same as the good file, or what its own bytes say differently. It is however *silently wrong*
+    - when the file is sealed by a digest or a check sum, and anything differs,
+    - when bytes of raw values alone were overwritten, and more values changed than bytes, or a shape,
+    - when what was read breaks what the reader promises (its assertions).
+
+What a mutant must never do: raise anything else, crash or hang the process, or leave a file behind.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import tempfile
+import traceback
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+
+from radgen.annotation.importers import files_of, format_of, formats
+from radgen.cohort.csv_tables import read_pairs
+from radgen.cohort.guarded import GuardedPool, Lost
+from radgen.config import read_config
+from radgen.errors import RadgenError
+from radgen.features.network import load_features
+from radgen.gan.checkpoint import GeneratorCard, load_generator, save_generator
+from radgen.gan.projected.weights import read_weights as read_foreign
+from radgen.gan.published.generator import read_published
+from radgen.imageset.core import ImageSet
+from radgen.imports.reading import Pixels, Task, read_pixels
+from radgen.radiogenomic.clinical import read_clinical
+from radgen.radiogenomic.rna_table import read_rna
+from radgen.radiogenomic.settings import ClinicalSettings
+from radgen.settings import as_plain
+from radgen.study import Study
+from radgen.training.state import StateStore
+from tests.annotation import drawn
+from tests.annotation.fixtures.truth import HOLE, POLYGON
+from tests.annotation.test_array_formats import NAME, make_pack_without_dicom
+from tests.annotation.test_damaged_files import WRITERS
+from tests.annotation.test_read_coco import document
+from tests.annotation.test_read_coco import saved as save_coco
+from tests.annotation.test_read_tdid import NODULES
+from tests.annotation.test_read_tdid import saved as save_tdid
+from tests.annotation.toys import LABELS, SHAPE, toy_mask
+from tests.fuzz.mutate import mutants
+from tests.fuzz.run import GUARD, Result
+from tests.gan import toys
+from tests.gan.published import craft
+from tests.radiogenomic.test_rna_damage import write_good as write_rna
+from tests.workflow.runs import TINY
+
+Said = Mapping[str, NDArray[Any] | str]
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Document:
+    """How one reader is fuzzed.
+
+    Parameters
+    ----------
+    make
+        Write a good file, and what it needs beside it, into a folder; return the file to damage.
+    read
+        Read it: what it says, by name.
+    sealed
+        Whether no change may pass.
+    raw_from
+        Given the good file, where raw values begin; None where it has none.
+    """
+
+    make: Callable[[Path], Path]
+    read: Callable[[Path], Said]
+    sealed: bool = False
+    raw_from: Callable[[bytes], int] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What came of a file: what it says, a refusal, or an exception that should not be."""
+
+    said: Said | None = None
+    refused: str = ""
+    raised: str = ""
+
+
+# ---------------------------------------------------------------- masks that come back
+
+
+def _mask(kind: str, folder: Path) -> Path:
+    make_pack_without_dicom(folder)
+    path = folder / "masks" / f"{NAME}.{kind}"
+    WRITERS[kind](path, toy_mask())
+    return path
+
+
+def _zipped(folder: Path) -> Path:
+    mask = _mask("indexed.png", folder)
+    path = folder / "masks.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(mask, f"masks/{mask.name}")
+    mask.unlink()
+    return path
+
+
+def _returned(sizes: dict[str, tuple[int, int]], labels: Any, path: Path) -> Said:
+    known, said = formats(next(folder for folder in path.parents if folder.name.isdigit())), {}
+    with files_of(path, known) as files:
+        for file in files:
+            for item in format_of(file, known).read(file, sizes, labels):
+                assert item.shape == sizes[item.image_id]
+                assert {layer.label_id for layer in item.layers} <= {label.id for label in labels}
+                said[item.image_id] = drawn.paint(item)
+    return said
+
+
+def _export(name: str, folder: Path) -> Path:
+    return Path(shutil.copy(drawn.FIXTURES / name, folder / name))
+
+
+def _coco(folder: Path) -> Path:
+    return save_coco(folder, document())
+
+
+def _tdid(folder: Path) -> Path:
+    return save_tdid(folder, {1: (POLYGON, HOLE), 3: (HOLE,)})
+
+
+# ---------------------------------------------------------------- weights and states
+
+
+def _weights(folder: Path) -> Path:
+    path = folder / "generator.safetensors"
+    card = GeneratorCard(toys.SHAPE, toys.CLASS_NAMES, "main", 800, {})
+    save_generator(path, toys.generator().state_dict(), card)
+    return path
+
+
+def _tensors(state: Mapping[str, torch.Tensor]) -> Said:
+    return {name: value.detach().float().numpy() for name, value in state.items()}
+
+
+def _load_weights(path: Path) -> Said:
+    generator, card = load_generator(path, CPU)
+    return _tensors(generator.state_dict()) | {"card": repr(as_plain(card))}
+
+
+def _encoder(folder: Path) -> Path:
+    return toys.write_encoder(folder)
+
+
+def _load_encoder(path: Path) -> Said:
+    network = load_features(path)
+    return _tensors(network.module.state_dict()) | {"names": repr(network.class_names)}
+
+
+def _foreign(folder: Path) -> Path:
+    torch.save({"state_dict": dict(toys.generator().state_dict())}, folder / "weights.pt")
+    return folder / "weights.pt"
+
+
+def _state(folder: Path) -> Path:
+    store = StateStore(folder / "states", lambda _: None)
+    (folder / "states").mkdir()
+    store.save(100, {"weights": torch.arange(60.0), "seen": 100, "history": [{"loss": 1.5}]})
+    return next((folder / "states").iterdir())
+
+
+def _load_state(path: Path) -> Said:
+    data = path.read_bytes()
+    found = StateStore(path.parent, lambda _: None).load(200)
+    path.write_bytes(data)  # a damaged one is dropped, which is right; the next mutant is put in its place
+    if found is None:
+        msg = "passed over"
+        raise RadgenError(msg)
+    seen, state = found
+    return {"seen": str(seen), "weights": state["weights"].numpy(), "rest": repr((state["seen"], state["history"]))}
+
+
+def _published(folder: Path) -> Path:
+    return craft.checkpoint(folder / "a.pkl", craft.generator(craft.SHAPES["one class"]))
+
+
+def _load_published(path: Path) -> Said:
+    found = read_published(path)
+    return _tensors(found.tensors) | {"shape": repr(found.shape)}
+
+
+# ---------------------------------------------------------------- tables
+
+
+def _rna(name: str, folder: Path) -> Path:
+    write_rna(folder / name)
+    return folder / name
+
+
+def _load_rna(path: Path) -> Said:
+    table = read_rna(path, "raw", "genes-in-rows")
+    assert table.values.shape == (len(table.patients), len(table.genes))
+    assert not np.isinf(table.values).any()
+    assert len(set(table.genes)) == len(table.genes)
+    return {"values": table.values, "patients": repr(table.patients), "genes": repr(table.genes)}
+
+
+def _clinical(folder: Path) -> Path:
+    head = "Case ID,CT Date,Date of Last Known Alive,Date of Death,Survival Status,Age at Histological Diagnosis,Gender"
+    lines = [
+        f"P{number},1/{number + 1}/2000,5/9/20{number:02d},{f'6/7/20{number:02d}' if dead else ''},"
+        f"{'Dead' if dead else 'Alive'},{40 + number},{'Male' if number % 3 else 'Female'}"
+        for number, dead in ((number, number % 2) for number in range(1, 13))
+    ]
+    path = folder / "clinical.csv"
+    path.write_text("\n".join([head, *lines, ""]))
+    return path
+
+
+def _load_clinical(path: Path) -> Said:
+    table = read_clinical(path, CLINICAL)
+    assert table.time_days.shape == table.died.shape == (len(table.patients),)
+    assert (table.time_days > 0).all()
+    assert table.variables.shape == (len(table.patients), len(table.names))
+    assert not np.isinf(table.variables).any()
+    return {"time": table.time_days, "died": table.died, "variables": table.variables, "names": repr(table.names)}
+
+
+def _pairs(folder: Path) -> Path:
+    path = folder / "patients.csv"
+    path.write_text("file,patient\n" + "".join(f"scan {number}.nii,person {number // 2}\n" for number in range(12)))
+    return path
+
+
+def _load_pairs(path: Path) -> Said:
+    return {"pairs": repr(read_pairs(path, "file", "patient"))}
+
+
+# ---------------------------------------------------------------- configurations and image sets
+
+
+def _configuration(folder: Path) -> Path:
+    return Path(shutil.copy(TINY, folder / "tiny.yaml"))
+
+
+def _load_configuration(path: Path) -> Said:
+    return {"study": repr(as_plain(Study.of(read_config(path)).config))}
+
+
+def _image_set(name: str, folder: Path) -> Path:
+    toys.write_images(folder / "set", train=6, val=2, shards=1)
+    return folder / "set" / name
+
+
+def _load_image_set(path: Path) -> Said:
+    images = ImageSet(path.parent / "index.parquet")
+    pixels = images.images(np.arange(len(images)))
+    assert pixels.dtype == np.uint8
+    assert len(pixels) == len(images)
+    return {"pixels": pixels, "index": repr(images.table.to_pylist())}
+
+
+def _arrow_values(data: bytes) -> int:
+    with pa.ipc.open_file(io.BytesIO(data)) as file:
+        column = file.get_batch(0).column("image").to_numpy_ndarray()
+    return data.index(column[:2].tobytes())
+
+
+def _picture(suffix: str, folder: Path) -> Path:
+    from PIL import Image
+
+    path = folder / f"a.{suffix}"
+    Image.fromarray(toys.picture(1, np.random.default_rng(2))[0]).save(path)
+    Image.fromarray(toy_mask()).resize((16, 16), Image.Resampling.NEAREST).save(folder / "mask.png")
+    return path
+
+
+def _load_picture(path: Path) -> Said:
+    mask = path.with_name("mask.png")
+    found = read_pixels(Task(path, mask if path != mask else None, None))
+    if not isinstance(found, Pixels):
+        raise RadgenError(found.sentence)
+    assert found.image.dtype == np.uint8
+    return {"image": found.image} | ({} if found.mask is None else {"mask": found.mask})
+
+
+CLINICAL = ClinicalSettings()
+TOY_SIZES = {NAME: SHAPE}
+EXPORTS = {
+    "label-studio": "label_studio.json",
+    "labelme": "labelme_0.json",
+    "cvat": "cvat.xml",
+    "coco-export": "label_studio_as_coco.json",
+}
+READERS: dict[str, Document] = {
+    **{f"mask-{kind}": Document(partial(_mask, kind), partial(_returned, TOY_SIZES, LABELS)) for kind in WRITERS},
+    **{
+        f"masks-{name}": Document(partial(_export, file), partial(_returned, drawn.SIZES, drawn.LABELS))
+        for name, file in EXPORTS.items()
+    },
+    "masks-zip": Document(_zipped, partial(_returned, TOY_SIZES, LABELS)),
+    "masks-coco": Document(_coco, partial(_returned, drawn.SIZES, drawn.LABELS)),
+    "masks-tdid": Document(_tdid, partial(_returned, drawn.SIZES, NODULES)),
+    "weights-generator": Document(
+        _weights, _load_weights, raw_from=lambda data: 8 + int.from_bytes(data[:8], "little")
+    ),
+    "weights-features": Document(_encoder, _load_encoder, raw_from=lambda data: 8 + int.from_bytes(data[:8], "little")),
+    "weights-foreign": Document(_foreign, lambda path: _tensors(read_foreign(path))),
+    "weights-published": Document(_published, _load_published),
+    "weights-state": Document(_state, _load_state, sealed=True),
+    "rna-text": Document(partial(_rna, "rna.txt"), _load_rna),
+    "rna-gzip": Document(partial(_rna, "rna.txt.gz"), _load_rna),
+    "rna-parquet": Document(partial(_rna, "rna.parquet"), _load_rna),
+    "clinical": Document(_clinical, _load_clinical),
+    "csv": Document(_pairs, _load_pairs),
+    "config": Document(_configuration, _load_configuration),
+    "imageset-index": Document(partial(_image_set, "index.parquet"), _load_image_set),
+    "imageset-pixels": Document(partial(_image_set, "shard-000.images.arrow"), _load_image_set, raw_from=_arrow_values),
+    "import-png": Document(partial(_picture, "png"), _load_picture, sealed=True),
+    "import-tiff": Document(partial(_picture, "tif"), _load_picture),
+    "import-jpeg": Document(partial(_picture, "jpg"), _load_picture),
+}
+
+
+# ---------------------------------------------------------------- reading and judging
+
+
+@cache
+def _place(name: str, root: Path) -> tuple[Path, frozenset[Path]]:
+    """Make a reader's folder, one in each process; return the file to damage and all that lies there."""
+    folder = root / name / str(os.getpid())
+    folder.mkdir(parents=True)
+    path = READERS[name].make(folder)
+    return path, frozenset(folder.rglob("*"))
+
+
+def read_document(root: Path, task: tuple[str, bytes]) -> Reading:
+    """Put a reader's changed bytes in the place of the good file, and read it."""
+    name, data = task
+    path, before = _place(name, root)
+    path.write_bytes(data)
+    try:
+        said = READERS[name].read(path)
+    except RadgenError as error:
+        reading = Reading(refused=str(error) or "without words")
+    except Exception:  # noqa: BLE001 - the finding
+        return Reading(raised=traceback.format_exc())
+    else:
+        reading = Reading(said=said)
+    new = set((root / name / str(os.getpid())).rglob("*")) - before
+    return Reading(raised=f"left {sorted(file.name for file in new)} behind") if new else reading
+
+
+Pool = GuardedPool[tuple[str, bytes], Reading]
+
+
+@contextmanager
+def reading_pool() -> Iterator[Pool]:
+    """Give the guarded process that reads documents; starting it costs more than hundreds of mutants."""
+    with (
+        tempfile.TemporaryDirectory(prefix="fuzz-") as folder,
+        GuardedPool(partial(read_document, Path(folder)), 1, GUARD) as pool,
+    ):
+        yield pool
+
+
+def fuzz_document(name: str, numbers: Iterable[int], seed: int, pool: Pool) -> Result:
+    """Read the mutants of one reader's file with these numbers."""
+    document, result = READERS[name], Result()
+    with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
+        place = Path(folder) / "0"
+        place.mkdir()
+        good = document.make(place).read_bytes()
+    start = min(len(good), 400) if document.raw_from is None else document.raw_from(good)
+    expected = next(pool.map([(name, good)]))
+    if isinstance(expected, Lost) or expected.said is None:
+        msg = f"{name}: the good file is not read: {expected}"
+        raise AssertionError(msg)
+    for number in numbers:
+        mutant = mutants(name, good, start, seed, number)
+        found = next(pool.map([(name, mutant.data)]))
+        if isinstance(found, Lost):
+            result.findings[number] = found.sentence
+            result.ends["lost"] += 1
+            continue
+        raw = document.raw_from is not None and mutant.overwritten and good[:start] == mutant.data[:start]
+        wrong = judge_document(document, good, mutant.data if raw else None, expected, found)
+        if wrong:
+            result.findings[number] = wrong
+        same = found.said is not None and not differing(expected.said, found.said)
+        result.ends["refused" if found.refused else "equal" if same else "says otherwise"] += 1
+    return result
+
+
+def judge_document(document: Document, good: bytes, raw: bytes | None, expected: Reading, found: Reading) -> str:
+    """Return what is wrong with how a mutant was read; `raw`: its bytes, where raw values alone were overwritten."""
+    if found.raised:
+        return f"raised {found.raised}"
+    if found.said is None or expected.said is None:
+        return ""
+    changed = differing(expected.said, found.said)
+    if changed and document.sealed:
+        return f"silently other {', '.join(sorted(changed))}"
+    if raw is not None:
+        bytes_changed = sum(one != two for one, two in zip(good, raw, strict=True))
+        values_changed = sum(changed.values())
+        if values_changed > bytes_changed:
+            return f"{values_changed} values changed by {bytes_changed} bytes"
+    return ""
+
+
+def differing(one: Said, two: Said) -> dict[str, int]:
+    """Count by name how many values differ; a text, or an array of another shape or kind, counts as a million."""
+    found = {name: _differences(one.get(name), two.get(name)) for name in one.keys() | two.keys()}
+    return {name: count for name, count in found.items() if count}
+
+
+def _differences(one: NDArray[Any] | str | None, two: NDArray[Any] | str | None) -> int:
+    if not isinstance(one, np.ndarray) or not isinstance(two, np.ndarray):
+        return 0 if type(one) is type(two) and one == two else 1_000_000
+    if one.shape != two.shape or one.dtype != two.dtype:
+        return 1_000_000
+    width = one.dtype.itemsize
+    first, second = (np.frombuffer(array.tobytes(), np.uint8).reshape(-1, width) for array in (one, two))
+    return int((first != second).any(1).sum())
