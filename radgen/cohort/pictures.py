@@ -90,7 +90,7 @@ def read_volume(path: Path) -> Volume:
     RefusalError
         undecodable, truncated, or as `read_header`.
     """
-    _refuse_damaged_png(path)
+    refuse_damaged_png(path)
 
     def decode(picture: Image.Image) -> Volume:
         return unplaced(np.stack([_values(page) for page in _pages(picture)]))
@@ -106,7 +106,7 @@ def read_stored(path: Path) -> NDArray[Any]:
     RefusalError
         undecodable: damaged, lossy, in colour, or of several pages.
     """
-    _refuse_damaged_png(path)
+    refuse_damaged_png(path)
     return _opened(path, _stored, Reason.UNDECODABLE, "the picture")
 
 
@@ -244,7 +244,7 @@ def _raw_mode(picture: Image.Image) -> str:
     return str([tile[3] for tile in getattr(picture, "tile", ())])
 
 
-def _refuse_damaged_png(path: Path) -> None:
+def refuse_damaged_png(path: Path) -> None:
     """Compare the check sum of every part, which decoding alone does not."""
     with path.open("rb") as file:
         if not file.read(8).startswith(b"\x89PNG"):

@@ -300,6 +300,7 @@ def _load_picture(path: Path) -> Said:
 
 
 CLINICAL = ClinicalSettings()
+SEALED = {"indexed.png", "colour.png", "nii.gz"}
 TOY_SIZES = {NAME: SHAPE}
 EXPORTS = {
     "label-studio": "label_studio.json",
@@ -308,7 +309,10 @@ EXPORTS = {
     "coco-export": "label_studio_as_coco.json",
 }
 READERS: dict[str, Document] = {
-    **{f"mask-{kind}": Document(partial(_mask, kind), partial(_returned, TOY_SIZES, LABELS)) for kind in WRITERS},
+    **{
+        f"mask-{kind}": Document(partial(_mask, kind), partial(_returned, TOY_SIZES, LABELS), sealed=kind in SEALED)
+        for kind in WRITERS
+    },
     **{
         f"masks-{name}": Document(partial(_export, file), partial(_returned, drawn.SIZES, drawn.LABELS))
         for name, file in EXPORTS.items()

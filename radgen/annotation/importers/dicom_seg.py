@@ -34,7 +34,9 @@ def read(path: Path, sizes: Sizes, labels: Sequence[Label], *, pack: Path) -> It
     """
     with refusing(path.name), path.open("rb") as file:
         header = read_dataset(file, stop_before_pixels=True)
-    if text_value(header, "Modality") != "SEG":
+    with refusing(path.name), understanding():
+        modality = text_value(header, "Modality")
+    if modality != "SEG":
         msg = f"{path.name}: is DICOM, but no segmentation (SEG); save the segments, not the image"
         raise AnnotationError(msg)
     with refusing(path.name):

@@ -15,6 +15,7 @@ from radgen.annotation.importers.grids import affine_of
 from radgen.annotation.importers.label_ids import layers_of_ids
 from radgen.annotation.returned import Returned, Sizes, image_named
 from radgen.annotation.schema import Label
+from radgen.cohort.inflate import inflate
 from radgen.cohort.refusal import RefusalError, distrusting
 from radgen.errors import AnnotationError
 
@@ -47,6 +48,7 @@ def _read_whole(path: Path, wanted: tuple[int, int, int]) -> tuple[NDArray[Any],
             picture = nibabel.Nifti1Image.from_filename(path)
             if math.prod(picture.shape) != math.prod(wanted):
                 raise AnnotationError(_other_size(path, picture.shape, wanted))
+            _refuse_damaged_gzip(path, picture)
             values = np.asanyarray(picture.dataobj)
     except (OSError, RefusalError) as error:
         msg = f"{path.name}: not a readable NIfTI file ({error}); save it again"
@@ -54,6 +56,15 @@ def _read_whole(path: Path, wanted: tuple[int, int, int]) -> tuple[NDArray[Any],
     while values.ndim > 3 and values.shape[-1] == 1:
         values = values[..., 0]
     return (values[:, :, None] if values.ndim == 2 else values), picture.affine
+
+
+def _refuse_damaged_gzip(path: Path, picture: nibabel.Nifti1Image) -> None:
+    """Read compressed voxels to their check sum, which nibabel leaves out when it has all that it wants."""
+    if path.name.lower().endswith(".gz"):
+        stored = picture.dataobj
+        promised = int(stored.offset) + math.prod(picture.shape) * stored.dtype.itemsize
+        with path.open("rb") as stream:
+            inflate(stream, promised, slice(0, 0))
 
 
 def _other_size(path: Path, found: Sequence[int], wanted: Sequence[int]) -> str:

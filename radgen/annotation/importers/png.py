@@ -13,6 +13,7 @@ from PIL import Image
 from radgen.annotation.importers.label_ids import layers_of_ids
 from radgen.annotation.returned import Returned, Sizes, check_size, image_named
 from radgen.annotation.schema import Label
+from radgen.cohort.pictures import refuse_damaged_png
 from radgen.cohort.refusal import RefusalError, distrusting
 from radgen.errors import AnnotationError
 
@@ -60,6 +61,7 @@ def read_pixels(path: Path, image_id: str, sizes: Sizes) -> tuple[str, list[int]
     try:
         with distrusting(what="the file"), Image.open(path, formats=("PNG",)) as picture:
             check_size((picture.height, picture.width), image_id, sizes, path.name)
+            refuse_damaged_png(path)
             return picture.mode, picture.getpalette("RGB") or [], np.asarray(picture)
     except (OSError, RefusalError) as error:
         msg = f"{path.name}: not a readable PNG ({error}); save it again"

@@ -44,11 +44,21 @@ class _Bounded:
         ValueError
             There are fewer.
         """
+        self.holds(length)
+        return self._file.read(length)
+
+    def holds(self, length: int) -> None:
+        """Refuse a length that is not there: pickle reads a frame at once.
+
+        Raises
+        ------
+        ValueError
+            There are fewer bytes.
+        """
         left = self._end - self._file.tell()
         if length > left:
             msg = f"{length} bytes declared, {left} there"
             raise ValueError(msg)
-        return self._file.read(length)
 
 
 class _Mark:
@@ -96,7 +106,10 @@ def scan(file: IO[bytes], name: str) -> None:
 
 def _operations(file: IO[bytes], name: str) -> Iterator[tuple[pickletools.OpcodeInfo, Any]]:
     try:
-        for operation, argument, _ in pickletools.genops(_Bounded(file)):  # type: ignore[arg-type]
+        rest = _Bounded(file)
+        for operation, argument, _ in pickletools.genops(rest):  # type: ignore[arg-type]
+            if operation.name == "FRAME":
+                rest.holds(argument)
             yield operation, argument
     except (ValueError, OverflowError) as error:
         msg = f"{name}: no whole pickle ({error}); fetch the file again"

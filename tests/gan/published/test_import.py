@@ -130,6 +130,7 @@ def test_code_inside_a_storage_is_refused_too(tmp_path: Path) -> None:
 LONG_TUPLES = b"\x80\x04)" + b"\x85" * 200_000 + b"."
 WILD_MEMORY = b"\x80\x04Nr\xff\xff\xff\x7f."
 HUGE_BYTES = b"\x80\x04\x8e" + struct.pack("<Q", 1 << 40) + b"abc."
+HUGE_FRAME = b"\x80\x04\x95" + struct.pack("<Q", 1 << 40) + b"N."
 OLD_CLASS = b"(ios\nsystem\n."
 
 
@@ -139,6 +140,7 @@ OLD_CLASS = b"(ios\nsystem\n."
         (LONG_TUPLES, "nested more than 500 deep"),
         (WILD_MEMORY, r"damaged as a pickle at operation 2 \(LONG_BINPUT\)"),
         (HUGE_BYTES, "no whole pickle"),
+        (HUGE_FRAME, r"no whole pickle \(1099511627776 bytes declared, 2 there\)"),
         (OLD_CLASS, "uses the pickle operation INST"),
         (b"PK\x03\x04 a zip file", "no whole pickle"),
         (b"", "no whole pickle"),
