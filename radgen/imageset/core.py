@@ -469,7 +469,7 @@ def _metadata(path: Path) -> dict[bytes, bytes] | None:
         with pa.memory_map(str(path), "r") as file:
             found: dict[bytes, bytes] | None = pa.ipc.open_file(file).schema.metadata
             return found
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise _damaged(path, error) from error
 
 
