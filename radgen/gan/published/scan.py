@@ -108,7 +108,7 @@ def _operations(file: IO[bytes], name: str) -> Iterator[tuple[pickletools.Opcode
     try:
         rest = _Bounded(file)
         for operation, argument, _ in pickletools.genops(rest):  # type: ignore[arg-type]
-            if operation.name == "FRAME":
+            if operation.name == "FRAME" and isinstance(argument, int):
                 rest.holds(argument)
             yield operation, argument
     except (ValueError, OverflowError) as error:
