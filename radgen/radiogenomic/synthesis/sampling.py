@@ -75,7 +75,7 @@ class RadiogenomicSampler:
 
     @torch.no_grad()
     def draw(self, profile: NDArray[np.float32], background: NDArray[np.uint8], number: int) -> Nodule:
-        """Draw one nodule.
+        """Draw one nodule: its largest part; wherever else something was drawn, the background stays as it is.
 
         Parameters
         ----------
@@ -105,7 +105,9 @@ class RadiogenomicSampler:
         with torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False):
             drawn = self.generator(genes, draw_noise(shape, [seed]).to(self._device), healthy)
         work = F.interpolate(1 - drawn.switch, size=side, mode="bilinear", align_corners=False)
-        return Nodule(to_grey(drawn.image)[0, 0], _cover(drawn.mask), to_grey(2 * work - 1)[0, 0], seed)
+        near = _near(drawn.mask)
+        image = torch.where(near > 0, drawn.image, healthy)
+        return Nodule(to_grey(image)[0, 0], _cover(drawn.mask, near), to_grey(2 * work - 1)[0, 0], seed)
 
     @torch.no_grad()
     def codes(self, profiles: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -115,10 +117,14 @@ class RadiogenomicSampler:
         return np.asarray(found.cpu().numpy())
 
 
-def _cover(mask: Tensor) -> NDArray[np.uint8]:
-    """Return the cover of the largest part of a mask [1, 1, H, W], with its soft edge: uint8 [H, W]."""
+def _near(mask: Tensor) -> Tensor:
+    """Return where the largest part of a mask [1, 1, H, W] and its soft edge lie: 0 or 1 of the same shape."""
     part = largest_part(mask[:, 0] > 0)[:, None].float()
-    near = F.max_pool2d(part, 3, stride=1, padding=1)
+    return F.max_pool2d(part, 3, stride=1, padding=1)
+
+
+def _cover(mask: Tensor, near: Tensor) -> NDArray[np.uint8]:
+    """Return the cover of that part: uint8 [H, W]."""
     return np.asarray(to_grey((mask + 1) * near - 1)[0, 0])
 
 

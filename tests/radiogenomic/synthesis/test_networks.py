@@ -11,7 +11,7 @@ import torch
 from radgen.errors import ConfigError
 from radgen.radiogenomic.synthesis.layers import largest_part, restyle
 from radgen.radiogenomic.synthesis.networks import Discriminator, Encoder, RadiogenomicGenerator, RadiogenomicShape
-from radgen.radiogenomic.synthesis.sampling import _cover
+from radgen.radiogenomic.synthesis.sampling import _cover, _near
 from radgen.radiogenomic.synthesis.settings import SIZES_PX
 
 SHAPE = RadiogenomicShape(resolution=32, genes=7, hidden=8, embed_dim=6, g_ls=3, g_n_feat=2, d_n_feat=4, code_kernel=8)
@@ -103,7 +103,7 @@ def test_a_sampled_mask_is_the_largest_part_with_its_soft_edge() -> None:
     mask[0, 0, 4, 1:4] = -0.2  # the edge: covered by 0.4
     mask[0, 0, 6, 6] = 1.0  # another part
     mask[0, 0, 6, 1] = -0.5  # haze that touches nothing
-    cover = _cover(mask)
+    cover = _cover(mask, _near(mask))
     assert cover[1:4, 1:4].min() == 255
     assert cover[4, 1:4].tolist() == [102, 102, 102]
     assert cover.sum() == 9 * 255 + 3 * 102

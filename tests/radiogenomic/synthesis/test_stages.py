@@ -115,6 +115,20 @@ def test_samples_say_of_what_they_are_made(study: Path) -> None:
         assert (study / f"samples/main/grid_{varies}.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_away_from_its_mask_an_image_is_its_background(study: Path) -> None:
+    images, healthy = (ImageSet(study / place / "index.parquet") for place in ("samples/main", "nodules/backgrounds"))
+    for row in pq.read_table(study / "samples/main/draws.parquet").to_pylist():
+        (place,), (behind,) = (
+            images.rows_where(image_id=row["image_id"]),
+            healthy.rows_where(image_id=row["background"]),
+        )
+        change = np.abs(images.images([place])[0, 0].astype(int) - healthy.images([behind])[0, 0])
+        cover = images.covers([place])[0]
+        # A cover below half a grey is stored as none, and its share of the drawn picture is as small.
+        assert change[cover == 0].max(initial=0) <= 1
+        assert (change[cover == 0] > 0).sum() <= (cover > 0).sum()
+
+
 def test_samples_are_the_same_bytes_alone_and_together(study: Path) -> None:
     assert radgen(sampled(study, "samples/one", patients=["p3"])) == 0
     together, alone = (ImageSet(study / f"samples/{name}/index.parquet") for name in ("main", "one"))
