@@ -4,15 +4,14 @@
 
 Each fault has a copy of the tiny study that is ready up to the encoder (made first, in FOLDER/base, or taken from
 STUDY), and its generator is trained through Slurm while the fault happens. What went wrong, and how it ended, is a line
-of a table, with the digest of the logs; the table is printed and written to FOLDER/faults.md. An unexpected end stops
-the script.
+of a table, with the digest of the logs; the table is printed and written to FOLDER/faults.md, and the lines of the logs
+that tell the fault to FOLDER/faults-log.md. An unexpected end stops the script.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import hashlib
 import os
 import re
 import shutil
@@ -25,6 +24,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tests.slurm.logs import digest_of_logs, shortened
 from tests.slurm.onenode import OneNode, running
 from tests.slurm.profile import Run, Study, until
 from tests.workflow.runs import BIN, Folder
@@ -49,10 +49,11 @@ class Case:
         shutil.copytree(self.base, self.folder)
         return Study(self.node, self.folder, (GAN.format(images=self.images), *config), programs)
 
-    def training(self, study: Study) -> tuple[Run, str]:
+    def training(self, study: Study, work: Path | None = None) -> tuple[Run, str]:
         """Start generator training; return the run and Slurm's number of the job once it has saved two states."""
         run = study.start("gan")
-        until(lambda: len(states(study)) >= 2 or run.process.poll() is not None, "two states", 600)
+        place = study.folder / "work" if work is None else work
+        until(lambda: len(states(place)) >= 2 or run.process.poll() is not None, "two states", 600)
         assert run.process.poll() is None, run.said
         (job,) = self.node.jobs("running")
         return run, job
@@ -65,9 +66,9 @@ class Case:
             assert one.read_bytes() == two.read_bytes(), f"{name} differs from that of the undisturbed run"
 
 
-def states(study: Study) -> list[Path]:
-    """Return the saved states of generator training, oldest first."""
-    return sorted(study.folder.glob("work*/**/gan/*/state-*.pt"))
+def states(work: Path) -> list[Path]:
+    """Return the saved states of generator training below a work folder, oldest first."""
+    return sorted(work.glob("**/gan/*/state-*.pt"))
 
 
 def ended_well(run: Run, study: Study) -> str:
@@ -208,7 +209,7 @@ def disk_full(case: Case) -> str:
     place = case.folder.with_name("disk")
     with small_disk(place, 64) as filler:
         study = case.study(f"work={place}")
-        run, _ = case.training(study)
+        run, _ = case.training(study, place)
         with contextlib.suppress(OSError), filler.open("wb") as file:
             while file.write(bytes(2**16)):
                 file.flush()
@@ -218,8 +219,7 @@ def disk_full(case: Case) -> str:
         assert code != 0, said
         (refusal,) = [line for line in study.log("gan_train_main").splitlines() if line.startswith("radgen gan: ")]
         filler.unlink()
-        found = sorted(place.glob("**/state-*.pt"))
-        assert found, "no state is left"
+        assert states(place), "no state is left"
         images = ended_well(study.start("gan"), study)
     reason = refusal.removeprefix("radgen gan: ").replace(str(place), "WORK")
     reason = re.sub(r"state-\S+", "state-...", reason)
@@ -244,7 +244,7 @@ def corrupt_checkpoint(case: Case) -> str:
     run.kill(signal.SIGINT)
     run.end()
     until(lambda: not case.node.jobs(), "jobs to be cancelled")
-    *_, newest = states(study)
+    *_, newest = states(study.folder / "work")
     data = bytearray(newest.read_bytes())
     data[len(data) // 2] ^= 1
     newest.write_bytes(data)
@@ -303,15 +303,10 @@ def main() -> int:
         when = f"{datetime.now(tz=UTC):%Y-%m-%d}, {time.monotonic() - start:.0f} s, load {os.getloadavg()[0]:.0f}"
         row = f"| {title} | {seen} | {when} | {digest_of_logs(folder / name)} |"
         print(row, flush=True)  # noqa: T201
-        with table.open("a") as file:
-            file.write(row + "\n")
+        for path, text in ((table, row), (folder / "faults-log.md", shortened(title, folder / name))):
+            with path.open("a") as file:
+                file.write(text + "\n")
     return 0
-
-
-def digest_of_logs(folder: Path) -> str:
-    """Return the shortened sha256 of what Snakemake said, call after call, and of the last log of training."""
-    logs = [*sorted((folder / "said").glob("*.log")), folder / "results" / "tiny" / "logs" / "gan_train_main.log"]
-    return hashlib.sha256(b"".join(log.read_bytes() for log in logs)).hexdigest()[:16]
 
 
 if __name__ == "__main__":
