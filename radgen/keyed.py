@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from radgen.code import code_digest
-from radgen.errors import LeaseError
+from radgen.errors import LeaseError, StorageError
 from radgen.processes import lives, start_of
 from radgen.provenance import atomic_path, digest_file, digest_json, write_json
 
@@ -154,7 +154,8 @@ class KeyedJob:
 
     def _keep_alive(self) -> None:
         while not self._stop.wait(HEARTBEAT_SECONDS):
-            with contextlib.suppress(OSError):
+            # A full disk is told by whoever writes results; once there is space again the lease must be kept still.
+            with contextlib.suppress(OSError, StorageError):
                 write_json(self._lease_path, _myself())
 
 

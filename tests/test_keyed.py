@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from radgen import keyed
-from radgen.errors import LeaseError
+from radgen.errors import LeaseError, StorageError
 from radgen.keyed import KeyedJob, run_keyed
+from radgen.provenance import write_json
 
 WHAT = {"stage": "phantom", "version": 1, "settings": {"size": 3}, "inputs": {}, "seed": 1}
 
@@ -151,3 +152,24 @@ def test_leases_work_where_there_are_no_links(tmp_path: Path, monkeypatch: pytes
     with KeyedJob(tmp_path, "phantom", WHAT):
         assert not is_taken(KeyedJob(tmp_path, "phantom", WHAT))
     assert is_taken(KeyedJob(tmp_path, "phantom", WHAT))
+
+
+def test_the_lease_is_kept_after_a_disk_was_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = [True, True]
+
+    def write(path: Path, value: object) -> None:
+        if path.name == "lease.json" and refused:
+            refused.pop()
+            msg = "lease.json: cannot be written (No space left on device)"
+            raise StorageError(msg)
+        write_json(path, value)
+
+    monkeypatch.setattr(keyed, "write_json", write)
+    monkeypatch.setattr(keyed, "HEARTBEAT_SECONDS", 0.01)
+    with KeyedJob(tmp_path, "phantom", WHAT) as job:
+        taken = json.loads((job.folder / "lease.json").read_text())["heartbeat"]
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline and json.loads((job.folder / "lease.json").read_text())["heartbeat"] == taken:
+            time.sleep(0.01)
+        assert json.loads((job.folder / "lease.json").read_text())["heartbeat"] > taken
+    assert not refused
