@@ -80,7 +80,7 @@ def test_a_source_of_images_is_fetched_from_a_storage(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("storage")
 def test_the_real_image_set_may_be_written_to_a_storage(tmp_path: Path) -> None:
     share = tmp_path / "share"
-    few = "phantom={patients: 8, views: 30, slices_per_patient: 2, size_px: 64}"
+    few = "phantom={patients: 16, views: 30, slices_per_patient: 3, size_px: 64}"
     small = (few, "cohort={exact: true, min_patients: 1}", "inventory={shards: 1}")
     done = Folder(tmp_path / "here", config=small).snakemake(
         *("--default-storage-provider", "fs", "--default-storage-prefix", str(share), "slices")

@@ -132,6 +132,8 @@ rule slices_shard:
 rule slices_gather:
     input:
         parts=expand(P("slices.part_index"), shard=PLAN.shards),
+        # Read beside the index parts, to find nearly equal images of different splits.
+        images=expand(P("slices.part_images"), shard=PLAN.shards),
         rejects=expand(P("slices.part_rejects"), shard=PLAN.shards),
         qc=expand(P("slices.part_qc"), shard=PLAN.shards),
         manifests=expand(P("slices.part_manifest"), shard=PLAN.shards),
