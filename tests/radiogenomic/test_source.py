@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -18,7 +19,7 @@ from radgen.cli import main
 from radgen.cohort.settings import ClassSettings, LowSettings, StructureSettings
 from radgen.errors import AncestryError, CohortError, InputError
 from radgen.features.settings import JudgeSettings
-from radgen.imageset.core import ImageSet
+from radgen.imageset.core import ImageSet, write_table
 from radgen.labels.settings import AnnotatorSettings
 from radgen.metrics.settings import MetricsSettings
 from radgen.paths import StudyPaths
@@ -29,7 +30,7 @@ from radgen.radiogenomic.settings import RnaSettings
 from radgen.radiogenomic.synthesis.settings import RadiogenomicSampleSettings, RadiogenomicSettings
 from radgen.report.album import Album
 from radgen.report.figures.catalogue import NODULE_FIGURES
-from radgen.report.figures.radiogenomic import draw_patches
+from radgen.report.figures.radiogenomic import draw_patches, scale_words
 from radgen.report.parts import Pictures
 from radgen.report.sections.radiogenomic import radiogenomic_block
 from radgen.report.settings import ReportSettings, StudyFacts
@@ -232,6 +233,16 @@ def test_every_caption_says_what_is_simulated(pictures: Pictures) -> None:
     for picture in pictures.pictures:
         assert SIMULATED in picture.caption, picture.name
         assert "PHANTOM archive" in picture.caption
+
+
+def test_patches_without_a_pixel_size_are_said_to_have_none(source: Source, tmp_path: Path) -> None:
+    table = pq.read_table(source("nodules.index"))
+    place = table.column_names.index("spacing_row_mm")
+    write_table(
+        tmp_path / "index.parquet", table.set_column(place, table.field(place), pa.nulls(len(table), "float64"))
+    )
+    assert scale_words(ImageSet(source("nodules.index"))) == ""
+    assert "one counts as 1 mm" in scale_words(ImageSet(tmp_path / "index.parquet"))
 
 
 def test_figures_name_nobody_where_no_pixels_are_seen(source: Source, pictures: Pictures) -> None:

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from PIL import Image
 
+from radgen.imageset.core import ImageSet
 from radgen.report.album import Album
 from radgen.report.gallery import mosaic, resized, rgb
 from radgen.report.study import StudyResults, dig, spread
@@ -50,6 +51,12 @@ def caption_words(study: StudyResults) -> list[str]:
     """Return what must be said under everything that rests on the study's genes and masks."""
     notes = [dig(study.manifest(f"{stage}.manifest"), "run", "notes", "caption") for stage in ("rna", "nodules")]
     return [word for note in notes if note for word in str(note).split("; ")]
+
+
+def scale_words(nodules: ImageSet) -> str:
+    """Say that millimetres are pixels where patches have no known size."""
+    known = np.isfinite(nodules.column("spacing_row_mm").astype(np.float64)).all()
+    return "" if known else "Pixels of these patches have no known size: one counts as 1 mm. "
 
 
 def scores_of(study: StudyResults, source: str) -> pd.DataFrame:
@@ -163,7 +170,8 @@ def draw_coupling(study: StudyResults, album: Album, source: str) -> None:
         title=f"Do nodules of {source} follow the genes of patients it never saw?",
         caption=(
             "Each dot is a held-out patient: mean over the images from that patient's genes against the mean over the "
-            f"patient's own nodules; grey is equality. Right: the test's p (diamonds), and p of the same test with "
+            f"patient's own nodules; grey is equality. {scale_words(study.images('nodules.index'))}"
+            "Right: the test's p (diamonds), and p of the same test with "
             f"shuffled genes (dots). {told}"
         ),
         data=pairs[["feature", "real", "generated"]],
