@@ -27,7 +27,7 @@ SCORES_SCHEMA = pa.schema(
         pa.field("source", pa.string(), nullable=False),
         pa.field("metric", pa.string(), nullable=False),  # judge_fd | fid | dice | ms_ssim | psnr | lpips | ...
         pa.field("label", pa.string(), nullable=False),  # a structure, or empty
-        pa.field("role", pa.string(), nullable=False),  # synthetic | floor | real
+        pa.field("role", pa.string(), nullable=False),  # synthetic | floor | real | outline
         pa.field("value", pa.float64()),
         pa.field("n", pa.int64(), nullable=False),  # images, or maps
         pa.field("reason", pa.string()),  # why a value is missing
@@ -76,7 +76,7 @@ def score_semantic(
     real = exam.images.images(exam.image_rows)
     others = exam.images.images(floor)
     rows = [row for one in (judge_extractor(judge), *published) for row in _distances(made, real, others, one)]
-    rows += _agreement(exam, made, real)
+    rows += _agreement(exam, made, real, body[1])
     likeness = exam.likeness(sampler, samples_per_map)
     rows.append(_row("ms_ssim", "synthetic", float(np.mean(likeness)), len(likeness)))
     rows += _outlines(exam, made, real, *body)
@@ -107,13 +107,27 @@ def _distances(made: Images, real: Images, floor: Images, extractor: Extractor) 
     return rows
 
 
-def _agreement(exam: Exam, made: Images, real: Images) -> list[Row]:
-    sides = {"synthetic": (made, exam.map_rows), "real": (real, exam.image_rows)}
+def _agreement(exam: Exam, made: Images, real: Images, outside: tuple[int, ...]) -> list[Row]:
+    filled = outlines_filled(exam, real, outside)
+    sides = {"synthetic": (made, exam.map_rows), "real": (real, exam.image_rows), "outline": (filled, exam.map_rows)}
     rows = []
     for role, (images, places) in sides.items():
         found = exam.dice(images, places)
         rows += [_row("dice", role, value, len(images), label=name) for name, value in found.items()]
     return rows
+
+
+def outlines_filled(exam: Exam, real: Images, outside: tuple[int, ...]) -> Images:
+    """Return outlines of maps filled with noise of real images' mean and spread, uint8 [m, C, H, W].
+
+    A segmenter knows where organs lie in a body: what it finds here no image has shown it.
+    """
+    bodies = ~np.isin(exam.schema.to_classes(exam.maps.masks(exam.map_rows)), outside)
+    tissue = real[real > 0]
+    random = np.random.default_rng(0)
+    noise = random.normal(tissue.mean(), tissue.std(), (len(bodies), real.shape[1], *bodies.shape[1:]))
+    filled: Images = (noise.clip(0, 255) * bodies[:, np.newaxis]).astype(np.uint8)
+    return filled
 
 
 def _outlines(exam: Exam, made: Images, real: Images, threshold: float, outside: tuple[int, ...]) -> list[Row]:

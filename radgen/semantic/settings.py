@@ -76,6 +76,7 @@ class SemanticSourceSettings:
     map_modality: str | None = setting(None, "Modality of the slices whose masks are maps.")
     image_modality: str | None = setting(None, "Modality of the images.")
     image_split: str | None = setting(None, "The split whose images are learnt.")
+    balance_power: float | None = setting(None, "How much rare labels count.")
     mask: float | None = setting(None, "Weight of the mask loss.")
     generated_label: bool | None = setting(
         None, "Whether the paired mode's segmenter has a label for generated pixels."

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from radgen.metrics.alexnet import AlexNetDistance
 
-VERSION = 2
+VERSION = 3
 
 
 def run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,10 +11,14 @@ import torch
 
 from radgen.errors import InputError
 from radgen.features.network import ConvEncoder, NetworkShape
+from radgen.labels.segmenter import Segmenter, SegmenterShape
+from radgen.metrics.semantic_scores import outlines_filled
+from radgen.metrics.semantic_ticks import Exam
 from radgen.semantic.generator import SemanticGenerator, SemanticShape
 from radgen.semantic.sampling import SemanticSampler
 from radgen.semantic.scores import encoder_distance, ms_ssim, psnr, rmse, sameness, ssim
 from tests.semantic import toys
+from tests.semantic.maps.toys import SCHEMA, SIDE, discs, write_pairs
 
 
 def _noise(seed: int, size: int = 64) -> torch.Tensor:
@@ -71,3 +76,19 @@ def test_an_image_is_a_function_of_map_name_index_and_seed() -> None:
         sampler.images(np.clip(label_map, 0, None) + (label_map == 2), "case", [0])
     with pytest.raises(InputError, match=r"label map case: \(16, 32\) pixels, but the generator paints \(32, 32\)"):
         sampler.images(label_map[:16], "case", [0])
+
+
+def test_filled_outlines_show_the_body_alone_with_the_spread_of_real_images(tmp_path: Path) -> None:
+    pairs = write_pairs(tmp_path, discs(6))
+    rows = np.arange(6)
+    segmenter = Segmenter(SegmenterShape(1, (4, 8), SCHEMA.names))
+    exam = Exam(pairs, rows, pairs, rows, True, SCHEMA, segmenter, torch.device("cpu"))
+    real = np.random.default_rng(1).normal(120, 20, (6, 1, SIDE, SIDE)).clip(1, 255).astype(np.uint8)
+    filled = outlines_filled(exam, real, (0,))
+    body = pairs.masks(rows) > 0
+    assert not filled[:, 0][~body].any()
+    assert filled[:, 0][body].mean() == pytest.approx(120, abs=2)
+    assert filled[:, 0][body].std() == pytest.approx(20, abs=2)
+    # A lesion lies in its liver unseen.
+    lesion, liver = (filled[:, 0][pairs.masks(rows) == label].mean() for label in (9, 3))
+    assert lesion == pytest.approx(liver, abs=5)

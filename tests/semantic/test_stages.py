@@ -273,8 +273,9 @@ def test_scores_stand_beside_what_real_images_reach(trained: Path) -> None:
     found = _scored(trained, out, MetricsSettings(images=20))
     assert {key[2] for key in found if key[0] == "judge_fd"} == {"synthetic", "floor"}
     assert {key[1:] for key in found if key[0] == "dice"} == {
-        (name, role) for name in study.STRUCTURES for role in ("synthetic", "real")
+        (name, role) for name in study.STRUCTURES for role in ("synthetic", "real", "outline")
     }
+    assert all(0 <= found["dice", name, "outline"] <= 1 for name in study.STRUCTURES)
     # Toy bodies are bright on black: their outline is the mask's, while an untrained generator fills the picture.
     assert found["body_distance_px", "", "real"] < 1 < found["body_distance_px", "", "synthetic"]
     assert {"psnr", "rmse", "ssim", "ms_ssim"} <= {key[0] for key in found}
