@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from radgen.cohort.copies import settle_copies
 from radgen.cohort.label_ids import structure_of
@@ -14,6 +17,7 @@ from radgen.cohort.limit import spread_patients
 from radgen.cohort.refusal import Reason
 from radgen.cohort.settings import SPLITS, ClassSettings, CohortSettings, LimitSettings, StructureSettings
 from radgen.cohort.splits import split_series
+from radgen.cohort.table_rows import TableRows
 from radgen.cohort.tables import reject_row, sort_rejects
 from radgen.errors import CohortError
 
@@ -35,7 +39,7 @@ class Sections:
 class Cohort:
     """Rows of series, rejects and counts; notes for manifest and page; exact ranks to keep."""
 
-    series: list[Row]
+    series: TableRows
     rejects: list[Row]
     counts: list[Row]
     notes: dict[str, Any]
@@ -43,9 +47,9 @@ class Cohort:
 
 
 def assemble(
-    inventory: Sequence[Row],
+    inventory: TableRows,
     rejects: Sequence[Row],
-    files: Sequence[Row],
+    files: Mapping[str, Mapping[str, Any]],
     sections: Sections,
     *,
     labels_table: Path | None,
@@ -57,8 +61,10 @@ def assemble(
 
     Parameters
     ----------
-    inventory, rejects, files
-        Rows of inventory/index.parquet, inventory/rejects.parquet and private/files.parquet.
+    inventory, rejects
+        Rows of inventory/index.parquet and inventory/rejects.parquet.
+    files
+        Rows of private/files.parquet by file id.
     sections
         Settings.
     labels_table, split_file, group_table
@@ -72,38 +78,29 @@ def assemble(
         Too much was refused, nothing is left, a patient is in two splits, or a class or split has too little.
     """
     check_refused_share(inventory, rejects, sections.cohort.max_refused_fraction)
-    by_id = {row["file_id"]: row for row in files}
     dropped: list[Row] = []
-    names, problems, notes = label_series(inventory, by_id, sections.classes, labels_table)
-    aside = _set_aside(inventory, names, problems, by_id, sections)
-    kept = []
-    for place, (row, name) in enumerate(zip(inventory, names, strict=True)):
-        if place in aside:
-            dropped += _drop(row, *aside[place])
-        else:
-            kept.append(row | {"class_name": name})
+    names, problems, notes = label_series(inventory, files, sections.classes, labels_table)
+    aside = _set_aside(inventory, names, problems, files, sections)
+    kept = _kept(inventory, aside, dropped)
     _check_not_empty(kept, len(inventory), dropped)
+    classes = [names[place] for place in kept.places.tolist()] if aside else names
     answers, more, ranks = split_series(
         kept,
-        [row["class_name"] for row in kept],
+        classes,
         sections.cohort,
         split_file=split_file,
         group_table=group_table,
-        files=by_id,
+        files=files,
         ranking=ranking,
     )
-    series = []
-    for row, answer in zip(kept, answers, strict=True):
-        if isinstance(answer, str):
-            row["split"] = answer  # a row of our own: an archive of a million images needs no further copy
-            series.append(row)
-        else:
-            dropped += _drop(row, *answer)
+    without = {place: answer for place, answer in enumerate(answers) if not isinstance(answer, str)}
+    splits = [answer if isinstance(answer, str) else None for answer in answers]
+    series = _kept(kept.with_column("class_name", classes).with_column("split", splits), without, dropped)
     _check_not_empty(series, len(inventory), dropped)
     check_enough(series, sections)
-    series, limited = _limit(series, by_id, sections)
+    series, limited = _limit(series, files, sections)
     return Cohort(
-        series=sorted(series, key=lambda row: (row["patient_key"], row["series_key"])),
+        series=series.sorted_by("patient_key", "series_key"),
         rejects=sort_rejects([*rejects, *dropped]),
         counts=count(series),
         notes=notes | more | limited,
@@ -111,11 +108,22 @@ def assemble(
     )
 
 
+def _kept(rows: TableRows, aside: Mapping[int, tuple[Reason, str]], dropped: list[Row]) -> TableRows:
+    """Return the rows that are not set aside, and add those that are to the dropped ones."""
+    if not aside:
+        return rows
+    keep = np.ones(len(rows), dtype=bool)
+    keep[list(aside)] = False
+    for place, row in zip(sorted(aside), rows.where(~keep), strict=True):
+        dropped += _drop(row, *aside[place])
+    return rows.where(keep)
+
+
 def _set_aside(
-    inventory: Sequence[Row],
+    inventory: Sequence[Mapping[str, Any]],
     names: Sequence[str | None],
     problems: Sequence[str | None],
-    files: Mapping[str, Row],
+    files: Mapping[str, Mapping[str, Any]],
     sections: Sections,
 ) -> dict[int, tuple[Reason, str]]:
     """Return the places of rows that take no part, and why: no class, no mask, or a copy of another row."""
@@ -125,29 +133,44 @@ def _set_aside(
         for place, row in enumerate(inventory):
             if not row["mask_ids"]:
                 aside.setdefault(place, (Reason.NO_MASK, text))
-    usable = [place for place in range(len(inventory)) if place not in aside]
+    usable = (place for place in range(len(inventory)) if place not in aside)
     # A class outside the study contradicts one inside it too: an image may lie among the normal and the ill.
     said = sections.classes.by in {"tag", "layout"}
-    raw = [files[row["file_ids"][0]]["class_value"] or "" if said else "" for row in inventory]
-    labels = [name or value for name, value in zip(names, raw, strict=True)]
+    raw = ((files[row["file_ids"][0]]["class_value"] or "") if said else "" for row in inventory)
+    labels = [name or sys.intern(value) for name, value in zip(names, raw, strict=True)]
     return aside | settle_copies(inventory, labels, usable, files)
 
 
-def count(series: Sequence[Row]) -> list[Row]:
-    """Count patients, series, slices and masks by split and class."""
-    groups: dict[tuple[int, str | None], list[Row]] = {}
+@dataclass
+class _Group:
+    """What is counted of a class in a split."""
+
+    patients: set[str] = field(default_factory=set)
+    series: int = 0
+    slices: int = 0
+    with_mask: int = 0
+
+
+def _groups(series: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str | None], _Group]:
+    """Count by split and class."""
+    groups: dict[tuple[str, str | None], _Group] = {}
     for row in series:
-        groups.setdefault((SPLITS.index(row["split"]), row["class_name"]), []).append(row)
+        group = groups.setdefault((row["split"], row["class_name"]), _Group())
+        group.patients.add(row["patient_key"])
+        group.series += 1
+        group.slices += row["n_slices"]
+        group.with_mask += bool(row["mask_ids"])
+    return groups
+
+
+def count(series: Iterable[Mapping[str, Any]]) -> list[Row]:
+    """Count patients, series, slices and masks by split and class."""
+    groups = sorted(_groups(series).items(), key=lambda item: (SPLITS.index(item[0][0]), item[0][1] or ""))
     return [
-        {
-            "split": SPLITS[split],
-            "class_name": name,
-            "patients": len({row["patient_key"] for row in rows}),
-            "series": len(rows),
-            "slices": sum(row["n_slices"] for row in rows),
-            "with_mask": sum(bool(row["mask_ids"]) for row in rows),
-        }
-        for (split, name), rows in sorted(groups.items(), key=lambda item: (item[0][0], item[0][1] or ""))
+        {"split": split, "class_name": name}
+        | {"patients": len(group.patients), "series": group.series}
+        | {"slices": group.slices, "with_mask": group.with_mask}
+        for (split, name), group in groups
     ]
 
 
@@ -160,7 +183,7 @@ def by_reason(rejects: Sequence[Row], *, refused: bool | None = None) -> dict[st
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def check_refused_share(inventory: Sequence[Row], rejects: Sequence[Row], limit: float) -> None:
+def check_refused_share(inventory: Iterable[Mapping[str, Any]], rejects: Sequence[Row], limit: float) -> None:
     """Raise CohortError if more than the limit of the image files was refused; the summary is by reason."""
     refused = by_reason(rejects, refused=True)
     bad = sum(refused.values())
@@ -174,13 +197,14 @@ def check_refused_share(inventory: Sequence[Row], rejects: Sequence[Row], limit:
         raise CohortError(msg)
 
 
-def check_enough(series: Sequence[Row], sections: Sections) -> None:
+def check_enough(series: Iterable[Mapping[str, Any]], sections: Sections) -> None:
     """Raise CohortError if a class or a split has too few patients or slices to work with."""
     settings, classes = sections.cohort, sections.classes
-    groups = [None] if classes.per_slice else list(classes.names)
-    for name in groups:
-        rows = [row for row in series if row["class_name"] == name]
-        patients, slices = {row["patient_key"] for row in rows}, sum(row["n_slices"] for row in rows)
+    groups = _groups(series)
+    for name in [None] if classes.per_slice else list(classes.names):
+        of_split = {split: group for (split, other), group in groups.items() if other == name}
+        patients: set[str] = set().union(*(group.patients for group in of_split.values()))
+        slices = sum(group.slices for group in of_split.values())
         what = "the cohort" if name is None else f"class {name!r}"
         if len(patients) < settings.min_patients or slices < settings.min_images:
             msg = (
@@ -190,7 +214,7 @@ def check_enough(series: Sequence[Row], sections: Sections) -> None:
             )
             raise CohortError(msg)
         for split in needed_splits(settings):
-            if not any(row["split"] == split for row in rows):
+            if split not in of_split:
                 msg = (
                     f"{what} has {len(patients)} patients, but none of them in split {split}; "
                     "set cohort.exact: true, choose another cohort.seed, or add patients"
@@ -207,12 +231,12 @@ def _has_share(split: str, settings: CohortSettings) -> bool:
     return not settings.ranges and (settings.given_splits or getattr(settings, split) > 0)
 
 
-def _drop(row: Row, reason: Reason, sentence: str) -> list[Row]:
+def _drop(row: Mapping[str, Any], reason: Reason, sentence: str) -> list[Row]:
     ids = (*row["file_ids"], *row["mask_ids"])
     return [reject_row(file_id, row["series_key"], STAGE, reason, sentence) for file_id in ids]
 
 
-def _check_not_empty(series: Sequence[Row], candidates: int, dropped: Sequence[Row]) -> None:
+def _check_not_empty(series: TableRows, candidates: int, dropped: Sequence[Row]) -> None:
     if not series:
         summary = ", ".join(f"{reason} {number}" for reason, number in by_reason(dropped).items())
         msg = (
@@ -222,7 +246,9 @@ def _check_not_empty(series: Sequence[Row], candidates: int, dropped: Sequence[R
         raise CohortError(msg)
 
 
-def _limit(series: list[Row], files: Mapping[str, Row], sections: Sections) -> tuple[list[Row], dict[str, Any]]:
+def _limit(
+    series: TableRows, files: Mapping[str, Mapping[str, Any]], sections: Sections
+) -> tuple[TableRows, dict[str, Any]]:
     if sections.limit.patients is None:
         return series, {}
     strata: dict[str, tuple[str, str]] = {}
@@ -230,12 +256,12 @@ def _limit(series: list[Row], files: Mapping[str, Row], sections: Sections) -> t
         kind = _kind(row, files, sections)
         strata[row["patient_key"]] = (row["split"], min(kind, strata.get(row["patient_key"], (row["split"], kind))[1]))
     chosen = spread_patients(strata, sections.limit.patients)
-    kept = [row for row in series if row["patient_key"] in chosen]
+    kept = series.where(np.array([row["patient_key"] in chosen for row in series], dtype=bool))
     notes = {"patients": sections.limit.patients, "patients_left_out": len(strata) - len(chosen)}
     return kept, {"limit": notes | {"series_left_out": len(series) - len(kept)}}
 
 
-def _kind(row: Row, files: Mapping[str, Row], sections: Sections) -> str:
+def _kind(row: Mapping[str, Any], files: Mapping[str, Mapping[str, Any]], sections: Sections) -> str:
     """Return a series' class, or what DICOM SEG headers tell of a class by mask, so that few patients cover both."""
     if row["class_name"] is not None:
         return str(row["class_name"])

@@ -87,7 +87,7 @@ def settle_copies(
     for place, row in enumerate(rows):
         if row["copies"] is not None:
             groups.setdefault(row["copies"], []).append(place)
-    able = set(usable)
+    able = {place for places in groups.values() for place in places}.intersection(usable)
     aside: dict[int, tuple[Reason, str]] = {}
     for places in groups.values():
         filed = {labels[place] for place in places} - {""}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -44,21 +45,24 @@ def label_series(
         return [None] * len(rows), [None] * len(rows), {}
     meaning = {value: name for name in classes.names for value in classes.values_of(name)}
     notes: dict[str, Any] = {}
+    found: Iterable[AbstractSet[str]]
     if classes.by == "folder":
-        found = [_from_folder(files[row["file_ids"][0]]["path"], meaning) for row in rows]
+        found = (_from_folder(files[row["file_ids"][0]]["path"], meaning) for row in rows)
     elif classes.by in {"tag", "layout"}:
-        found = [{str(files[row["file_ids"][0]]["class_value"] or "")} - {""} for row in rows]
+        found = ({str(files[row["file_ids"][0]]["class_value"] or "")} - {""} for row in rows)
     else:
         found, notes = _from_table(rows, files, classes, table)
     names, problems = [], []
+    same: dict[str, str] = {}  # a million equal sentences are one
     for values in found:
         labels = {meaning[value] for value in values if value in meaning}
         names.append(next(iter(labels)) if len(labels) == 1 else None)
-        problems.append(None if len(labels) == 1 else _problem(classes, values, labels))
+        problem = None if len(labels) == 1 else _problem(classes, values, labels)
+        problems.append(problem and same.setdefault(problem, problem))
     return names, problems, notes
 
 
-def _problem(classes: ClassSettings, values: set[str], labels: set[str]) -> str:
+def _problem(classes: ClassSettings, values: AbstractSet[str], labels: set[str]) -> str:
     if labels:
         return f"{classes.by}: says {len(labels)} classes at once ({', '.join(sorted(labels))})"
     return f"{classes.by}: {'says nothing of the class' if not values else 'names none of the classes'}"
@@ -75,16 +79,18 @@ def _from_folder(path: str, meaning: Mapping[str, str]) -> set[str]:
 
 def _from_table(
     rows: Sequence[Row], files: Mapping[str, Row], classes: ClassSettings, table: Path | None
-) -> tuple[list[set[str]], dict[str, Any]]:
+) -> tuple[list[frozenset[str]], dict[str, Any]]:
     if table is None:
         msg = f"classes.by: table needs a table; name a CSV with columns {classes.key},label in the config"
         raise CohortError(msg)
     label_of = read_pairs(table, classes.key, "label")
     found, used = [], set()
+    same: dict[frozenset[str], frozenset[str]] = {}
     for row in rows:
         keys = matching_keys(row, files, classes.key, label_of)
         used.update(keys)
-        found.append({label_of[key] for key in keys})
+        labels = frozenset(label_of[key] for key in keys)
+        found.append(same.setdefault(labels, labels))
     notes = {
         "rows": len(label_of),
         "rows_without_series": len(label_of) - len(used),

@@ -5,6 +5,7 @@ No scripts, no other files.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from html import escape
 from statistics import median
@@ -91,7 +92,10 @@ def _count_table(series: Sequence[Row], counts: Sequence[Row]) -> str:
     """One table with a block of rows for patients, series and slices, so that the columns of splits line up."""
     splits = [split for split in SPLITS if any(row["split"] == split for row in counts)]
     names = sorted({row["class_name"] or "" for row in counts})
-    people = {split: len({row["patient_key"] for row in series if row["split"] == split}) for split in splits}
+    patients: dict[str, set[str]] = {split: set() for split in splits}
+    for row in series:
+        patients.setdefault(row["split"], set()).add(row["patient_key"])
+    people = {split: len(keys) for split, keys in patients.items()}
     lines = [_line(["", *splits], "th")]
     for column in ("patients", "series", "slices"):
         found = {(row["class_name"] or "", row["split"]): row[column] for row in counts}
@@ -137,11 +141,15 @@ def _reject_table(rejects: Sequence[Row]) -> str:
 
 
 def _remark_table(series: Sequence[Row]) -> str:
-    groups: dict[tuple[str, str], list[Row]] = {}
+    groups: dict[tuple[str, str], dict[str, array[float]]] = {}
     for row in series:
         for remark in row["remarks"]:
-            groups.setdefault((remark["kind"], remark["treatment"]), []).append(remark)
-    rows = [[kind, treatment, len(found), _measured(found)] for (kind, treatment), found in sorted(groups.items())]
+            units = groups.setdefault((remark["kind"], remark["treatment"]), {})
+            units.setdefault(remark["unit"], array("d")).append(remark["figure"])
+    rows = [
+        [kind, treatment, sum(map(len, units.values())), _in_words(units)]
+        for (kind, treatment), units in sorted(groups.items())
+    ]
     return _table(["found", "done about it", "times", "measured"], rows, text_columns=(1, 3)) if rows else ""
 
 
@@ -155,6 +163,10 @@ def _measured(rows: Sequence[Row]) -> str:
     for row in rows:
         if row["figure"] is not None:
             units.setdefault(row["unit"], []).append(row["figure"])
+    return _in_words(units)
+
+
+def _in_words(units: Mapping[str, Sequence[float]]) -> str:
     words = []
     for unit, figures in sorted(units.items()):
         low, high = min(figures), max(figures)
@@ -164,14 +176,14 @@ def _measured(rows: Sequence[Row]) -> str:
 
 
 def _patient_table(series: Sequence[Row]) -> str:
-    groups: dict[str, list[Row]] = {}
+    found: dict[str, tuple[str, tuple[str, ...], int, int]] = {}  # split, classes, series, slices
     for row in series:
-        groups.setdefault(row["patient_key"], []).append(row)
-    rows = []
-    for patient, members in sorted(groups.items(), key=lambda item: (SPLITS.index(item[1][0]["split"]), item[0])):
-        names = ", ".join(sorted({row["class_name"] or "by slice" for row in members}))
-        slices = sum(row["n_slices"] for row in members)
-        rows.append([patient, members[0]["split"], names, len(members), slices])
+        split, names, number, slices = found.get(row["patient_key"], (row["split"], (), 0, 0))
+        name = row["class_name"] or "by slice"
+        names = names if name in names else tuple(sorted({*names, name}))
+        found[row["patient_key"]] = (split, names, number + 1, slices + row["n_slices"])
+    order = sorted(found.items(), key=lambda item: (SPLITS.index(item[1][0]), item[0]))
+    rows = [[patient, split, ", ".join(names), *amounts] for patient, (split, names, *amounts) in order]
     more = f" (the first {PATIENTS_SHOWN:,}; all are in series.parquet)" if len(rows) > PATIENTS_SHOWN else ""
     table = _table(["patient", "split", "class", "series", "slices"], rows[:PATIENTS_SHOWN], text_columns=(1, 2))
     return f"<details><summary>{len(rows):,} patients by hashed key{more}</summary>\n{table}\n</details>"

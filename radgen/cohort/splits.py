@@ -152,7 +152,8 @@ def split_series(
     else:
         patients = [row["patient_key"] for row in rows]
         ranks = _ranked(patients, classes, groups, settings, ranking) if settings.exact else {}
-        answers = [ranks.get(patient) or coin_split(groups[patient], settings) for patient in patients]
+        coins = {patient: ranks.get(patient) or coin_split(groups[patient], settings) for patient in groups}
+        answers = [coins[patient] for patient in patients]
     check_one_split(zip((row["patient_key"] for row in rows), answers, strict=True))
     _check_groups(zip((row["patient_key"] for row in rows), answers, strict=True), groups)
     return answers, notes, ranks

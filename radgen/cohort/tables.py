@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from radgen.cohort.refusal import SET_ASIDE, Reason
+from radgen.cohort.table_rows import TableRows
 from radgen.errors import InputError
 from radgen.imageset.core import write_table
 
@@ -101,10 +102,19 @@ FILES_SCHEMA = pa.schema(
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> None:
     """Write rows as Parquet in the given order, atomically."""
-    write_table(path, pa.Table.from_pylist([dict(row) for row in rows], schema=schema))
+    if isinstance(rows, TableRows):
+        write_table(path, rows.taken().select(schema.names).cast(schema).combine_chunks())
+    else:
+        write_table(path, pa.Table.from_pylist([dict(row) for row in rows], schema=schema))
 
 
 def read_rows(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
+    """Read a table that `write_rows` wrote, as dictionaries; see `read_columns`."""
+    rows: list[dict[str, Any]] = read_columns(path, schema).to_pylist()
+    return rows
+
+
+def read_columns(path: Path, schema: pa.Schema) -> pa.Table:
     """Read a table that `write_rows` wrote.
 
     Raises
@@ -121,8 +131,7 @@ def read_rows(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
     if missing:
         msg = f"{path}: the table lacks column {missing[0]!r}; it was not written by this version of radgen"
         raise InputError(msg)
-    rows: list[dict[str, Any]] = table.select(schema.names).to_pylist()
-    return rows
+    return table.select(schema.names)
 
 
 def reject_row(

@@ -33,6 +33,7 @@ class Found:
     tables: tuple[str, ...]
     layout: str = "auto"
     names_patients: bool = False
+    names_repeat: bool = False
     classes: tuple[str, ...] = ()
     splits: frozenset[str] = frozenset()
 
@@ -117,9 +118,15 @@ def look_through(archive: Path, workers: int, layout: str = "auto") -> Found:
         tables=tuple(sorted(path.name for path in archive.glob("*.csv"))),
         layout=layout,
         names_patients=all(item.patient for item in candidates),
+        names_repeat=_names_repeat([PurePosixPath(item.paths[0]) for item in candidates]),
         classes=tuple(sorted({item.tag_value for item in candidates} - {""})) if layout != "auto" else (),
         splits=frozenset(item.split for item in candidates),
     )
+
+
+def _names_repeat(paths: list[PurePosixPath]) -> bool:
+    """Tell whether all files lie in folders, and some have one name: `P001/ct.nii.gz`, `P002/ct.nii.gz`."""
+    return all(len(path.parts) > 1 for path in paths) and len({path.name for path in paths}) < len(paths)
 
 
 def _structures(masks: list[tuple[Path, str | None, str]]) -> dict[str, int | str]:
@@ -193,6 +200,12 @@ def _inventory_lines(found: Found) -> list[str]:
         lines = [f"# CHECK: a CSV with the columns file,patient. Found here: {', '.join(found.tables)}"]
         lines += [f"patient_table: {inline(found.tables[0])}"]
         patient = ["  patient_from: table"]
+    elif found.format in SUFFIXES and found.names_repeat:
+        patient = [
+            "  # CHECK: files of several folders have one name, so each first folder is one patient here.",
+            "  patient_from: regex",
+            "  patient_regex: '^([^/]+)/'",
+        ]
     elif found.format in SUFFIXES:
         patient = [
             "  # CHECK: each file name is one patient here. Repeat scans of one person need a table (file,patient).",

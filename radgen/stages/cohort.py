@@ -70,15 +70,16 @@ def run(
     from radgen.cohort.assemble import Sections, assemble
     from radgen.cohort.page import draw_page
     from radgen.cohort.splits import write_ranking
+    from radgen.cohort.table_rows import RowsByName, TableRows
 
     sections = Sections(cohort, classes, structures, limit)
     ranking = series.parent / RANKING
-    candidates = tables.read_rows(inventory, tables.INVENTORY_SCHEMA)
-    numbers = _shard_numbers(shards, max((row["shard"] for row in candidates), default=0))
+    candidates = TableRows(tables.read_columns(inventory, tables.INVENTORY_SCHEMA))
+    numbers = _shard_numbers(shards, int(max(candidates.table["shard"].to_numpy(), default=0)))
     found = assemble(
         candidates,
         tables.read_rows(inventory_rejects, tables.REJECTS_SCHEMA),
-        tables.read_rows(files, tables.FILES_SCHEMA),
+        RowsByName(tables.read_columns(files, tables.FILES_SCHEMA), "file_id"),
         sections,
         labels_table=labels_table,
         split_file=split_file,
@@ -87,11 +88,9 @@ def run(
     )
     if found.ranks:
         write_ranking(ranking, found.ranks, cohort)
-    of_shard: dict[int, list[dict[str, Any]]] = {number: [] for number in numbers}
-    for row in found.series:
-        of_shard[row["shard"]].append(row)
+    dealt = found.series.table["shard"].to_numpy()[found.series.places]
     for number, shard in numbers.items():
-        tables.write_rows(shard, of_shard[number], tables.SERIES_SCHEMA)
+        tables.write_rows(shard, found.series.where(dealt == number), tables.SERIES_SCHEMA)
     tables.write_rows(series, found.series, tables.SERIES_SCHEMA)
     tables.write_rows(rejects, found.rejects, tables.REJECTS_SCHEMA)
     tables.write_rows(counts, found.counts, tables.COUNTS_SCHEMA)

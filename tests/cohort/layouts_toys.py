@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from radgen.cohort.archives import ArchiveSettings, Roots
@@ -14,7 +15,8 @@ from radgen.cohort.assemble import Cohort, Sections, assemble
 from radgen.cohort.inventory import Inventory, take_inventory
 from radgen.cohort.readers import file_paths, read_mask, read_series
 from radgen.cohort.settings import ClassSettings, CohortSettings, InventorySettings, LimitSettings, StructureSettings
-from radgen.cohort.tables import FILES_SCHEMA, write_rows
+from radgen.cohort.table_rows import TableRows
+from radgen.cohort.tables import FILES_SCHEMA, INVENTORY_SCHEMA, write_rows
 from tests.cohort.toys import KEY
 
 
@@ -72,4 +74,6 @@ def cohort_of(taken: Taken, folder: Path, classes: ClassSettings, structures: St
     sections = Sections(settings, classes, structures, LimitSettings())
     found = taken.inventory
     rest: dict[str, Any] = {"labels_table": None, "split_file": None, "ranking": folder / "split.csv"}
-    return assemble(found.index, found.rejects, found.files, sections, **rest)
+    files = {row["file_id"]: row for row in found.files}
+    inventory = TableRows(pa.Table.from_pylist(found.index, schema=INVENTORY_SCHEMA))
+    return assemble(inventory, found.rejects, files, sections, **rest)

@@ -13,7 +13,7 @@ import pytest
 from radgen.commands import init
 from radgen.config import StudyConfig, read_config
 from tests.cohort.test_nrrd import write_nrrd
-from tests.cohort.toys import picture, write_picture
+from tests.cohort.toys import picture, stored_volume, write_nifti, write_picture
 
 # Words that YAML reads as truth, nothing, numbers, dates or structure when they are not quoted.
 AWKWARD = ("no", "yes", "null", "0", "007", "1e3", "2024-01-01", "a: b", "c #d", "[e", "f, g", "'h'", "ü")
@@ -79,6 +79,16 @@ def test_a_file_of_one_volume_names_its_patient(tmp_path: Path, format_: str, na
     assert match is not None
     assert match[1] == "a"
     assert config.slices.background == ("none" if format_ == "npy" else "body")
+
+
+def test_a_folder_names_its_patient_where_files_are_called_the_same(tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    for patient in ("p1", "p2"):
+        write_nifti(archive / patient / "ct.nii.gz", stored_volume(4, 6, 5), np.eye(4))
+    config = read_back(tmp_path, archive, init.look_through(archive, workers=1))
+    match = re.search(config.inventory.patient_regex, "p1/ct.nii.gz")
+    assert match is not None
+    assert match[1] == "p1"
 
 
 def test_structures_are_named_by_the_segments_of_nrrd_files(tmp_path: Path) -> None:

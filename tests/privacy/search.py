@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -65,6 +66,11 @@ def _contents(path: Path) -> Iterator[bytes]:
     elif data.startswith(b"\x1f\x8b"):
         with contextlib.suppress(EOFError, OSError, zlib.error):  # a damaged one shows its own bytes only
             yield gzip.decompress(data)
+    elif data.startswith(b"PK\x03\x04"):
+        with contextlib.suppress(zipfile.BadZipFile, zlib.error, EOFError), zipfile.ZipFile(path) as archive:
+            for member in archive.infolist():
+                yield member.filename.encode()
+                yield archive.read(member)
     elif data.startswith(b"\x89PNG"):
         yield from _png_chunks(data)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import stat
 import subprocess
+import zipfile
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -206,6 +209,16 @@ def test_the_search_finds_what_is_planted_and_what_is_private(study: Study) -> N
     assert seen == set(planted())
     study.inventory()
     assert NAME in leaks(planted(), study.out)["private/files.parquet"]
+
+
+def test_the_search_looks_into_what_is_compressed(tmp_path: Path) -> None:
+    text = f"{NAME}, seen".encode()
+    with zipfile.ZipFile(tmp_path / "a.pt", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("data", text)
+    (tmp_path / "b.gz").write_bytes(gzip.compress(text))
+    pq.write_table(pa.table({"names": [[{"first": text.decode()}]]}), tmp_path / "c.parquet", compression="zstd")
+    assert all(text not in path.read_bytes() for path in tmp_path.iterdir())
+    assert set(leaks([NAME], tmp_path)) == {"a.pt", "b.gz", "c.parquet"}
 
 
 def test_private_tables_are_ignored_by_git() -> None:

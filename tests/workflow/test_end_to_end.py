@@ -20,11 +20,14 @@ import pytest
 import yaml
 
 from tests.conftest import REPOSITORY
+from tests.privacy.planted_archive import NAME
+from tests.privacy.planted_study import needles, plant_phantom
 from tests.privacy.search import leaks
 from tests.workflow.runs import BIN, NOTHING, TINY, Folder
 
 pytestmark = pytest.mark.slow
 
+TINY_PATIENTS = 24
 DRAWN = {"figures_draw", "gallery_internal", "gallery_shareable", "report", "report_shareable", "all"}
 AFTER_BENCHMARK = {"benchmark_arm", "benchmark_summary", *DRAWN}
 AFTER_PAIRS = {"pairs_draft", "pairs_source", "pairs_gather", "audit_set", *AFTER_BENCHMARK}
@@ -50,11 +53,17 @@ def digests(results: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Folder:
-    """A finished run of the tiny study, with a copy of the package that tests may edit."""
+    """A finished run of the tiny study, with a copy of the package that tests may edit.
+
+    Its phantom patients are given names and dates, in tags, headers, folders and file names, before anything reads them.
+    """
     path = tmp_path_factory.mktemp("tiny")
     for name in ("radgen", "workflow"):
         shutil.copytree(REPOSITORY / name, path / "package" / name, ignore=shutil.ignore_patterns("__pycache__"))
     folder = Folder(path, package=path / "package")
+    done = folder.snakemake("phantom")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert plant_phantom(path / "results" / "tiny" / "archive") > TINY_PATIENTS
     done = folder.snakemake("all")
     logs = "".join(log.read_text() for log in sorted((path / "results").rglob("*.log")) if "rror" in log.read_text())
     assert done.returncode == 0, done.stdout + done.stderr + logs
@@ -93,10 +102,12 @@ def test_snakemakes_own_report_holds_pages_and_figures_by_category(tiny: Folder)
 
 
 def test_no_patient_identifier_leaves_the_archive(tiny: Folder, results: Path) -> None:
-    # Every byte of results, resumable state, logs and Snakemake's own notes, and what compressed tables hold.
-    seen = [path for name in ("results", "work", ".snakemake") for path in leaks(["PHANTOM-0"], tiny.path / name)]
-    assert [path for path in seen if not path.startswith(("tiny/archive", "tiny/private"))] == []
-    assert "tiny/private/files.parquet" in seen
+    # Every byte of results, resumable state, logs, reports and Snakemake's own notes, and what compressed files hold.
+    folders = [tiny.path / name for name in ("results", "work", ".snakemake")]
+    seen = {path: texts for folder in folders for path, texts in leaks((*needles(), "PHANTOM-0"), folder).items()}
+    assert {path: seen[path] for path in seen if not path.startswith(("tiny/archive", "tiny/private"))} == {}
+    assert NAME in seen["tiny/private/files.parquet"]
+    assert set(needles()[:-3]) <= {text for path, texts in seen.items() if path.startswith("tiny/archive") for text in texts}
     assert (results / "private").stat().st_mode & 0o077 == 0
 
 
