@@ -8,10 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import zipfile
 from collections.abc import Iterator
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pyarrow as pa
@@ -109,6 +111,43 @@ def test_no_patient_identifier_leaves_the_archive(tiny: Folder, results: Path) -
     assert NAME in seen["tiny/private/files.parquet"]
     assert set(needles()[:-3]) <= {text for path, texts in seen.items() if path.startswith("tiny/archive") for text in texts}
     assert (results / "private").stat().st_mode & 0o077 == 0
+
+
+def test_no_page_loads_anything_from_outside(results: Path) -> None:
+    pages = sorted(results.rglob("*.html"))
+    assert len(pages) > 8
+    for page in pages:
+        assert outside(page.read_text()) == [], page.relative_to(results)
+
+
+class _Loads(HTMLParser):
+    """What a page makes a browser fetch: not links to follow, but everything that is loaded with it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name in {"src", "srcset", "data", "poster", "background", "action"} or (tag, name) == ("link", "href"):
+                self.found.append(value or "")
+
+    def handle_data(self, data: str) -> None:
+        if self.cdata_elem == "style":
+            self.found += re.findall(r"(?:url\(|@import)\s*[\"']?([^\"')]+)", data)
+
+
+def outside(page: str) -> list[str]:
+    """List what a page loads from elsewhere than its own folder."""
+    parser = _Loads()
+    parser.feed(page)
+    return [place for place in parser.found if re.match(r"(?!data:)[a-z][a-z0-9+.-]*:|//", place.strip(), re.IGNORECASE)]
+
+
+def test_what_would_be_loaded_from_outside_is_seen() -> None:
+    page = """<style>@import "http://a/x.css"; b { background: url(https://b/y.png) }</style><a href="http://c/">c</a>
+    <img src="//d/z.png"><img src="tiles/a.png"><img src="data:image/png;base64,AA"><link href="https://e/e.css">"""
+    assert outside(page) == ["http://a/x.css", "https://b/y.png", "//d/z.png", "https://e/e.css"]
 
 
 def test_no_test_patient_is_behind_anything_synthetic(results: Path) -> None:
