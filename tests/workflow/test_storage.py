@@ -52,10 +52,10 @@ def made_elsewhere(folder: Path) -> Path:
     return folder / "set"
 
 
-def study(folder: Path, images: str) -> Path:
-    """Write the tiny study with one source, of images that lie somewhere."""
-    data = yaml.safe_load(TINY.read_text()) | {"sources": {"made": {"kind": "images", "images": images}}}
-    data["arms"] = {}
+def study(folder: Path, **places: str) -> Path:
+    """Write the tiny study with sources of images that lie somewhere, by name."""
+    sources = {name: {"kind": "images", "images": place} for name, place in places.items()}
+    data = yaml.safe_load(TINY.read_text()) | {"sources": sources, "arms": {}}
     path = folder / "study.yaml"
     path.write_text(yaml.safe_dump(data))
     return path
@@ -63,17 +63,19 @@ def study(folder: Path, images: str) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("storage")
-def test_a_source_of_images_is_fetched_from_a_storage(tmp_path: Path) -> None:
+def test_sources_of_images_are_taken_from_a_storage_and_from_a_folder(tmp_path: Path) -> None:
     share = made_elsewhere(tmp_path / "share")
-    here = Folder(tmp_path / "here", study(tmp_path, f"fs:{share}"))
-    done = here.snakemake("results/tiny/samples/made/index.parquet")
+    here = Folder(tmp_path / "here", study(tmp_path, stored=f"fs:{share}", near=str(share)))
+    wanted = [f"results/tiny/samples/{name}/index.parquet" for name in ("stored", "near")]
+    done = here.snakemake(*wanted)
     assert done.returncode == 0, done.stdout + done.stderr
-    taken, lent = ImageSet(here.path / "results/tiny/samples/made/index.parquet"), ImageSet(share / "index.parquet")
-    every = range(6)
-    assert taken.table.column("image_id") == lent.table.column("image_id")
-    assert np.array_equal(taken.images(every), lent.images(every))
-    assert np.array_equal(taken.masks(every), lent.masks(every))
-    assert here.listed("results/tiny/samples/made/index.parquet") == set()
+    lent, every = ImageSet(share / "index.parquet"), range(6)
+    for index in wanted:
+        taken = ImageSet(here.path / index)
+        assert taken.table.column("image_id") == lent.table.column("image_id")
+        assert np.array_equal(taken.images(every), lent.images(every))
+        assert np.array_equal(taken.masks(every), lent.masks(every))
+    assert here.listed(*wanted) == set()
 
 
 @pytest.mark.slow
