@@ -46,7 +46,7 @@ INDEX_SCHEMA = pa.schema(
         pa.field("source", pa.string(), nullable=False),  # "real", or the name of the generator's section
         pa.field("split", pa.string()),  # train | val | test | annotator | generator; "synthetic" for samples
         pa.field("patient", pa.string()),  # keyed hash; null for synthetic images
-        pa.field("series", pa.string()),  # keyed hash; null for synthetic images
+        pa.field("series", pa.string()),  # keyed hash; of a synthetic image, the one it was painted on or drawn into
         pa.field("slice_index", pa.int32()),  # along canonical axis 0, feet to head
         # Slice k lies at slice offset_slice + k * step_slice of its file: 0 and 1 unless the series is resampled.
         pa.field("offset_slice", pa.float64()),

@@ -142,6 +142,10 @@ class StudyResults:
         """Return the kind of a source: gan where nothing else is said."""
         return self.facts.kinds.get(source, "gan")
 
+    def real_of(self, source: str) -> str:
+        """Return the real images that a source learns from and is audited among: their index in the table of paths."""
+        return "nodules.index" if self.kind_of(source) == "radiogenomic" else "slices.index"
+
     def can_make_again(self, source: str) -> bool:
         """Return whether `radgen regenerate` makes a source's images again: imported ones have no generator here."""
         return self.kind_of(source) != "images"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from radgen.imageset.core import ImageSet
     from radgen.radiogenomic.expression import Expression
 
-VERSION = 2
+VERSION = 3
 NODULE = "nodule"
 TRAINING = "training.parquet"
 

@@ -29,11 +29,14 @@ from radgen.radiogenomic.expression import load_expression, save_expression
 from radgen.radiogenomic.settings import RnaSettings
 from radgen.radiogenomic.synthesis.settings import RadiogenomicSampleSettings, RadiogenomicSettings
 from radgen.report.album import Album
+from radgen.report.browse.rows import _set_rows
 from radgen.report.figures.catalogue import NODULE_FIGURES
 from radgen.report.figures.radiogenomic import draw_patches, scale_words
+from radgen.report.figures.safety import draw_audited
 from radgen.report.parts import Pictures
 from radgen.report.sections.radiogenomic import radiogenomic_block
 from radgen.report.settings import ReportSettings, StudyFacts
+from radgen.report.share import may_leave
 from radgen.report.study import StudyResults
 from radgen.report.style import figure_style
 from radgen.safety.settings import ReleaseSettings
@@ -303,6 +306,23 @@ def test_the_shared_audit_looks_nodules_up_among_training_patients_nodules(audit
     train = set(nodules.column("image_id")[nodules.rows_where(split="train")])
     assert {row["nearest_image_id"] for row in rows} <= train
     assert json.loads(audited("audit.verdict").read_text())["images"] == len(rows)
+
+
+def test_the_closest_pairs_are_drawn_and_the_shareable_edition_has_none_of_them(
+    audited: Source, tmp_path: Path
+) -> None:
+    study = StudyResults(audited.root, ReportSettings(), FACTS)
+    album = Album(tmp_path, FACTS)
+    with figure_style():
+        draw_audited(study, album, "samples", SOURCE)
+    album.finish()
+    (picture,) = Pictures(tmp_path / "figures.json", tmp_path / "index.html").pictures
+    assert (picture.name, picture.real_pixels) == (f"audit_samples_{SOURCE}", True)
+    # The audit lets them leave, and yet patients' lungs show around the nodules.
+    assert may_leave(study, "sample.part_index", SOURCE)
+    share = StudyResults(audited.root, ReportSettings(), FACTS, shareable=True)
+    assert _set_rows(share, "sample.part_index", SOURCE).empty
+    assert len(_set_rows(study, "sample.part_index", SOURCE)) == len(ImageSet(audited("sample.part_index")))
 
 
 @pytest.mark.parametrize("to", ["nnunet", "dicom", "coco"])

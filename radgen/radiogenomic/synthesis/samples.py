@@ -174,8 +174,8 @@ def _made(
 
 
 def _shown(healthy: ImageSet, position: int) -> dict[str, Any]:
-    """Return what an image shares with its background: what a grey means and how large a pixel is."""
-    names = ("modality", "anatomy", "spacing_row_mm", "spacing_col_mm", "window_low", "window_high")
+    """Return what an image shares with its background: whose series it shows, what a grey means, a pixel's size."""
+    names = ("series", "modality", "anatomy", "spacing_row_mm", "spacing_col_mm", "window_low", "window_high")
     row = healthy.table.select(names).slice(position, 1).to_pylist()[0]
     return {name: row[name] for name in names}
 

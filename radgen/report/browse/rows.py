@@ -44,7 +44,7 @@ def _source_rows(study: StudyResults, source: str) -> pd.DataFrame:
 def _set_rows(study: StudyResults, key: str, source: str) -> pd.DataFrame:
     """Return the rows of one set; for the shareable edition those that its audit lets leave.
 
-    An image painted on a patient's label map names its series, and its map is the patient's: it stays.
+    An image painted on a patient's label map, or drawn into a patient's patch, names that series: it stays.
     """
     images = study.images(key, source=source)
     columns = {name: images.column(name) for name in OWN}

@@ -26,7 +26,7 @@ def draw_audited(study: StudyResults, album: Album, part: str, source: str) -> N
     sheet.words(title, LEFT_PX, top, weight="bold", fontsize=8, color=SYNTHETIC)
     key = "sample.part_index" if part == "samples" else "pairs.part_index"
     above = study.pixels_of(closest["image_id"].tolist(), key, source=source)
-    below = study.pixels_of(closest["nearest_image_id"].tolist(), "slices.index")
+    below = study.pixels_of(closest["nearest_image_id"].tolist(), study.real_of(source))
     turned = closest["mirrored"].fillna(value=False).to_numpy(bool)
     below[turned] = below[turned][..., ::-1]
     words = [f"{row['closeness']:.2f} {row['comparison']}" for row in records(closest)]
