@@ -23,6 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from radgen import stale
 from radgen.errors import InputError, StorageError
 
 PACKAGE_ROOT = Path(__file__).resolve().parent
@@ -78,14 +79,17 @@ def _manifest_outputs(manifest: Path, _mtime_ns: int) -> dict[str, str]:
 def atomic_path(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path` that replaces it when the block ends well, and vanishes when it does not.
 
+    One that was left because its writer was killed vanishes when its output is next written.
+
     Raises
     ------
     StorageError
         The disk is full, read-only or out of quota.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    stale.drop(path)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    os.close(handle)
+    stale.hold(handle)
     temporary = Path(name)
     try:
         yield temporary
@@ -98,6 +102,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise StorageError(msg) from error
     finally:
         temporary.unlink(missing_ok=True)
+        os.close(handle)
 
 
 def write_text(path: Path, text: str) -> None:

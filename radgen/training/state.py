@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from radgen.provenance import atomic_path, digest_bytes
+from radgen.stale import drop_unheld
 
 KEPT = 2
 _NAME = re.compile(r"state-(?P<seen>\d{10})-(?P<digest>[0-9a-f]{32})\.pt")
@@ -73,7 +74,12 @@ class StateStore:
             entry.path.unlink()
 
     def load(self, at_most_images: int) -> tuple[int, dict[str, Any]] | None:
-        """Return images seen and state of the newest undamaged state that does not pass a budget, or None."""
+        """Return images seen and state of the newest undamaged state that does not pass a budget, or None.
+
+        What a process that was killed while saving left is removed: no later state has its name.
+        """
+        for path in self._folder.glob(".state-*.pt"):
+            drop_unheld(path)
         for entry in self._entries(at_most_images):
             data = entry.path.read_bytes()
             if digest_bytes(data) == entry.digest:
