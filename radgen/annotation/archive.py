@@ -46,7 +46,7 @@ def _unpack(path: Path, folder: Path) -> None:
             for member in members:
                 if not member.is_dir():
                     _write(path, archive, member, folder / member.filename)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError) as error:
         msg = f"{path.name}: not a whole zip archive ({error}); if it is still being copied, wait, else save it again"
         raise AnnotationError(msg) from error
 

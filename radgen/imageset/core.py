@@ -297,7 +297,7 @@ def read_index(path: Path) -> pa.Table:
     try:
         table = pq.read_table(path)
         table.validate(full=True)
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         msg = f"{path}: not a readable image-set index ({error}); run the stage that writes it"
         raise InputError(msg) from error
     missing = [name for name in COLUMNS if name not in table.column_names]

@@ -159,21 +159,22 @@ def _parquet(path: Path) -> Grid:
             msg = f"{path.name}: {size} bytes when decompressed, too many for {cells} cells; write it again"
             raise InputError(msg)
         table = file.read()
-    except pa.ArrowException as error:
+        titles = table.column_names
+    except (pa.ArrowException, UnicodeDecodeError) as error:
         msg = f"{path.name}: not a readable Parquet file ({type(error).__name__}); write it again"
         raise InputError(msg) from error
-    texts = [
-        field.name for field in table.schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
-    ]
+    # By their places, as two columns may have one name; that is refused with the names of all others.
+    types = [pa.types.is_string(kind) or pa.types.is_large_string(kind) for kind in table.schema.types]
+    texts = [place for place, is_text in enumerate(types) if is_text]
     if len(texts) != 1:
         msg = f"{path.name}: {len(texts)} columns of text, where one holds the names of the rows and the others numbers"
         raise InputError(msg)
     names = [str(value or "").strip() for value in table.column(texts[0]).to_pylist()]
-    columns = [name for name in table.column_names if name != texts[0]]
-    values = np.empty((len(names), len(columns)))
-    for number, column in enumerate(columns):
-        values[:, number] = _parquet_column(path.name, column, number, table.column(column))
-    return Grid(path.name, tuple(names), tuple(column.strip() for column in columns), values)
+    places = [place for place in range(len(titles)) if place != texts[0]]
+    values = np.empty((len(names), len(places)))
+    for number, place in enumerate(places):
+        values[:, number] = _parquet_column(path.name, titles[place], number, table.column(place))
+    return Grid(path.name, tuple(names), tuple(titles[place].strip() for place in places), values)
 
 
 def _parquet_column(name: str, title: str, number: int, column: object) -> NDArray[np.float64]:
