@@ -51,9 +51,26 @@ class RealSide:
 
 
 def real_side(
-    images: ImageSet, training: NDArray[np.int64], judge_saw: frozenset[str], classes: ClassSettings
+    images: ImageSet,
+    training: NDArray[np.int64],
+    judge_saw: frozenset[str],
+    classes: ClassSettings,
+    modalities: frozenset[str] = frozenset(),
 ) -> RealSide:
     """Find held-out and floor images.
+
+    Parameters
+    ----------
+    images
+        The real image set.
+    training
+        Rows int64 the source learnt from.
+    judge_saw
+        Patients the judge learnt from.
+    classes
+        Rows of other classes are left out.
+    modalities
+        What the samples are of: MR made on maps of CT is compared with MR. Empty: all rows count.
 
     Raises
     ------
@@ -64,6 +81,10 @@ def real_side(
     train = with_class(images, images.rows_where(split="train"), classes)
     unseen = train[[patient not in judge_saw for patient in patients[train]]]
     held_out = held_out_rows(images, classes)
+    if modalities:
+        unseen, held_out = (
+            rows[np.isin(images.column("modality")[rows].astype(str), list(modalities))] for rows in (unseen, held_out)
+        )
     if len(held_out) == 0 or len(unseen) == 0:
         msg = (
             f"{len(held_out)} held-out images and {len(unseen)} training images unseen by the judge, but scores need "

@@ -10,7 +10,7 @@ from radgen.provenance import SawPatients, digest_file, input_digest, saw_patien
 from radgen.settings import as_plain
 from radgen.sources import SourceSettings
 
-VERSION = 2
+VERSION = 3
 
 
 def run(
@@ -77,10 +77,13 @@ def run(
     images = ImageSet(slices)
     training = source_rows(images, source_settings, low, classes).pixels
     seen = saw_patients_of(judge_manifest).patients("pixels")
-    real = real_side(images, training, seen, classes)
+    made = ImageSet(samples)
+    modalities = frozenset(made.column("modality"))
+    known = modalities <= frozenset(images.column("modality"))  # samples of a generator may say nothing
+    real = real_side(images, training, seen, classes, modalities if known else frozenset())
     tables = FeatureTables(work)
     judge = load_features(judge_weights, chosen)
-    scores, copies = score_source(source, ImageSet(samples), real, judge, metrics, tables=tables)
+    scores, copies = score_source(source, made, real, judge, metrics, tables=tables)
     write_table(quality, scores)
     write_table(nearest, copies)
     for line in summary_lines(scores):
