@@ -68,8 +68,9 @@ def _many(axes: Axes, history: pd.DataFrame, head: str, title: tuple[str, str]) 
     colours = (SYNTHETIC, REAL, GOOD, INK, MUTED, "#cc79a7", "#e69f00", "#56b4e9")
     for number, name in enumerate(metrics):
         rows = history[history["metric"] == name].sort_values("seen_images")
-        colour = colours[number % len(colours)]
-        axes.plot(rows["seen_images"] / 1000, rows["value"], color=colour, label=name.removeprefix(head))
+        turn, place = divmod(number, len(colours))  # a colour that comes again is dashed, then dotted
+        look = (colours[place], ("-", "--", ":")[turn % 3])
+        axes.plot(rows["seen_images"] / 1000, rows["value"], color=look[0], ls=look[1], label=name.removeprefix(head))
     if metrics:
         axes.legend(fontsize=5.5, frameon=False, ncols=2, loc="best", handlelength=1.2)
     _finish(axes)
