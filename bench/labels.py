@@ -23,8 +23,9 @@ from machine import describe
 from radgen.gan.generator import Generator, GeneratorShape
 from radgen.gan.sampling import Sampler
 from radgen.labels.annotated import Annotated, held_out_rows
-from radgen.labels.head import HeadShape, start_members
+from radgen.labels.head import HeadShape
 from radgen.labels.masks import ensemble_masks, masks_and_errors
+from radgen.labels.members import start_members
 from radgen.labels.settings import LabelHeadSettings
 from radgen.labels.train import train_heads
 from radgen.training.devices import set_threads

@@ -29,7 +29,8 @@ from machine import describe
 from radgen.gan.generator import Generator, GeneratorShape
 from radgen.gan.sampling import Sampler
 from radgen.labels.drafts import write_draft
-from radgen.labels.head import HeadShape, load_heads, save_heads, start_members
+from radgen.labels.head import HeadShape, load_heads, save_heads
+from radgen.labels.members import start_members
 from radgen.labels.painting import Painter
 from radgen.labels.pairs import join_pairs
 from radgen.labels.plan import PairsPlan

@@ -10,7 +10,7 @@ import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,11 +23,12 @@ from torch import Tensor, nn
 from radgen.errors import CheckpointError
 from radgen.provenance import atomic_path
 
-FORMAT = "radgen-label-head-3"
+FORMAT = "radgen-label-head-4"
 LEAK = 0.2
-CONTEXT_SCALES = 2  # smallest scales at which members look at neighbours too; pixels are few there
-SHARE = 4  # a member is so many times narrower than the generator: five of them take about its width
-LEAST_WIDTH = 4
+SHARE = 2  # a member is so many times narrower than the generator
+LEAST_WIDTH = 8
+MOMENTUM = 0.05  # how fast the measured mean and variance follow the batches
+EPSILON = 1e-5  # a channel that never changes stays small instead of dividing by nothing
 
 
 @dataclass(frozen=True)
@@ -62,22 +63,27 @@ class HeadShape:
 
 
 class Joined(NamedTuple):
-    """Weights of one scale, all members side by side; reducing standardises the channels too."""
+    """Weights of one scale, all members side by side; reducing standardises the generator's channels too."""
 
     reduce: Tensor  # [members * width, c]
     bias: Tensor  # [members * width]
     mix: Tensor | None  # [members * width, members * width before]; none at the first scale
+    around: Tensor  # [members * width, 1, 3, 3]; normalises too, but not in training
+    offset: Tensor | None  # [members * width]; none in training
 
 
 class LabelHeads(nn.Module):
-    """An ensemble of heads: reduce each scale, enlarge what the smaller ones said, add, rectify; the class modulates.
+    """An ensemble of heads: reduce each scale, add what the smaller ones said, look around, normalise, rectify.
 
     Members share nothing but the feature maps they look at. Every parameter is [members, ...], and every product serves
     all members at once: their channels lie side by side. Products come before enlarging, where maps are four times
-    smaller; both are linear, so the order does not matter.
+    smaller; both are linear, so the order does not matter. Neighbours are looked at channel by channel, 3 x 3. The
+    class scales and shifts what is handed on.
 
     Source: Li et al. 2022, BigDatasetGAN (arXiv 2201.04684), section 3.2, for reducing, enlarging and mixing by class;
-    Perez et al. 2018, FiLM (arXiv 1709.07871), equation 2, for the modulation. Written from the papers' descriptions.
+    Perez et al. 2018, FiLM (arXiv 1709.07871), equation 2, for the modulation; Chollet 2017, Xception (arXiv
+    1610.02357), for looking at neighbours channel by channel; Ioffe and Szegedy 2015, batch normalisation (arXiv
+    1502.03167), algorithms 1 and 2. Written from the papers' descriptions.
 
     Parameters
     ----------
@@ -88,6 +94,8 @@ class LabelHeads(nn.Module):
     ----------
     centre, deviation
         Mean and standard deviation of each scale's channels [c] on the teaching images.
+    mean, variance
+        Of the members' own channels, [members, width] by scale: measured in training, and used outside of it.
     """
 
     def __init__(self, shape: HeadShape) -> None:
@@ -99,9 +107,8 @@ class LabelHeads(nn.Module):
         )
         self.mix = nn.ParameterList(_start(members, after, before) for before, after in itertools.pairwise(widths))
         self.bias = nn.ParameterList(torch.zeros(members, width) for width in widths)
-        self.context = nn.ParameterList(
-            _start(members, width, 9 * width).view(members, width, width, 3, 3) for width in widths[:CONTEXT_SCALES]
-        )
+        self.around = nn.ParameterList(_start_around(members, width) for width in widths)
+        self.gain = nn.ParameterList(torch.ones(members, width) for width in widths)
         # The class modulates what a scale hands on, and the first scale itself. Zero for every class at first: a class
         # that nobody annotated is painted as the others are.
         modulated = (widths[0], *widths[:-1])
@@ -111,6 +118,8 @@ class LabelHeads(nn.Module):
         self.paint_bias = nn.Parameter(torch.zeros(members, len(shape.labels), 1))
         self.centre = nn.ParameterDict({name: _fixed(torch.zeros(count)) for name, count in shape.scales})
         self.deviation = nn.ParameterDict({name: _fixed(torch.ones(count)) for name, count in shape.scales})
+        self.mean = nn.ParameterList(_fixed(torch.zeros(members, width)) for width in widths)
+        self.variance = nn.ParameterList(_fixed(torch.ones(members, width)) for width in widths)
 
     def forward(self, features: Mapping[str, Tensor], class_ids: Tensor) -> Tensor:
         """Paint images.
@@ -133,9 +142,15 @@ class LabelHeads(nn.Module):
         made = []
         for place, (name, _) in enumerate(self.shape.scales):
             weight: Tensor = self.reduce[name] / self.deviation[name]
-            bias: Tensor = self.bias[place] - weight @ self.centre[name]
+            bias: Tensor = -(weight @ self.centre[name])
             mix = _side_by_side(self.mix[place - 1]) if place else None
-            made.append(Joined(weight.flatten(0, 1), bias.flatten(), mix))
+            around, offset = self.around[place], None
+            if not self.training:
+                factor = self.gain[place] * (self.variance[place] + EPSILON).rsqrt()
+                around = around * factor[..., None, None]
+                offset = (self.bias[place] - self.mean[place] * factor).flatten()
+            around = around.flatten(0, 1)[:, None]
+            made.append(Joined(weight.flatten(0, 1), bias.flatten(), mix, around, offset))
         return made
 
     def hidden(
@@ -146,7 +161,7 @@ class LabelHeads(nn.Module):
         Who asks for many small batches gives the joined weights, so that they are made but once.
         """
         x = torch.empty(0)  # nothing is handed on to the first scale
-        for place, (weight, bias, mix) in enumerate(joined or self.joined()):
+        for place, (weight, bias, mix, around, offset) in enumerate(joined or self.joined()):
             maps = features[self.shape.scales[place][0]].float()
             if mix is None:
                 begin = bias.repeat(len(maps), maps[0, 0].numel(), 1)
@@ -155,9 +170,11 @@ class LabelHeads(nn.Module):
                 # The bias is added before enlarging too: there are fewer pixels.
                 small = F.linear(self._modulate(place, x, class_ids), mix, bias)
                 x = _reduce(_enlarge(small, maps.shape[2:]).flatten(1, 2), maps, weight)
-            x = F.leaky_relu_(x.view(len(maps), *maps.shape[2:], -1), LEAK)
-            if place < len(self.context):
-                x = x + F.leaky_relu_(self._look_around(place, x), LEAK)
+            x = x.view(len(maps), *maps.shape[2:], -1).permute(0, 3, 1, 2)
+            x = F.conv2d(x, around, offset, padding=1, groups=len(around))
+            if self.training:
+                x = self._normalise(place, x)
+            x = F.leaky_relu_(x, LEAK).permute(0, 2, 3, 1)
         return x.permute(0, 3, 1, 2)
 
     def logits(self, hidden: Tensor) -> Tensor:
@@ -173,10 +190,11 @@ class LabelHeads(nn.Module):
         mean = torch.baddbmm(self.paint_bias.mean(dim=0), weight, hidden.flatten(2))
         return mean.view(len(hidden), -1, *hidden.shape[2:])
 
-    def _look_around(self, place: int, x: Tensor) -> Tensor:
-        """Convolve [n, h, w, members * width] 3 x 3, each member by itself."""
-        weight = self.context[place].flatten(0, 1)
-        return F.conv2d(x.permute(0, 3, 1, 2), weight, padding=1, groups=self.shape.members).permute(0, 2, 3, 1)
+    def _normalise(self, place: int, x: Tensor) -> Tensor:
+        """Bring each channel of [n, members * width, h, w] to mean 0 and deviation 1, and remember what they were."""
+        values = (self.mean, self.variance, self.gain, self.bias)
+        mean, variance, gain, bias = (value[place].view(-1) for value in values)
+        return F.batch_norm(x, mean, variance, gain, bias, training=True, momentum=MOMENTUM, eps=EPSILON)
 
     def _modulate(self, place: int, x: Tensor, class_ids: Tensor) -> Tensor:
         """Scale and shift [n, ..., members * width] by the class of each image."""
@@ -190,6 +208,13 @@ class LabelHeads(nn.Module):
 def _start(members: int, outputs: int, inputs: int) -> Tensor:
     """Draw initial weights that keep the variance of unit normal input."""
     return torch.randn(members, outputs, inputs) / math.sqrt(inputs)
+
+
+def _start_around(members: int, width: int) -> Tensor:
+    """Draw initial weights [members, width, 3, 3] that look at the pixel itself, and a little at its neighbours."""
+    weights = 0.1 * torch.randn(members, width, 3, 3)
+    weights[..., 1, 1] += 1
+    return weights
 
 
 def _side_by_side(weights: Tensor) -> Tensor:
@@ -212,36 +237,6 @@ def _enlarge(x: Tensor, size: torch.Size) -> Tensor:
     """Enlarge maps [n, h, w, c] bilinearly; pixels' centres stay aligned."""
     maps = F.interpolate(x.permute(0, 3, 1, 2), size=tuple(size), mode="bilinear", align_corners=False)
     return maps.permute(0, 2, 3, 1)
-
-
-# ---------------------------------------------------------------- members
-
-
-def member(heads: LabelHeads, number: int) -> LabelHeads:
-    """Return one member as an ensemble of its own, which paints what it paints in the ensemble."""
-    alone = LabelHeads(replace(heads.shape, members=1))
-    copy_members(heads, [number], alone, [0])
-    return alone.train(heads.training)
-
-
-@torch.no_grad()
-def copy_members(source: LabelHeads, numbers: Sequence[int], target: LabelHeads, places: Sequence[int]) -> None:
-    """Copy members of one ensemble to places of another of the same scales, labels and width."""
-    from_source = source.state_dict()
-    for name, value in target.state_dict().items():
-        if name.startswith(("centre.", "deviation.")):
-            value.copy_(from_source[name])
-        else:
-            value[list(places)] = from_source[name][list(numbers)].to(value.device)
-
-
-def start_members(shape: HeadShape, seeds: Sequence[int]) -> LabelHeads:
-    """Return an ensemble whose members have initial weights from a seed each, whatever the other members are."""
-    heads = LabelHeads(shape)
-    for number, seed in enumerate(seeds):
-        torch.manual_seed(seed)
-        copy_members(LabelHeads(replace(shape, members=1)), [0], heads, [number])
-    return heads
 
 
 # ---------------------------------------------------------------- files

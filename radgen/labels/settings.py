@@ -56,12 +56,12 @@ class AnnotatorSettings:
 class LabelHeadSettings:
     """The label head: it reads masks off the features of the frozen generator."""
 
-    members: int = setting(5, "Heads in the ensemble; their mean probabilities say how sure a pair's mask is.")
+    members: int = setting(3, "Heads in the ensemble; their mean probabilities say how sure a pair's mask is.")
     images: int = setting(4_000, "Budget: annotated images shown, again and again; all heads look at the same ones.")
     batch_size: int = setting(4, "Images per step.")
-    width: int = setting(16, "Most channels of each head at a scale; a quarter of the generator's where that is less.")
+    width: int = setting(16, "Most channels of each head at a scale; half of the generator's where that is less.")
     dropout: float = setting(0.1, "Share of the generator's feature channels left out in training.")
-    learning_rate: float = setting(3e-2, "AdamW's highest rate; it falls to zero along a cosine.")
+    learning_rate: float = setting(0.1, "AdamW's highest rate; it falls to zero along a cosine.")
     weight_decay: float = setting(1e-2, "AdamW's weight decay.")
     focus: float = setting(0.0, "Focal loss: pixels that are right already count (1 - p)^focus; 0 is cross entropy.")
     balance: float = setting(0.5, "A label weighs its share of pixels to the power of -balance; 0 weighs all alike.")
@@ -75,7 +75,7 @@ class LabelHeadSettings:
         "Share of the annotated images each head holds out, others each; they end its training and measure its Dice.",
     )
     checks: int = setting(20, "How often the held-out images are looked at in training; each head's best is kept.")
-    patience: int = setting(6, "Checks without a better loss after which a head stops.")
+    patience: int = setting(12, "Checks without a better loss after which a head stops.")
     folds: int = setting(
         0, "Parts of the annotated images, each left out once and whole ensembles taught without; 0 leaves this out."
     )

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from radgen.labels.annotated import Annotated
-from radgen.labels.head import HeadShape, LabelHeads, copy_members, start_members
+from radgen.labels.head import HeadShape, LabelHeads
 from radgen.labels.loss import ensemble_loss, label_weights_of
+from radgen.labels.members import copy_members, start_members
 from radgen.labels.settings import LabelHeadSettings
 from radgen.labels.steps import MAX_GRADIENT_NORM, run_steps
 from radgen.labels.vary import vary_styles
@@ -35,7 +36,8 @@ def train_heads(
     """Train all members together; each has its own initial weights and holds out other rows.
 
     All look at the same images at a step, some of which do not count for some: the generator draws each but once.
-    A member's gradient, its bound and its end depend on no other member.
+    A member's gradient, its bound and its end depend on no other member. Images that a member holds out count in the
+    mean and variance of its channels, which ask for no mask.
 
     Parameters
     ----------
@@ -204,6 +206,8 @@ class EarlyStop:
 @torch.no_grad()
 def held_out_loss(heads: LabelHeads, annotated: Annotated, held: NDArray[np.bool_]) -> Tensor:
     """Return each member's mean loss on the rows that it holds out, [members]; infinite where there are none."""
+    was_training = heads.training
+    heads.eval()  # what is kept is judged as it will paint
     total = torch.zeros(heads.shape.members)
     rows = np.flatnonzero(held.any(axis=0)).tolist()
     for start in range(0, len(rows), BLOCK):
@@ -212,5 +216,6 @@ def held_out_loss(heads: LabelHeads, annotated: Annotated, held: NDArray[np.bool
         weights = torch.from_numpy(held[:, batch]).float()
         losses = ensemble_loss(logits, annotated.targets(batch).to(logits.device), weights.to(logits.device)).cpu()
         total += weights.sum(dim=1) * losses
+    heads.train(was_training)
     counts = torch.from_numpy(held.sum(axis=1))
     return torch.where(counts > 0, total / counts.clamp_min(1), math.inf)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from radgen.keyed import Finished, KeyedJob
     from radgen.labels.annotated import PackFacts
 
-VERSION = 4
+VERSION = 5
 
 
 def run(

@@ -17,7 +17,7 @@ from radgen.gan.aliasfree.schedule import AliasFreeShape, Stage
 from radgen.gan.sampling import load_sampler
 from radgen.imageset.core import ImageSet
 from radgen.labels.annotated import Annotated, held_out_rows, read_pack_facts, redraw
-from radgen.labels.head import HeadShape, LabelHeads, member, start_members
+from radgen.labels.head import HeadShape, LabelHeads
 from radgen.labels.masks import (
     disagreement,
     ensemble_masks,
@@ -26,6 +26,7 @@ from radgen.labels.masks import (
     member_probabilities,
     most_likely,
 )
+from radgen.labels.members import member, start_members
 from radgen.labels.overlap import score_structures
 from radgen.labels.settings import LabelHeadSettings
 from radgen.labels.steps import cosine_rate, run_steps
@@ -127,6 +128,16 @@ def _centre_errors(seed: int) -> list[float]:
 def test_alias_free_features_lie_where_the_image_does() -> None:
     errors = np.array([_centre_errors(seed) for seed in range(8)])  # random kernels lean to one side, each to another
     assert np.abs(errors.mean(axis=0)).max() < 0.3
+
+
+def test_held_out_images_are_judged_as_they_will_be_painted(annotated: Annotated) -> None:
+    heads, held = start_members(_shape(annotated), [3, 4]).train(), _held(annotated)
+    before = {name: value.clone() for name, value in heads.state_dict().items()}
+    losses = held_out_loss(heads, annotated, held)
+    assert heads.training
+    assert all(torch.equal(value, before[name]) for name, value in heads.state_dict().items())
+    assert torch.equal(losses, held_out_loss(heads.eval(), annotated, held))
+    assert not heads.training
 
 
 def test_ensemble_learns_a_toy(annotated: Annotated) -> None:

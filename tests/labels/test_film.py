@@ -14,8 +14,9 @@ from radgen.gan.latent.interpolation import walk
 from radgen.gan.latent.styles import draw_style
 from radgen.gan.sampling import load_sampler
 from radgen.labels.film import OUTLINE_OPACITY, class_shares, overlaid, paint_with_mask
-from radgen.labels.head import HeadShape, save_heads, start_members
+from radgen.labels.head import HeadShape, save_heads
 from radgen.labels.masks import ensemble_masks
+from radgen.labels.members import start_members
 from radgen.provenance import SawPatients, digest_file, read_manifest
 from tests.labels.toys import CLASSES, CPU, SIDE, save_generator_file, write_any_manifest
 

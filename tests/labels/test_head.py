@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 
 from radgen.errors import CheckpointError
-from radgen.labels.head import HeadShape, LabelHeads, check_head, load_heads, member, save_heads, start_members
+from radgen.labels.head import HeadShape, LabelHeads, check_head, load_heads, save_heads
+from radgen.labels.members import member, start_members
 from tests.labels.toys import CPU
 
 SHAPE = HeadShape(
@@ -54,17 +55,17 @@ def _by_hand(
     }
     x = torch.empty(0)
     for place, (name, _) in enumerate(heads.shape.scales):
+        mean, variance, gain, bias = (own[f"{n}.{place}"] for n in ("mean", "variance", "gain", "bias"))
         centred = (features[name] - heads.centre[name][:, None, None]) / heads.deviation[name][:, None, None]
-        reduced = F.conv2d(centred, own[f"reduce.{name}"][:, :, None, None], own[f"bias.{place}"])
+        reduced = F.conv2d(centred, own[f"reduce.{name}"][:, :, None, None])
         given = reduced if place == 0 else x
         scale, shift = (own[f"{table}.{place}"][class_ids][:, :, None, None] for table in ("scale", "shift"))
         given = given * (1 + scale) + shift
         if place:
             wide = F.interpolate(given, size=reduced.shape[-2:], mode="bilinear", align_corners=False)
             given = F.conv2d(wide, own[f"mix.{place - 1}"][:, :, None, None]) + reduced
-        x = F.leaky_relu(given, 0.2)
-        if f"context.{place}" in own:
-            x = x + F.leaky_relu(F.conv2d(x, own[f"context.{place}"], padding=1), 0.2)
+        around = F.conv2d(given, own[f"around.{place}"][:, None], padding=1, groups=len(bias))
+        x = F.leaky_relu(F.batch_norm(around, mean, variance, gain, bias), 0.2)
     return F.conv2d(x, own["paint"][:, :, None, None], own["paint_bias"][:, 0])
 
 
@@ -92,6 +93,21 @@ def test_members_start_from_their_own_seed_whoever_is_beside() -> None:
     one = start_members(replace(SHAPE, members=1), [7])
     for name, value in member(two, 1).state_dict().items():
         assert torch.equal(value, one.state_dict()[name]), name
+
+
+@torch.no_grad()
+def test_training_measures_what_painting_uses() -> None:
+    """Batches of one kind, many times: then they are painted as in training, and each image as if it were alone."""
+    heads, features = _heads(), _features(3)
+    in_training = heads.train()(features, CLASSES)
+    for _ in range(200):
+        heads(features, CLASSES)
+    heads.eval()
+    together = heads(features, CLASSES)
+    torch.testing.assert_close(together, in_training, rtol=0, atol=0.2)  # of few pixels: variance is over n - 1
+    for row in range(3):
+        alone = heads({name: maps[row : row + 1] for name, maps in features.items()}, CLASSES[row : row + 1])
+        torch.testing.assert_close(alone[:, 0], together[:, row], rtol=1e-4, atol=1e-4)
 
 
 def test_masks_have_the_largest_scale_and_every_label() -> None:

@@ -16,7 +16,8 @@ from radgen.features.network import ConvEncoder, FeatureNetwork, NetworkShape, s
 from radgen.gan.sampling import Sampler, load_sampler, parse_image_id
 from radgen.imageset.core import ImageSet
 from radgen.labels.drafts import DRAFT_SCHEMA, write_draft
-from radgen.labels.head import HeadShape, LabelHeads, start_members
+from radgen.labels.head import HeadShape, LabelHeads
+from radgen.labels.members import start_members
 from radgen.labels.painting import Painter, load_classifier, paint
 from radgen.labels.pairs import UNCERTAINTY_SCHEMA, Choice, choose, join_pairs, keep_certain
 from radgen.labels.plan import PairsPlan

@@ -17,7 +17,8 @@ from radgen.gan.sampling import load_sampler
 from radgen.gan.settings import SampleSettings
 from radgen.imageset.core import ImageSet, write_table
 from radgen.labels.drafts import write_draft
-from radgen.labels.head import HeadShape, save_heads, start_members
+from radgen.labels.head import HeadShape, save_heads
+from radgen.labels.members import start_members
 from radgen.labels.painting import Painter
 from radgen.labels.pairs import join_pairs
 from radgen.labels.plan import PairsPlan
