@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -40,9 +41,12 @@ class PixelJudge(nn.Module):
     ----------
     shape
         Of the generator: channels, labels, sizes.
+    free
+        Whether the last layer's weights are left as they are. Divided by their largest singular value they keep logits
+        so near to each other that an opponent stays undecided for thousands of images; a helper does not mind.
     """
 
-    def __init__(self, shape: SemanticShape) -> None:
+    def __init__(self, shape: SemanticShape, *, free: bool) -> None:
         super().__init__()
         sizes = shape.networks.segmenter_channels
         pairs = list(itertools.pairwise((shape.image_channels, *sizes)))
@@ -50,7 +54,8 @@ class PixelJudge(nn.Module):
         skips = list(reversed(sizes[:-1]))
         below = [sizes[-1], *skips]
         self.up = nn.ModuleList(_Residual(a + b, b) for a, b in zip(below, skips, strict=False))
-        self.name = SpectralConv(sizes[0], shape.labels + 1, size=1)
+        last = partial(nn.Conv2d, kernel_size=1) if free else partial(SpectralConv, size=1)
+        self.name = last(sizes[0], shape.labels + 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images [n, C, H, W] in [-1, 1] to logits float32 [n, labels + 1, H, W]."""

@@ -77,6 +77,7 @@ class SemanticSourceSettings:
     image_modality: str | None = setting(None, "Modality of the images.")
     image_split: str | None = setting(None, "The split whose images are learnt.")
     balance_power: float | None = setting(None, "How much rare labels count.")
+    variety: float | None = setting(None, "Weight of the distance between two images of one map.")
     mask: float | None = setting(None, "Weight of the mask loss.")
     generated_label: bool | None = setting(
         None, "Whether the paired mode's segmenter has a label for generated pixels."

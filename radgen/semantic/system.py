@@ -73,7 +73,7 @@ class SemanticSystem:
         self._batches, self._device = batches, device
         torch.manual_seed(derive_seed("semantic", settings.seed, "weights"))
         self.generator = SemanticGenerator(shape)
-        self.segmenter = PixelJudge(shape)
+        self.segmenter = PixelJudge(shape, free=settings.mode == "paired")
         self.discriminator = WaveletJudge(shape) if settings.mode == "unpaired" else None
         self.average = copy.deepcopy(self.generator).requires_grad_(requires_grad=False)
         for network in (self.generator, self.segmenter, self.discriminator, self.average):

@@ -33,7 +33,7 @@ def test_any_multiple_of_32_is_painted_and_judged(
     images = generator(maps, noise)
     assert images.shape == (2, channels, height, width)
     assert float(images.abs().max()) <= 1
-    assert PixelJudge(shape)(images).shape == (2, 4, height, width)
+    assert PixelJudge(shape, free=True)(images).shape == (2, 4, height, width)
     assert WaveletJudge(shape)(images).shape == (2,)
     # An image does not depend on the one beside it; it does on its map and on both kinds of noise.
     assert torch.allclose(generator(maps[:1], noise[:1]), images[:1], atol=1e-5)
@@ -73,9 +73,20 @@ def test_the_largest_singular_value_becomes_one() -> None:
 
 def test_the_reference_size_is_that_of_the_papers_code() -> None:
     shape = SemanticShape(64, 64, 3, 38, REFERENCE)
-    networks = (SemanticGenerator, PixelJudge, WaveletJudge)
-    sizes = [sum(item.numel() for item in network(shape).parameters()) / 1e6 for network in networks]
+    networks = (SemanticGenerator(shape), PixelJudge(shape, free=True), WaveletJudge(shape))
+    sizes = [sum(item.numel() for item in network.parameters()) / 1e6 for network in networks]
     assert sizes == pytest.approx([10.2, 22.3, 20.7], rel=0.1)
+
+
+def test_an_opponent_may_grow_as_sure_as_it_likes_and_a_helper_may_not() -> None:
+    images = torch.rand(2, 1, 32, 32)
+    for mode, grows in (("paired", True), ("unpaired", False)):
+        judge = toys.trainer(mode).system.segmenter
+        before = judge(images) - judge.name.bias[:, None, None]
+        with torch.no_grad():
+            judge.name.weight.mul_(10)
+        after = judge(images) - judge.name.bias[:, None, None]
+        assert torch.allclose(after, 10 * before if grows else before, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["image_noise", "pixel_noise"])
