@@ -131,7 +131,6 @@ def test_unpaired_sides_share_no_patient(trained: Path) -> None:
     assert not masks & pixels
 
 
-@pytest.mark.parametrize("mode", ["paired", "unpaired"])
 def _learnt(root: Path, mode: str) -> list[float]:
     """Return how many maps of one epoch show each label, with maps of the organ being rare."""
     options = study.train_options(root, semantic=study.semantic(mode=mode))
@@ -152,6 +151,7 @@ def test_labels_take_turns_in_pairs_and_come_as_often_as_they_are_in_sides(tmp_p
     assert _learnt(root, "unpaired")[1] == pytest.approx(1 / study.SLICES, abs=0.01)
 
 
+@pytest.mark.parametrize("mode", ["paired", "unpaired"])
 def test_scarce_labels_shows_masks_of_the_low_patients_alone(tmp_path: Path, mode: str) -> None:
     root = study.make(tmp_path)
     options = {
