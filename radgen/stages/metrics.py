@@ -79,7 +79,8 @@ def run(
     seen = saw_patients_of(judge_manifest).patients("pixels")
     made = ImageSet(samples)
     modalities = frozenset(made.column("modality"))
-    known = modalities <= frozenset(images.column("modality"))  # samples of a generator may say nothing
+    # Samples of a generator may say nothing.
+    known = None not in modalities and modalities <= frozenset(images.column("modality"))
     real = real_side(images, training, seen, classes, modalities if known else frozenset())
     tables = FeatureTables(work)
     judge = load_features(judge_weights, chosen)
