@@ -7,8 +7,9 @@ SIGTERM, after some seconds of training. Before each end its memory and open fil
 takes. From when all states are there that are kept, the last third of the notes must not exceed the first by more than
 a tenth, in the median; nor may memory at a process's end exceed that at its first state.
 
-Counted apart, for they grow by design, are TensorBoard's files, a new one at each start, and the averages that may yet
-be published: one stays until a later one beats it, so they heap up while training gets worse.
+Counted apart, for they grow by design, are the kept states, which hold the history of all ticks, TensorBoard's files, a
+new one at each start, and the averages that may yet be published: one stays until a later one beats it, so they heap up
+while training gets worse.
 
 `--share 0.33` pauses after an end until a third of a processor was used, for machines that others use too.
 """
@@ -49,6 +50,7 @@ class Note:
     disk_mib: float
     tensorboard_mib: float
     states: int
+    states_mib: float
     averages: int
 
 
@@ -64,15 +66,17 @@ def note(pid: int, work: Path, seconds: float, begun_mib: float) -> Note:
     files = [path for path in work.rglob("*") if path.is_file()]
     board = [path for path in files if "tensorboard" in path.parts]
     averages = [path for path in files if path.name.startswith("average-")]
+    states = [path for path in files if path.name.startswith("state-")]
     size = {path: path.stat().st_size for path in files if path.exists()}
     return Note(
         seconds=round(seconds, 1),
         begun_mib=begun_mib,
         memory_mib=memory_mib(pid),
         open_files=len(os.listdir(f"/proc/{pid}/fd")),  # noqa: PTH208 - links that come and go
-        disk_mib=round(sum(size[path] for path in size if path not in [*board, *averages]) / 2**20, 3),
+        disk_mib=round(sum(size[path] for path in size if path not in [*board, *averages, *states]) / 2**20, 4),
         tensorboard_mib=round(sum(size.get(path, 0) for path in board) / 2**20, 3),
-        states=sum(path.name.startswith("state-") for path in files),
+        states=len(states),
+        states_mib=round(sum(size.get(path, 0) for path in states) / 2**20, 3),
         averages=len(averages),
     )
 

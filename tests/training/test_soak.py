@@ -18,6 +18,7 @@ ONE_STATE = Note(
     disk_mib=0.2,
     tensorboard_mib=0.0,
     states=1,
+    states_mib=0.2,
     averages=1,
 )
 SETTLED = replace(ONE_STATE, disk_mib=0.4, states=2)
@@ -41,11 +42,11 @@ def test_growth_within_a_process_is_seen() -> None:
 
 
 def test_averages_that_may_be_published_are_counted_apart(tmp_path: Path) -> None:
-    for name, size in (("state-1.pt", 2), ("average-1.safetensors", 5), ("tensorboard/a", 7)):
+    for name, size in ((".state-1.pt.half", 3), ("state-1.pt", 2), ("average-1.safetensors", 5), ("tensorboard/a", 7)):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(bytes(size << 20))
     seen = note(os.getpid(), tmp_path, 1.0, 600.0)
-    assert (seen.disk_mib, seen.tensorboard_mib, seen.states, seen.averages) == (2.0, 7.0, 1, 1)
+    assert (seen.disk_mib, seen.tensorboard_mib, seen.states, seen.states_mib, seen.averages) == (3.0, 7.0, 1, 2.0, 1)
 
 
 def test_too_few_notes_are_refused() -> None:
