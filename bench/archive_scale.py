@@ -133,7 +133,7 @@ def cohort_words(path: StudyPaths, shards: int) -> list[str]:
 
 def write_parts(folder: Path, images: int, shards: int) -> None:
     """Write the index parts that the shards of slices would have left."""
-    from radgen.imageset.core import ShardWriter
+    from radgen.imageset.writers import ShardWriter
 
     sample = folder / "sample"
     with ShardWriter(sample, "shard-000", (1, 2, 2), with_masks=False) as writer:

@@ -27,7 +27,8 @@ from pathlib import Path
 import numpy as np
 from machine import describe
 
-from radgen.imageset.core import ImageSet, ShardWriter, gather_index
+from radgen.imageset.core import ImageSet, gather_index
+from radgen.imageset.writers import ShardWriter
 from radgen.seeds import random_generator
 
 SIDE, BATCH, SHARDS = 256, 64, 4

@@ -44,8 +44,9 @@ from radgen.gan.run import generator_shape
 from radgen.gan.sampling import Sampler, from_grey
 from radgen.gan.settings import GanSettings
 from radgen.gan.train import GanTrainer
-from radgen.imageset.core import ImageSet, ShardWriter
+from radgen.imageset.core import ImageSet
 from radgen.imageset.torch import RowBatches
+from radgen.imageset.writers import ShardWriter
 from radgen.imaging.window import Window
 from radgen.metrics.frechet import frechet_between
 from radgen.seeds import derive_seed

@@ -42,7 +42,7 @@ from radgen.cohort.phantom.anatomy import draw_patient
 from radgen.cohort.phantom.scanner import scanner
 from radgen.cohort.phantom.settings import PhantomSettings
 from radgen.cohort.settings import ClassSettings, StructureSettings
-from radgen.imageset.core import ShardWriter
+from radgen.imageset.writers import ShardWriter
 from radgen.imaging.settings import SlicesSettings
 from radgen.imaging.shard import store_series
 from radgen.imaging.slices import Recipe, StoredSlices

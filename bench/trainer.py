@@ -31,8 +31,9 @@ from radgen.gan.layers import EqualConv, ModulatedConv
 from radgen.gan.run import generator_shape
 from radgen.gan.settings import GanSettings
 from radgen.gan.train import GanSystem, gan_trainer
-from radgen.imageset.core import ImageSet, ShardWriter
+from radgen.imageset.core import ImageSet
 from radgen.imageset.torch import RowBatches
+from radgen.imageset.writers import ShardWriter
 from radgen.training.adversarial import AdversarialTrainer
 from radgen.training.devices import choose_precision, set_threads
 

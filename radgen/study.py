@@ -20,11 +20,10 @@ from radgen.benchmark.settings import LOW_ARM, ArmSettings, BenchmarkSettings, a
 from radgen.benchmark.words import arm_in_words
 from radgen.cohort.archives import ArchiveSettings, archive_table
 from radgen.cohort.keys import fingerprint, load_key
-from radgen.cohort.merge_tables import read_merge_table
 from radgen.cohort.settings import ClassSettings, PatientKeySettings, StructureSettings
 from radgen.config import DEMO_ARCHIVE, StudyConfig
-from radgen.errors import ConfigError
 from radgen.gan.settings import at_stage, growth_px
+from radgen.merged import with_merged_structures
 from radgen.paths import StudyPaths
 from radgen.provenance import digest_json
 from radgen.report.settings import StudyFacts
@@ -411,25 +410,3 @@ class Study:
 def _without_places(archive: ArchiveSettings) -> ArchiveSettings:
     labels = archive.labels and dataclasses.replace(archive.labels, merge=None)
     return dataclasses.replace(archive, path="", labels=labels)
-
-
-def with_merged_structures(config: StudyConfig) -> StudyConfig:
-    """Fill in the structures that an archive's merge table names, where the study names none itself.
-
-    Raises
-    ------
-    ConfigError
-        A table cannot be read, or there are several.
-    """
-    tables = {archive.labels.merge for archive in config.archives if archive.labels is not None} - {None}
-    if not tables or config.structures.names:
-        return config
-    if len(tables) > 1:
-        names = ", ".join(sorted(map(str, tables)))
-        msg = f"archives: {len(tables)} merge tables ({names}), but a study has one set of labels; keep one table"
-        raise ConfigError(msg)
-    merged = read_merge_table(Path(str(tables.pop())))
-    body = config.structures.body
-    found = () if body is None or body in merged.names else (body,)
-    structures = dataclasses.replace(config.structures, names=(*merged.names, *found), map=merged.map)
-    return dataclasses.replace(config, structures=structures)

@@ -19,8 +19,9 @@ from radgen.cohort.layouts import module_of
 from radgen.config import load_config
 from radgen.errors import ConfigError
 from radgen.paths import WILDCARDS
+from radgen.plan_rounds import RoundsPlan
 from radgen.plan_semantic import SemanticPlan
-from radgen.report_files import qc_files, report_files, sent_packs
+from radgen.report_files import qc_files, report_files
 from radgen.rule_paths import RulePaths
 from radgen.sources import stored_in
 from radgen.study import Study
@@ -132,6 +133,11 @@ class Plan:
         """What rules of semantic synthesis read."""
         return SemanticPlan(self.study)
 
+    @cached_property
+    def rounds(self) -> RoundsPlan:
+        """What rules of annotation read, round by round."""
+        return RoundsPlan(self.study)
+
     @property
     def sample_jobs(self) -> list[str]:
         """Numbers of the jobs that draft samples; none where one job makes them all."""
@@ -197,55 +203,6 @@ class Plan:
     def volumes(self) -> list[str]:
         """Return the tables of source-space masks, on which segmentation is scored."""
         return [self.path("slices.part_volumes", shard=shard) for shard in self.shards] if self.study.has_masks else []
-
-    def returned_masks(self, wildcards: Any) -> list[str]:  # noqa: ANN401 - Snakemake's own type
-        """Return the files that came back from a person in one round; those in folders of annotators too."""
-        folder = self.study.pack_folder(wildcards.source, wildcards.round) / "masks"
-        return sorted(str(path) for path in folder.rglob("*") if path.is_file())
-
-    def joined_rounds(self, output: str) -> Callable[[Any], list[str]]:
-        """Return a function of wildcards that lists a file of each round up to the wildcard's, else of all returned."""
-
-        def files(wildcards: Any) -> list[str]:  # noqa: ANN401 - Snakemake's own type
-            last = wildcards.get("round")
-            rounds = self.study.returned_rounds(wildcards.source) if last is None else self._rounds_until(last)
-            return [self.path(f"annotate.{output}", source=wildcards.source, round=name) for name in rounds]
-
-        return files
-
-    def rounds_before(self, output: str) -> Callable[[Any], list[str]]:
-        """Return a function of wildcards that lists a file of every round before the wildcard's."""
-
-        def files(wildcards: Any) -> list[str]:  # noqa: ANN401
-            rounds = self._rounds_until(wildcards.round)[:-1]
-            return [self.path(f"annotate.{output}", source=wildcards.source, round=name) for name in rounds]
-
-        return files
-
-    def head_before(self, output: str) -> Callable[[Any], list[str]]:
-        """Return a function of wildcards that names a file of the label head taught on the rounds before, if any."""
-
-        def file(wildcards: Any) -> list[str]:  # noqa: ANN401
-            rounds = self._rounds_until(wildcards.round)[:-1]
-            return [self.path(f"labels.until_{output}", source=wildcards.source, round=name) for name in rounds[-1:]]
-
-        return file
-
-    def _rounds_until(self, name: str) -> list[str]:
-        return list(self.study.rounds[: self.study.rounds.index(name) + 1])
-
-    @property
-    def rounds_to_choose(self) -> str:
-        """Return the constraint of wildcard `round` in rule annotate_pack: a round that is being painted is left out.
-
-        No rule makes its pack then: whatever changes, the images a person paints stay, and so do their latents.
-        """
-        painted = (f"(?<=/{source}/){name}" for source, name in self.study.painted_packs())
-        return "".join(f"(?!{pair})" for pair in painted) + WILDCARDS["round"]
-
-    def sent_packs(self) -> list[str]:
-        """Return the packs of all rounds that go out."""
-        return sent_packs(self.study)
 
     def images_of(self, source: str, task: str, output: str) -> str:
         """Return the image set (or its manifest) that a source gives to a task or to metrics."""

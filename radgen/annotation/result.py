@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radgen.annotation.pack import Pack
-from radgen.imageset.core import ShardWriter, gather_index, images_path, masks_path
+from radgen.imageset.core import gather_index, images_path, masks_path
+from radgen.imageset.writers import ShardWriter
 
 SHARD = "shard-000"
 

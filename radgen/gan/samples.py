@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radgen.gan.sampling import BLOCK_SIZE, Sampler, image_id
-from radgen.imageset.core import ShardWriter, gather_index, images_path
+from radgen.imageset.core import gather_index, images_path
+from radgen.imageset.writers import ShardWriter
 from radgen.provenance import atomic_path
 
 Sample = tuple[dict[str, Any], NDArray[np.uint8]]

@@ -18,7 +18,8 @@ from radgen.cohort.guarded import Guard, GuardedPool, Lost
 from radgen.cohort.readers import read_mask, read_series
 from radgen.cohort.refusal import Reason as FileReason
 from radgen.cohort.refusal import RefusalError
-from radgen.imageset.core import ShardWriter, write_table
+from radgen.imageset.core import write_table
+from radgen.imageset.writers import ShardWriter
 from radgen.imaging.outliers import RemovedTissue
 from radgen.imaging.qc import QcWriter, qc_row
 from radgen.imaging.refusal import REJECTS_SCHEMA, reject_row

@@ -16,7 +16,8 @@ from radgen.cohort.guarded import GuardedPool
 from radgen.cohort.settings import CohortSettings
 from radgen.cohort.splits import coin_split
 from radgen.errors import InputError
-from radgen.imageset.core import MaskShardWriter, gather_index, masks_path, write_table
+from radgen.imageset.core import gather_index, masks_path, write_table
+from radgen.imageset.writers import MaskShardWriter
 from radgen.imaging.reassemble import SourceGrid, write_grids
 from radgen.imports.map_reading import GUARD, MapTask, ReadMaps, read_maps
 from radgen.imports.reading import Refused

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from radgen.cohort.guarded import GuardedPool, Lost
 from radgen.errors import InputError
-from radgen.imageset.core import ShardWriter, gather_index, images_path, masks_path, write_table
+from radgen.imageset.core import gather_index, images_path, masks_path, write_table
+from radgen.imageset.writers import ShardWriter
 from radgen.imports.found import Found
 from radgen.imports.reading import GUARD, Pixels, Refused, Task, read_pixels
 

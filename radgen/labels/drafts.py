@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from radgen.errors import InputError
 from radgen.gan.sampling import BLOCK_SIZE, image_id
-from radgen.imageset.core import ImageSet, ShardWriter, write_table
+from radgen.imageset.core import ImageSet, write_table
+from radgen.imageset.writers import ShardWriter
 from radgen.labels.painting import PaintedBlock, Painter
 from radgen.labels.plan import PairsPlan
 

@@ -12,7 +12,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from radgen.errors import ConfigError
-from radgen.imageset.core import ShardWriter, gather_index
+from radgen.imageset.core import gather_index
+from radgen.imageset.writers import ShardWriter
 from radgen.labels.drafts import Pair, kept_pairs, read_scores
 from radgen.labels.plan import PairsPlan
 

@@ -9,7 +9,8 @@ from typing import Any, Self
 
 import pyarrow as pa
 
-from radgen.imageset.core import ShardWriter, write_table
+from radgen.imageset.core import write_table
+from radgen.imageset.writers import ShardWriter
 from radgen.radiogenomic.pairs import Pair
 from radgen.radiogenomic.patches import BACKGROUND, NODULE, Patch, cut_patches
 from radgen.radiogenomic.settings import PatchSettings

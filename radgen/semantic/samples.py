@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radgen.errors import InputError
-from radgen.imageset.core import ImageSet, ShardWriter, gather_index, images_path, masks_path
+from radgen.imageset.core import ImageSet, gather_index, images_path, masks_path
+from radgen.imageset.writers import ShardWriter
 from radgen.semantic.checkpoint import SemanticCard
 from radgen.semantic.maps.schema import MapSchema, read_schema
 from radgen.semantic.maps.sheet import multimodal_sheet

@@ -48,7 +48,8 @@ def run(
     """
     from radgen.gan.latent.interpolation import walk
     from radgen.gan.latent.styles import paint
-    from radgen.imageset.core import ShardWriter, gather_index, images_path
+    from radgen.imageset.core import gather_index, images_path
+    from radgen.imageset.writers import ShardWriter
 
     opened = open_generator(weights, gan_manifest, device, sample.threads)
     keys = choose_keys(opened.class_names, sample.seed)

@@ -15,7 +15,8 @@ from radgen.benchmark.networks import classifier, parameter_count, segmenter
 from radgen.benchmark.train import train
 from radgen.benchmark.training_settings import ArmTrainingSettings
 from radgen.errors import InputError, TrainingError
-from radgen.imageset.core import ImageSet, ShardWriter, gather_index
+from radgen.imageset.core import ImageSet, gather_index
+from radgen.imageset.writers import ShardWriter
 from radgen.provenance import SawPatients
 from tests.benchmark.toys import write_real, write_synthetic
 

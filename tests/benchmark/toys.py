@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from radgen.imageset.core import ShardWriter, gather_index, write_table
+from radgen.imageset.core import gather_index, write_table
+from radgen.imageset.writers import ShardWriter
 from radgen.provenance import SawPatients, by_split, what_part, write_manifest
 
 SPLITS = {"train": 8, "val": 4, "test": 4, "annotator": 2, "generator": 3}

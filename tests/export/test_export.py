@@ -20,7 +20,8 @@ from radgen.export.notice import Origin
 from radgen.export.placed import Options
 from radgen.export.run import export
 from radgen.export.splits import assign_splits, cross_validation
-from radgen.imageset.core import ShardWriter, gather_index
+from radgen.imageset.core import gather_index
+from radgen.imageset.writers import ShardWriter
 from radgen.stages import gather
 from tests.export.toys import CLASSES, GENERATOR, STRUCTURES, painted, picture, write_pairs, write_slices
 

@@ -19,7 +19,8 @@ from radgen.export.examples import ExportSet
 from radgen.export.nnunet_check import check_dataset
 from radgen.export.placed import Options
 from radgen.export.run import export
-from radgen.imageset.core import ShardWriter, gather_index
+from radgen.imageset.core import gather_index
+from radgen.imageset.writers import ShardWriter
 from tests.export.toys import HEIGHT, STRUCTURES, WIDTH, painted, picture, write_pairs, write_slices
 
 NAMES = [f"main_image_{number:06d}" for number in range(20)]

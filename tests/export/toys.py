@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from radgen.imageset.core import ShardWriter, gather_index
+from radgen.imageset.core import gather_index
+from radgen.imageset.writers import ShardWriter
 from radgen.provenance import SawPatients, what_part, write_manifest
 
 HEIGHT, WIDTH = 12, 17

@@ -9,7 +9,8 @@ import numpy as np
 
 from radgen.cohort.settings import ClassSettings
 from radgen.features.settings import EncoderSettings, JudgeSettings
-from radgen.imageset.core import ShardWriter, gather_index
+from radgen.imageset.core import gather_index
+from radgen.imageset.writers import ShardWriter
 from radgen.provenance import SawPatients, by_split, what_part, write_manifest
 from radgen.stages import judge as judge_stage
 

@@ -13,7 +13,8 @@ from radgen.cohort.phantom.settings import PhantomSettings
 from radgen.gan.run import Lesson, train_generator
 from radgen.gan.sampling import load_sampler
 from radgen.gan.settings import GanSettings
-from radgen.imageset.core import ImageSet, ShardWriter, gather_index
+from radgen.imageset.core import ImageSet, gather_index
+from radgen.imageset.writers import ShardWriter
 from radgen.imaging.window import Window
 from radgen.settings import build
 from tests.gan import toys

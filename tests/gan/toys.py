@@ -14,7 +14,8 @@ from radgen.gan.begin import Start
 from radgen.gan.generator import Generator, GeneratorShape
 from radgen.gan.run import Means
 from radgen.gan.settings import GanSettings
-from radgen.imageset.core import ImageSet, ShardWriter, gather_index
+from radgen.imageset.core import ImageSet, gather_index
+from radgen.imageset.writers import ShardWriter
 from radgen.provenance import SawPatients, what_part, write_manifest
 from radgen.training.ranks import Ranks
 

@@ -12,17 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from radgen.errors import InputError
-from radgen.imageset.core import (
-    COLUMNS,
-    INDEX_SCHEMA,
-    ROWS_PER_BATCH,
-    ImageSet,
-    MaskShardWriter,
-    ShardWriter,
-    gather_index,
-    read_index,
-    write_index,
-)
+from radgen.imageset.core import COLUMNS, INDEX_SCHEMA, ROWS_PER_BATCH, ImageSet, gather_index, read_index, write_index
+from radgen.imageset.writers import MaskShardWriter, ShardWriter
 
 SHAPE = (1, 6, 5)
 
@@ -160,7 +151,7 @@ import resource, signal, sys
 from pathlib import Path
 import numpy as np
 from radgen.errors import StorageError
-from radgen.imageset.core import ShardWriter
+from radgen.imageset.writers import ShardWriter
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write beyond the limit is then an error, as on a full disk
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, resource.RLIM_INFINITY))
 folder, count, shape = Path(sys.argv[1]), int(sys.argv[2]), (1, 100, 100)
@@ -232,7 +223,8 @@ BOUNDED = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-from radgen.imageset.core import ImageSet, ShardWriter
+from radgen.imageset.core import ImageSet
+from radgen.imageset.writers import ShardWriter
 folder, shape = Path(sys.argv[1]), (1, 256, 256)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 with ShardWriter(folder, "shard-000", shape, with_masks=False) as writer:

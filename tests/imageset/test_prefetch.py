@@ -11,9 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from radgen.imageset.core import ImageSet, ShardWriter
+from radgen.imageset.core import ImageSet
 from radgen.imageset.prefetch import Batches, Prefetched, reading_ahead
 from radgen.imageset.torch import RowBatches
+from radgen.imageset.writers import ShardWriter
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from radgen.errors import CohortError
-from radgen.imageset.core import ImageSet, ShardWriter
+from radgen.imageset.core import ImageSet
 from radgen.imageset.torch import RowBatches
+from radgen.imageset.writers import ShardWriter
 
 CLASS_IDS = np.array([0] * 9 + [1] * 3)
 

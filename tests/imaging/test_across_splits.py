@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from radgen.imageset.core import ShardWriter, write_index
+from radgen.imageset.core import write_index
+from radgen.imageset.writers import ShardWriter
 from radgen.imaging.across_splits import CORRELATION, near_duplicates
 
 SIDE = 48

@@ -11,7 +11,8 @@ import pytest
 
 from radgen.cohort.archives import Roots
 from radgen.errors import InputError
-from radgen.imageset.core import ImageSet, ShardWriter, gather_index
+from radgen.imageset.core import ImageSet, gather_index
+from radgen.imageset.writers import ShardWriter
 from radgen.imaging.reassemble import (
     SourceGrid,
     cases_of,

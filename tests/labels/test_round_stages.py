@@ -19,7 +19,8 @@ from radgen.cohort.settings import StructureSettings
 from radgen.errors import AnnotationError, CheckpointError
 from radgen.features.rows import pixel_digests
 from radgen.gan.sampling import load_sampler
-from radgen.imageset.core import ImageSet, ShardWriter, gather_index, masks_path
+from radgen.imageset.core import ImageSet, gather_index, masks_path
+from radgen.imageset.writers import ShardWriter
 from radgen.provenance import read_manifest, saw_patients_of
 from radgen.stages import annotate_gather, annotate_import, labels
 from tests.annotation.toys import save_indexed

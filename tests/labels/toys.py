@@ -20,7 +20,8 @@ from radgen.gan.aliasfree.schedule import AliasFreeShape, Stage
 from radgen.gan.checkpoint import GeneratorCard, save_generator
 from radgen.gan.generator import Generator, GeneratorShape
 from radgen.gan.sampling import image_id, load_sampler
-from radgen.imageset.core import ShardWriter, gather_index
+from radgen.imageset.core import gather_index
+from radgen.imageset.writers import ShardWriter
 from radgen.provenance import SawPatients, digest_file, what_part, write_manifest
 
 SIDE = 16

@@ -10,7 +10,8 @@ import pytest
 from radgen.features.embed import features_of
 from radgen.features.network import load_features
 from radgen.features.rows import held_out_rows
-from radgen.imageset.core import ImageSet, ShardWriter, gather_index
+from radgen.imageset.core import ImageSet, gather_index
+from radgen.imageset.writers import ShardWriter
 from radgen.metrics import audit
 from radgen.metrics.audit import NEAREST_SCHEMA, Queries, nearest_table, normalised
 from radgen.metrics.quality import audit_rows

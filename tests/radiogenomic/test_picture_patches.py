@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from radgen.errors import CohortError, ConfigError
-from radgen.imageset.core import ImageSet, ShardWriter, gather_index
+from radgen.imageset.core import ImageSet, gather_index
+from radgen.imageset.writers import ShardWriter
 from radgen.provenance import SawPatients, read_manifest, what_part, write_manifest
 from radgen.radiogenomic.settings import PatchSettings
 from radgen.radiogenomic.threshold_masks import otsu_threshold, threshold_mask

@@ -14,7 +14,8 @@ from radgen.benchmark.settings import ArmSettings, BenchmarkSettings, SummarySet
 from radgen.benchmark.tables import HISTORY_SCHEMA, SCORES_SCHEMA, table_of
 from radgen.cohort.settings import LowSettings
 from radgen.cohort.tables import COUNTS_SCHEMA, REJECTS_SCHEMA, SERIES_SCHEMA
-from radgen.imageset.core import ImageSet, ShardWriter, gather_index, images_path, write_table
+from radgen.imageset.core import ImageSet, gather_index, images_path, write_table
+from radgen.imageset.writers import ShardWriter
 from radgen.imaging.across_splits import SCHEMA as NEAR_DUPLICATES_SCHEMA
 from radgen.imaging.qc import BINS, QC_SCHEMA, png
 from radgen.imaging.refusal import REJECTS_SCHEMA as SLICE_REJECTS_SCHEMA

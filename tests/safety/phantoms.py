@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from radgen.cohort.phantom.anatomy import draw_patient
 from radgen.cohort.phantom.settings import PhantomSettings
-from radgen.imageset.core import ShardWriter, gather_index
+from radgen.imageset.core import gather_index
+from radgen.imageset.writers import ShardWriter
 from radgen.provenance import SawPatients, by_split, what_part, write_manifest
 from radgen.safety.planted import KINDS, OTHER_SLICE
 

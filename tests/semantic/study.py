@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from radgen.cohort.settings import ClassSettings, LowSettings, StructureSettings
 from radgen.features.network import ConvEncoder, NetworkShape, save_network
-from radgen.imageset.core import ShardWriter, gather_index
+from radgen.imageset.core import gather_index
+from radgen.imageset.writers import ShardWriter
 from radgen.labels.segmenter import Segmenter, SegmenterShape, save_segmenter
 from radgen.provenance import SawPatients, what_part, write_manifest
 from radgen.semantic.settings import SemanticSampleSettings, SemanticSettings

@@ -188,7 +188,7 @@ def test_words_list_nothing(tiny: Folder, edit) -> None:  # type: ignore[no-unty
     edit("radgen/gan/losses.py", '"""', '"""Changed words. ')
     edit("radgen/imaging/body.py", "\nfrom ", "\n# a new comment\nfrom ")
     edit("radgen/errors.py", "Base of all errors", "Root of all errors")
-    edit("radgen/imageset/core.py", "unknown index column", "no such index column")
+    edit("radgen/imageset/writers.py", "unknown index column", "no such index column")
     assert tiny.listed() == set()
 
 

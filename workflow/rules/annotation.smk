@@ -39,9 +39,9 @@ rule annotate_pack:
         encoder_manifest=P("encoder.manifest"),
         slices=P("slices.index"),
         slices_manifest=P("slices.manifest"),
-        earlier=PLAN.rounds_before("pack"),
-        head=PLAN.head_before("head"),
-        labels_manifest=PLAN.head_before("manifest"),
+        earlier=PLAN.rounds.before("pack"),
+        head=PLAN.rounds.head_before("head"),
+        labels_manifest=PLAN.rounds.head_before("manifest"),
     output:
         pack=P("annotate.pack"),
         manifest=P("annotate.pack_manifest"),
@@ -50,7 +50,7 @@ rule annotate_pack:
     benchmark:
         P.benchmark("annotate_pack_{source}_{round}")
     wildcard_constraints:
-        round=PLAN.rounds_to_choose,
+        round=PLAN.rounds.to_choose,
     conda:
         f"../{ENVIRONMENT}"
     resources:
@@ -136,7 +136,7 @@ else:
         input:
             pack=P("annotate.pack"),
             pack_manifest=P("annotate.pack_manifest"),
-            masks=PLAN.returned_masks,
+            masks=PLAN.rounds.returned_masks,
         output:
             index=P("annotate.part_index"),
             manifest=P("annotate.part_manifest"),
@@ -161,9 +161,9 @@ else:
 rule annotate_gather:
     input:
         weights=P("gan.weights"),
-        packs=PLAN.joined_rounds("pack"),
-        parts=PLAN.joined_rounds("part_index"),
-        part_manifests=PLAN.joined_rounds("part_manifest"),
+        packs=PLAN.rounds.joined("pack"),
+        parts=PLAN.rounds.joined("part_index"),
+        part_manifests=PLAN.rounds.joined("part_manifest"),
     output:
         index=P("annotate.index"),
         pack=P("annotate.rows"),
@@ -199,5 +199,5 @@ use rule annotate_gather as annotate_gather_until with:
 
 rule annotate:
     input:
-        PLAN.sent_packs(),
+        PLAN.rounds.sent_packs(),
         expand(P("annotate.index"), source=PLAN.study.annotated_sources),

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from radgen.errors import CohortError, InputError
 from radgen.gan.sampling import image_id
-from radgen.imageset.core import ImageSet, ShardWriter, gather_index, images_path, masks_path, write_table
+from radgen.imageset.core import ImageSet, gather_index, images_path, masks_path, write_table
+from radgen.imageset.writers import ShardWriter
 from radgen.radiogenomic.expression import Expression, save_expression
 from radgen.radiogenomic.synthesis.sampling import Nodule, RadiogenomicSampler
 from radgen.radiogenomic.synthesis.settings import RadiogenomicSampleSettings

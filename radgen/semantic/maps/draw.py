@@ -16,7 +16,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from radgen.errors import CohortError
-from radgen.imageset.core import ImageSet, MaskShardWriter, gather_index
+from radgen.imageset.core import ImageSet, gather_index
+from radgen.imageset.writers import MaskShardWriter
 from radgen.provenance import SawPatients, by_split
 from radgen.seeds import random_generator
 from radgen.semantic.maps.deform import deform

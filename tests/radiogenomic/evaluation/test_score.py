@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from radgen.features.rows import HELD_OUT
-from radgen.imageset.core import ImageSet, ShardWriter
+from radgen.imageset.core import ImageSet
+from radgen.imageset.writers import ShardWriter
 from radgen.labels.settings import AnnotatorSettings
 from radgen.radiogenomic.evaluation.coupled import CouplingScore, coupling_scores
 from radgen.radiogenomic.evaluation.score import (

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from radgen.features.network import ConvEncoder, FeatureNetwork, NetworkShape
-from radgen.imageset.core import ImageSet, ShardWriter, gather_index
+from radgen.imageset.core import ImageSet, gather_index
+from radgen.imageset.writers import ShardWriter
 from radgen.radiogenomic.evaluation.score import Evidence
 from radgen.radiogenomic.expression import Expression
 

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from radgen.imageset.core import ShardWriter, gather_index
+from radgen.imageset.core import gather_index
+from radgen.imageset.writers import ShardWriter
 from radgen.provenance import SawPatients, what_part, write_manifest
 from radgen.radiogenomic.expression import Expression, save_expression
 from radgen.radiogenomic.synthesis.networks import RadiogenomicShape

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radgen.annotation.schema import Label
-from radgen.imageset.core import ImageSet, MaskShardWriter, ShardWriter, gather_index
+from radgen.imageset.core import ImageSet, gather_index
+from radgen.imageset.writers import MaskShardWriter, ShardWriter
 from radgen.semantic.maps.schema import MapSchema
 
 SIDE = 32
