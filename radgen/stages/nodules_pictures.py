@@ -11,10 +11,13 @@ from radgen.radiogenomic.settings import PatchSettings
 from radgen.settings import as_plain
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from radgen.imageset.core import ImageSet
     from radgen.radiogenomic.patch_sets import PatchFiles
 
-VERSION = 2
+VERSION = 3
 SHARD = "shard-000"
 
 
@@ -45,7 +48,7 @@ def run(
     ConfigError
         Slices are of another size.
     CohortError
-        No training patient has pictures of both classes.
+        No training patient has usable pictures of both classes.
     """
     from radgen.features.rows import patients_of, pixel_digests
     from radgen.imageset.core import ImageSet, write_table
@@ -86,31 +89,45 @@ def _write(target: PatchFiles, images: ImageSet, settings: PatchSettings) -> dic
     """Write one shard; return the counts of both kinds and of the rejects."""
     from radgen.radiogenomic.patch_sets import PatchWriter
     from radgen.radiogenomic.patches import BACKGROUND, NODULE, Patch
-    from radgen.radiogenomic.threshold_masks import threshold_mask
 
     counts = {NODULE: 0, BACKGROUND: 0, "rejects": 0}
+    taught: dict[str, set[str]] = {NODULE: set(), BACKGROUND: set()}
     columns = images.table.select(["series", "patient", "split", "modality", "anatomy", "slice_index"])
     rows = columns.to_pylist()
     with PatchWriter(target, settings) as writer:
         for class_name, kind in zip(settings.classes, (NODULE, BACKGROUND), strict=True):
             for place in images.rows_where(class_name=class_name):
-                picture = images.images([place])[0, 0]
-                mask = threshold_mask(picture) if kind == NODULE else picture * 0
-                if kind == NODULE and not mask.any():
+                picture, row = images.images([place])[0, 0], rows[place]
+                mask, refused = _mask_or_refusal(picture, settings, healthy=kind == BACKGROUND)
+                if refused:
                     counts["rejects"] += 1
-                    writer.refuse(rows[place], "a picture without a dense part in its middle that a threshold finds")
+                    writer.refuse(row, refused)
                     continue
-                side = {"kind": kind, "nodule": 1, "slice": rows[place]["slice_index"], "pixel_mm": None}
-                writer.append(Patch(picture, mask, side), rows[place], kind)
+                side = {"kind": kind, "nodule": 1, "slice": row["slice_index"], "pixel_mm": None}
+                writer.append(Patch(picture, mask, side), row, kind)
                 counts[kind] += 1
-    train = [
-        {rows[place]["patient"] for place in images.rows_where(class_name=name, split="train")}
-        for name in settings.classes
-    ]
-    if not (train[0] & train[1]) or not counts[NODULE]:
+                taught[kind] |= {row["patient"]} if row["split"] == "train" else set()
+    if not taught[NODULE] & taught[BACKGROUND]:
         msg = (
-            f"no training patient has pictures of both classes: {len(train[0])} of {settings.classes[0]!r}, "
-            f"{len(train[1])} of {settings.classes[1]!r}; correct nodules.classes"
+            f"no training patient has pictures of both classes: {len(taught[NODULE])} of {settings.classes[0]!r}, "
+            f"{len(taught[BACKGROUND])} of {settings.classes[1]!r}, {counts['rejects']} pictures were refused; correct "
+            "nodules.classes or nodules.lung_share"
         )
         raise CohortError(msg)
     return counts
+
+
+def _mask_or_refusal(
+    picture: NDArray[np.uint8], settings: PatchSettings, *, healthy: bool
+) -> tuple[NDArray[np.uint8], str]:
+    """Return a picture's mask, and why it is refused, if it is."""
+    from radgen.radiogenomic.threshold_masks import lung_share, threshold_mask
+
+    if healthy:
+        share = lung_share(picture, settings.low_hu, settings.high_hu)
+        short = share < settings.lung_share
+        words = f"{share:.2f} of a healthy picture is lung, nodules.lung_share asks for {settings.lung_share:g}"
+        return picture * 0, words if short else ""
+    mask = threshold_mask(picture)
+    found = "a picture without a dense part in its middle, apart from its edge, that a threshold finds"
+    return mask, "" if mask.any() else found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
@@ -13,7 +14,7 @@ from radgen.imageset.core import ImageSet, gather_index
 from radgen.imageset.writers import ShardWriter
 from radgen.provenance import SawPatients, read_manifest, what_part, write_manifest
 from radgen.radiogenomic.settings import PatchSettings
-from radgen.radiogenomic.threshold_masks import otsu_threshold, threshold_mask
+from radgen.radiogenomic.threshold_masks import lung_share, otsu_threshold, threshold_mask
 from radgen.stages import nodules_pictures
 
 SIZE = 32
@@ -50,7 +51,31 @@ def test_what_is_no_nodule_gives_an_empty_mask(image: NDArray[np.uint8]) -> None
     assert (mask > 127).mean() < 0.02
 
 
-def write_slices(folder: Path, *, healthy: bool = True) -> Path:
+def test_a_dense_part_that_leaves_the_picture_is_no_nodule() -> None:
+    wall = picture(3)
+    wall[:, 14:] = 170  # dense from the middle to the right edge, less than half of the picture
+    wall[:10] = wall[-10:] = 40
+    assert not threshold_mask(wall).any()
+    assert threshold_mask(picture(3, (15, 17, 6))).any()
+
+
+def test_vessels_within_the_lung_are_counted_in_and_the_wall_is_not() -> None:
+    assert lung_share(picture(4, (15, 15, 4)), -1000, 500) == 1.0
+    wall = picture(4)
+    wall[:, 24:] = 200
+    assert lung_share(wall, -1000, 500) == 0.75
+
+
+def test_a_healthy_picture_of_the_chest_wall_is_refused_with_both_values(tmp_path: Path) -> None:
+    slices = write_slices(tmp_path / "slices", wall=True)
+    take(slices, tmp_path / "nodules", PICTURES)
+    rejects = pq.read_table(tmp_path / "nodules" / "rejects.parquet").to_pylist()
+    told = [row["sentence"] for row in rejects if "lung_share" in row["sentence"]]
+    assert told == ["0.50 of a healthy picture is lung, nodules.lung_share asks for 0.8"]
+    assert len(ImageSet(tmp_path / "nodules" / "backgrounds" / "index.parquet")) == 5
+
+
+def write_slices(folder: Path, *, healthy: bool = True, wall: bool = False) -> Path:
     with ShardWriter(folder, "shard-000", (1, SIZE, SIZE), with_masks=False) as writer:
         for number in range(12):
             name = "nodule" if number % 2 or not healthy else "healthy"
@@ -58,7 +83,10 @@ def write_slices(folder: Path, *, healthy: bool = True) -> Path:
             row |= {"patient": f"p{number // 2}", "series": f"s{number}", "class_name": name, "slice_index": 0}
             row |= {"modality": "CT", "anatomy": "LUNG"}
             empty = number == 11
-            writer.append(row, picture(number, *([(15, 15, 5)] if name == "nodule" and not empty else []))[None])
+            shown = picture(number, *([(15, 15, 5)] if name == "nodule" and not empty else []))
+            if wall and number == 0:
+                shown[:, SIZE // 2 :] = 200
+            writer.append(row, shown[None])
     gather_index([folder / "shard-000.index.parquet"], folder / "index.parquet")
     what = what_part(stage="slices_gather", version=1, settings={}, inputs={})
     write_manifest(folder / "manifest.json", what=what, outputs={}, saw_patients=SawPatients(unknown=frozenset({"x"})))

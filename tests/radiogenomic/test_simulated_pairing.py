@@ -72,7 +72,7 @@ def nodules(data_root: Path) -> Nodules:
     }
     names = np.array([f"p{place}" for place in places])
     keep = whole & np.isin(names, list(splits))
-    assert whole.mean() > 0.7
+    assert whole.mean() > 0.6  # a third of the candidates touch the chest wall or a vessel that leaves the picture
     return Nodules(found[keep], names[keep], {name: splits[name] for name in names[keep]})
 
 
