@@ -23,7 +23,7 @@ from radgen.cohort.keys import fingerprint, load_key
 from radgen.cohort.settings import ClassSettings, PatientKeySettings, StructureSettings
 from radgen.config import DEMO_ARCHIVE, StudyConfig
 from radgen.gan.settings import at_stage, growth_px
-from radgen.merged import with_merged_structures
+from radgen.merged_structures import with_merged_structures
 from radgen.paths import StudyPaths
 from radgen.provenance import digest_json
 from radgen.report.settings import StudyFacts
