@@ -204,7 +204,7 @@ class Level:
     classes: tuple[str, ...]
 
 
-def levels(scores: pa.Table, patients: Sequence[str]) -> list[Level]:
+def levels(scores: pa.Table, draws: Draws) -> list[Level]:
     """Return an arm's probabilities by image, and by patient where patients differ in their classes.
 
     Then patients are primary, else images.
@@ -213,8 +213,8 @@ def levels(scores: pa.Table, patients: Sequence[str]) -> list[Level]:
     ----------
     scores
         The arm's rows of SCORES_SCHEMA.
-    patients
-        All test patients, sorted.
+    draws
+        Of the task, for its patients.
 
     Raises
     ------
@@ -232,8 +232,8 @@ def levels(scores: pa.Table, patients: Sequence[str]) -> list[Level]:
     probability = rows.column("probability").to_numpy().astype(np.float64).reshape(sizes)
     truth = rows.column("truth").to_numpy().reshape(sizes)[0].astype(bool)
     names = rows.column("structure").slice(0, sizes[2]).to_pylist()
-    units = np.searchsorted(np.array(patients), np.array(rows.column("patient").to_pylist()).reshape(sizes)[0, :, 0])
-    count = len(patients)
+    units = draws.column(np.array(rows.column("patient").to_pylist()).reshape(sizes)[0, :, 0].tolist())
+    count = len(draws.patients)
     whose, has, classes = probabilities.of_patients(probability, truth, units, count)
     by_patient = bool(((has.sum(axis=0) > 0) & (has.sum(axis=0) < count)).any())
     found = [Level("", not by_patient, probability, truth, units, tuple(names))]
@@ -259,7 +259,7 @@ def image_measures(scores: pa.Table, draws: Draws) -> list[Measure]:
     """
     generators = _generators(scores)
     measures = []
-    for level in levels(scores, draws.patients):
+    for level in levels(scores, draws):
         for metric, function in PROBABILITY_METRICS.items():
             each = np.stack([function(one, level.truth, level.units, draws.weights) for one in level.probability])
             measures.append(

@@ -12,7 +12,7 @@ from report_tree import FACTS, PATIENTS, REPORT, Tree
 
 from radgen.benchmark.measures import Level
 from radgen.report.album import Album
-from radgen.report.figures.patients import GRID, draw_patients, draw_roc, mean_roc
+from radgen.report.figures.patients import GRID, MOST_STRIPS, draw_patients, draw_roc, mean_roc
 from radgen.report.study import StudyResults
 from radgen.report.style import figure_style
 
@@ -93,3 +93,18 @@ def test_images_of_one_class_are_told_and_not_drawn(tree: Tree, tmp_path: Path) 
         "roc_classification": "all test images are of one class",
         "patients_classification": "all test images are of one class",
     }
+
+
+def test_classes_that_are_not_drawn_are_named(tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = pd.read_parquet(tree.path("benchmark.scores"))
+    told = scores[scores["task"] == "classification"]
+    further = told[told["structure"] == "normal"].assign(structure="rare", truth=0, probability=0.1)
+    both = told.groupby(["arm", "seed", "patient"])["image_id"].transform("min")
+    further.loc[further["image_id"] == both[further.index], "truth"] = 1
+    pd.concat([scores, further]).to_parquet(tree.path("benchmark.scores"))
+    monkeypatch.setattr("radgen.report.figures.patients.MOST_STRIPS", MOST_STRIPS - 2)
+    monkeypatch.setattr(StudyResults, "class_names", ["normal", "liver_lesion", "rare"])
+    album = Album(tmp_path / "figures", FACTS)
+    with figure_style():
+        draw_patients(StudyResults(tree.root, REPORT, FACTS), album, "classification")
+    assert "Classes not drawn: " in album.pictures[0].caption

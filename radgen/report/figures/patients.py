@@ -39,7 +39,7 @@ def draw_roc(study: StudyResults, album: Album, task: str) -> None:
         return
     found = {arm: _primary_level(study, arm) for arm in _few_arms(study, task)}
     first = next(iter(found.values()))
-    scored = _scored(first, study.class_names)[:MOST_CLASSES]
+    scored, omitted = _scored(first, study.class_names, MOST_CLASSES)
     if not scored:
         album.absent[f"roc_{task}"] = "all test images are of one class"
         return
@@ -69,7 +69,7 @@ def draw_roc(study: StudyResults, album: Album, task: str) -> None:
         caption=(
             f"Each class against the rest, by {unit} of {evaluated}: mean sensitivity of {len(first.probability)} "
             "networks at each false positive rate. The areas under them, with intervals, are in the arms' figure. "
-            f"{_left_out(study, task, list(found))}"
+            f"{_left_out(study, task, list(found))} {omitted}"
         ).strip(),
         data=pd.DataFrame(rows),
     )
@@ -117,12 +117,17 @@ def _roc(probability: Floats, truth: NDArray[np.bool_]) -> tuple[Floats, Floats]
     return np.append(0.0, false), np.append(0.0, true)
 
 
-def _scored(level: Level, order: Sequence[str]) -> list[int]:
-    """Return the classes that some units have and others lack; of two that exclude each other, the second."""
+def _scored(level: Level, order: Sequence[str], most: int) -> tuple[list[int], str]:
+    """Return the classes that some units have and others lack, and which of them are not drawn, in words.
+
+    Of two classes that exclude each other the second alone is drawn: the first is its mirror image.
+    """
     columns = [column for column, have in enumerate(level.truth.mean(axis=0)) if 0 < have < 1]
     columns.sort(key=lambda column: order.index(level.classes[column]))
-    exclusive = len(columns) == len(level.classes) == 2 and bool((level.truth.sum(axis=1) == 1).all())
-    return columns[1:] if exclusive else columns
+    if len(columns) == len(level.classes) == 2 and bool((level.truth.sum(axis=1) == 1).all()):
+        return columns[1:], ""
+    others = ", ".join(level.classes[column] for column in columns[most:])
+    return columns[:most], f"Classes not drawn: {others}." if others else ""
 
 
 def _few_arms(study: StudyResults, task: str) -> list[str]:
@@ -205,7 +210,7 @@ def _draw_probabilities(study: StudyResults, album: Album, task: str) -> None:
     arms = list(primary_rows(study, task)["arm"])
     found = {arm: _primary_level(study, arm) for arm in arms}
     first = next(iter(found.values()))
-    shown = _scored(first, study.class_names)[:MOST_STRIPS]
+    shown, omitted = _scored(first, study.class_names, MOST_STRIPS)
     if not shown:
         album.absent[f"patients_{task}"] = "all test images are of one class"
         return
@@ -232,8 +237,9 @@ def _draw_probabilities(study: StudyResults, album: Album, task: str) -> None:
         title=f"Every {unit}: {task}",
         caption=(
             f"Each dot is one {unit} ({len(first.truth)} of {whom(primary_rows(study, task))}): its mean probability "
-            "over the networks of an arm. The farther orange lies right of grey, the better they are told apart."
-        ),
+            "over the networks of an arm. The farther orange lies right of grey, the better they are told apart. "
+            f"{omitted}"
+        ).strip(),
         data=pd.DataFrame(rows),
     )
 
@@ -267,22 +273,24 @@ def _numbers(low: Floats) -> list[int]:
 
 
 def _primary_level(study: StudyResults, arm: str) -> Level:
-    rows, patients = _rows(study, CLASSIFICATION, arm)
-    return next(level for level in levels(rows, patients) if level.primary)
+    rows, draws = _rows(study, CLASSIFICATION, arm)
+    return next(level for level in levels(rows, draws) if level.primary)
 
 
 def _patient_dice(study: StudyResults, arm: str) -> Floats:
-    rows, patients = _rows(study, "segmentation", arm)
-    measures = volume_measures(rows, Draws(patients, np.ones((1, len(patients))), arm))
+    rows, draws = _rows(study, "segmentation", arm)
+    measures = volume_measures(rows, draws)
     values = next(one.patient_values for one in measures if one.metric == DICE and one.structure is None)
     assert values is not None  # noqa: S101 - means over patients have them
     first: Floats = values[0]
     return first
 
 
-def _rows(study: StudyResults, task: str, arm: str) -> tuple[pa.Table, list[str]]:
+def _rows(study: StudyResults, task: str, arm: str) -> tuple[pa.Table, Draws]:
+    """Return an arm's rows of SCORES_SCHEMA and the task's patients as they are, without a bootstrap sample."""
     frame = study.table("benchmark.scores", SCORES_SCHEMA.names)
     of_task = frame[frame["task"] == task]
     rows = of_task[of_task["arm"] == arm]
     table = pa.Table.from_pandas(rows, schema=SCORES_SCHEMA, preserve_index=False)
-    return as_one_network(table), sorted(set(of_task["patient"]))
+    patients = sorted(set(of_task["patient"]))
+    return as_one_network(table), Draws(patients, np.ones((1, len(patients))), task)

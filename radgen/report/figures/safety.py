@@ -31,7 +31,7 @@ def draw_audited(study: StudyResults, album: Album, part: str, source: str) -> N
     below[turned] = below[turned][..., ::-1]
     words = [f"{row['closeness']:.2f} {row['comparison']}" for row in records(closest)]
     draw_pairs_row(sheet, above, below, words, (top + 30, tile))
-    dropped = int((~rows["kept"].astype(bool)).sum())
+    copies = int((rows["closeness"] < 1).sum())
     album.add(
         sheet.figure,
         name,
@@ -41,7 +41,7 @@ def draw_audited(study: StudyResults, album: Album, part: str, source: str) -> N
             f"The {len(closest)} of {len(rows):,} images that the audit finds most like a copy, closest first. Below "
             "each its closeness, in units of the limit (below 1 is a near copy, and is dropped), and the comparison "
             "that found it; a training image is shown mirrored where its mirror image is what is resembled. "
-            f"Dropped for it: {dropped:,}."
+            f"Dropped for it: {copies:,}."
         ),
         data=closest[list(IMAGES)],
         source=source,
