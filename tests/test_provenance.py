@@ -81,8 +81,8 @@ def test_words_and_strangers_do_not_count(package: Path, name: str, old: str, ne
 @pytest.mark.parametrize(
     ("stage", "name", "old", "counts"),
     [
-        ("slices", "imageset/core.py", "unknown index column", False),
-        ("slices", "imageset/core.py", "but this shard holds uint8", False),  # one of several joined f-strings
+        ("slices", "imageset/writers.py", "unknown index column", False),
+        ("slices", "imageset/writers.py", "but this shard holds uint8", False),  # one of several joined f-strings
         ("slices", "imaging/quality.py", "of the slice is body", True),  # these three are written to tables
         ("metrics", "metrics/kid.py", "KID needs at least 4 images", True),
         ("metrics", "metrics/prdc.py", "neighbours of other patients; ", True),
