@@ -28,7 +28,8 @@ from radgen.seeds import random_generator
 
 PLANTED = (OTHER_SLICE, *KINDS)
 SYNTHETIC, CONTROL = "synthetic", "control"
-PATCH_FINDER = "parts"  # finds patched copies alone; what is asked of all images is asked of the others
+# They find patched and blended copies alone; what is asked of all images is asked of the others.
+COPY_FINDERS = ("parts", "fine")
 
 
 @dataclass
@@ -89,7 +90,7 @@ class Auditor:
                 learnt(name, self.real, self.training) if network is None else Features(name, network.features)
             )
             found[name] = self._look_up(comparison)
-            if name != PATCH_FINDER:
+            if name not in COPY_FINDERS:
                 self._ask_of_members(comparison)
         self._count_duplicates(found)
         limits = self._near_copies(found)
@@ -126,7 +127,7 @@ class Auditor:
             found.nearest[OTHER_SLICE] = table.nearest(self.real, rows, without=self._several)
         for group, nearest in found.nearest.items():
             found.scores[group] = nearest.ratio if comparison.by_ratio else nearest.distance
-        if comparison.name != PATCH_FINDER:
+        if comparison.name not in COPY_FINDERS:
             self._measure_distances(comparison.name, found, table)
         return found
 

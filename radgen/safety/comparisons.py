@@ -22,7 +22,7 @@ from radgen.seeds import random_generator
 
 SIDE_PX = 64  # to which images are averaged
 REACH_PX = 4  # of shifts, of these 64: of a 256-pixel image 16 pixels
-HALVED = 2  # what stays in sight of every shift is averaged over 2 x 2 pixels: 28 x 28 numbers
+HALVED = 2  # what stays in sight of every shift, 56 x 56 pixels, is averaged over 2 x 2 of them by all looks but one
 LEARN_IMAGES = 4_096
 IMAGES_PER_COMPONENT = 4
 SHRINKAGE = 0.03  # added to every variance, in mean variances: the weakest components are mostly chance
@@ -76,6 +76,8 @@ class Look:
         How often each part's likeness is squared, so that a few equal parts outweigh many similar ones.
     reach_px, step_px
         Shifts that are tried.
+    pooled
+        Pixels along a side that become one.
     """
 
     grid: int = 1
@@ -83,13 +85,16 @@ class Look:
     squarings: int = 0
     reach_px: int = REACH_PX
     step_px: int = 1
+    pooled: int = HALVED
 
 
-# Correlation of pictures as they are; of what tells people apart; and the same part by part, for patched copies.
+# Correlation of pictures as they are; of what tells people apart; the same part by part, for patched copies; and in
+# full detail, of which a blend with another person keeps enough to be told, though a soft copy does not.
 LOOKS = {
     "pixels": Look(step_px=2),
     "whole": Look(components=256),
     "parts": Look(grid=4, components=32, squarings=2, reach_px=1),
+    "fine": Look(components=256, reach_px=1, pooled=1),
 }
 
 
@@ -103,7 +108,7 @@ class Part:
     directions: Tensor | None = None
 
     def code(self, window: Tensor) -> Tensor:
-        """Map windows float32 [n, C, 28, 28] to codes of length 1, float32 [n, K]."""
+        """Map windows float32 [n, C, S, S] to codes of length 1, float32 [n, K]."""
         code = _centred(window[..., self.rows, self.columns].flatten(1))
         if self.mean is not None and self.directions is not None:
             code = (code - self.mean) @ self.directions
@@ -136,17 +141,18 @@ class Pictures:
             for mirrored in (False, True)
             for down, right in itertools.product(moves, repeat=2)
         )
-        self._squarings = look.squarings
+        self._look = look
         self._parts = parts
 
     def table(self, images: NDArray[np.uint8]) -> Tensor:
         """Codes float32 [n, D] of the middle of each image."""
-        return self._codes(_window(_small(images), View()))
+        return self._codes(_window(_pooled(_small(images), self._look), View(), self._look))
 
     def queries(self, images: NDArray[np.uint8]) -> Tensor:
         """Codes float32 [V, n, D] of every view."""
         small = _small(images)
-        return torch.stack([self._codes(_window(small, view)) for view in self.views])
+        sides = [_pooled(side, self._look) for side in (small, small.flip(-1))]
+        return torch.stack([self._codes(_window(sides[view.mirrored], view, self._look)) for view in self.views])
 
     def squared(self, view: Tensor, table: Tensor) -> Tensor:
         """Return 2 (1 - likeness), float32 [n, m]: the squared distance of unit vectors where there is one part."""
@@ -154,7 +160,7 @@ class Pictures:
         likeness = torch.zeros(len(view), len(table))
         for mine, theirs in zip(view.chunk(count, dim=1), table.chunk(count, dim=1), strict=True):
             cosine = (mine @ theirs.T).clamp_(min=0)
-            for _ in range(self._squarings):
+            for _ in range(self._look.squarings):
                 cosine.square_()
             likeness += cosine
         return (2 - 2 / count * likeness).clamp_(min=0)
@@ -178,9 +184,8 @@ def learnt(name: str, images: ImageSet, rows: NDArray[np.int64]) -> Pictures:
         return Pictures(name, look, (Part(slice(None), slice(None)),))
     count = min(LEARN_IMAGES, len(rows))
     drawn = np.sort(random_generator("safety", "components").choice(rows, count, replace=False))
-    window = torch.cat(
-        [_window(_small(images.images(part)), View()) for part in np.array_split(drawn, -(-count // 256))]
-    )
+    shown = [_pooled(_small(images.images(part)), look) for part in np.array_split(drawn, -(-count // 256))]
+    window = _window(torch.cat(shown), View(), look)
     side = window.shape[-1]
     edges = [slice(side * place // look.grid, side * (place + 1) // look.grid) for place in range(look.grid)]
     boxes = itertools.product(edges, edges)
@@ -190,23 +195,37 @@ def learnt(name: str, images: ImageSet, rows: NDArray[np.int64]) -> Pictures:
 def _learnt_part(window: Tensor, rows: slice, columns: slice, components: int) -> Part:
     vectors = _centred(window[..., rows, columns].flatten(1)).double()
     mean = vectors.mean(dim=0)
-    variances, directions = torch.linalg.eigh((vectors - mean).T @ (vectors - mean) / len(vectors))
     # Of few images more components would fit each image alone, and strangers would all be equally far.
-    kept = max(1, min(components, len(vectors) // IMAGES_PER_COMPONENT, len(variances)))
-    variances, directions = variances[-kept:].clamp(min=0), directions[:, -kept:]
+    kept = max(1, min(components, len(vectors) // IMAGES_PER_COMPONENT, vectors.shape[1]))
+    variances, directions = _principal(vectors - mean, kept)
     scale = (variances + SHRINKAGE * variances.mean() + 1e-12).rsqrt()
     return Part(rows, columns, mean.float(), (directions * scale).float())
+
+
+def _principal(centred: Tensor, kept: int) -> tuple[Tensor, Tensor]:
+    """Return the largest variances [K] and their directions [D, K] of vectors [n, D]; of few, from their products."""
+    count, length = centred.shape
+    if count >= length:
+        variances, directions = torch.linalg.eigh(centred.T @ centred / count)
+        return variances[-kept:].clamp(min=0), directions[:, -kept:]
+    variances, weights = torch.linalg.eigh(centred @ centred.T / count)
+    variances = variances[-kept:].clamp(min=0)
+    return variances, centred.T @ weights[:, -kept:] / (count * variances + 1e-12).sqrt()
 
 
 def _small(images: NDArray[np.uint8]) -> Tensor:
     return F.adaptive_avg_pool2d(torch.from_numpy(np.ascontiguousarray(images)).float(), SIDE_PX)
 
 
-def _window(small: Tensor, view: View) -> Tensor:
-    """Return the part of each picture that every shift keeps in sight, seen through a view: float32 [n, C, 28, 28]."""
-    rows, columns = (slice(REACH_PX + move, SIDE_PX - REACH_PX + move) for move in (view.down, view.right))
-    shown = small.flip(-1) if view.mirrored else small
-    return F.avg_pool2d(shown[..., rows, columns], HALVED)
+def _pooled(small: Tensor, look: Look) -> Tensor:
+    """Average pixels around every place, once for all shifts: float32 [n, C, 65 - pooled, 65 - pooled]."""
+    return F.avg_pool2d(small, look.pooled, stride=1)
+
+
+def _window(pooled: Tensor, view: View, look: Look) -> Tensor:
+    """Return the part of each picture that every shift keeps in sight: float32 [n, C, S, S], S = 56 / pooled."""
+    rows, columns = (slice(REACH_PX + move, SIDE_PX - REACH_PX + move, look.pooled) for move in (view.down, view.right))
+    return pooled[..., rows, columns]
 
 
 def _centred(vectors: Tensor) -> Tensor:

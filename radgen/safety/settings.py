@@ -14,7 +14,7 @@ class ReleaseSettings:
     )
     distances: dict[str, float] = setting(
         {},
-        "Least distance to a training image by comparison (pixels, whole, parts, judge), beside the limits; optional.",
+        "Least distance to a training image by comparison (pixels, whole, parts, fine, judge); optional.",
     )
     near_copies: float = setting(0.05, "Largest share of near copies in a set; with more the generator memorises.")
     membership_auc: float = setting(

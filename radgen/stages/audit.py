@@ -18,7 +18,7 @@ from radgen.provenance import (
 from radgen.safety.settings import ReleaseSettings
 from radgen.settings import as_plain
 
-VERSION = 1
+VERSION = 2
 
 
 def run(

@@ -25,8 +25,7 @@ def test_planted_copies_are_found_and_strangers_let_go(audit: Audit) -> None:
     # An image is judged by itself, so it does not matter that more than 1 % of the set are copies.
     found = {kind: np.mean(dropped(audit, kind)) for kind in PLANTED}
     assert all(len(dropped(audit, kind)) == PER_KIND for kind in PLANTED)
-    assert np.mean(list(found.values())) >= 0.95, found
-    assert min(found.values()) >= 0.8, found
+    assert min(found.values()) >= 0.95, found
     alarms = dropped(audit, "honest")
     assert len(alarms) == STRANGERS * 12
     assert np.mean(alarms) <= 0.01
