@@ -13,6 +13,7 @@ from radgen.errors import InputError
 # Below this many images per feature dimension the covariance is so noisy that the distance says more about n than about
 # the images; KID, which is unbiased, is given instead.
 IMAGES_PER_DIMENSION = 10
+SMALLEST = 1e-6  # of roots of eigenvalues, beside the largest: below it they are rounding
 
 
 def moments(features: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -89,6 +90,41 @@ def frechet_between(features1: NDArray[np.floating], features2: NDArray[np.float
     return frechet_distance(*moments(features1), *moments(features2))
 
 
+def frechet_pulls(
+    features1: NDArray[np.floating], features2: NDArray[np.floating]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return how much each image pulls the Frechet distance: its derivative by the image's weight in its set.
+
+    Parameters
+    ----------
+    features1, features2
+        Floats [n1, D] and [n2, D].
+
+    Returns
+    -------
+    pulls1, pulls2
+        float64 [n1] and [n2], each of mean 0.
+
+    Notes
+    -----
+    Of x from N(m1, C1) it is 2 (m1 - m2) (x - m1) + (x - m1) (1 - T) (x - m1) less its mean, where
+    T = C1^-1/2 (C1^1/2 C2 C1^1/2)^1/2 C1^-1/2 carries the first Gaussian over to the second. Source: Rippl, Munk and
+    Sturm, "Limit laws of the empirical Wasserstein distance: Gaussian distributions", 2016, theorem 2.2. Directions in
+    which a set does not vary are left out: nothing of it lies there.
+    """
+    (mean1, cov1), (mean2, cov2) = moments(features1), moments(features2)
+    centred1, centred2 = features1.astype(np.float64) - mean1, features2.astype(np.float64) - mean2
+    root = _square_root(cov1)
+    values, vectors = np.linalg.eigh(root @ cov2 @ root)
+    along = values.clip(min=0) ** 0.25
+    moved1 = centred1 @ _inverse_root(cov1) @ (vectors * along)
+    moved2 = centred2 @ root @ (vectors * _inverse(along))
+    shift = 2 * (mean1 - mean2)
+    pulls1 = centred1 @ shift + np.square(centred1).sum(axis=1) - np.square(moved1).sum(axis=1)
+    pulls2 = -centred2 @ shift + np.square(centred2).sum(axis=1) - np.square(moved2).sum(axis=1)
+    return pulls1 - pulls1.mean(), pulls2 - pulls2.mean()
+
+
 def too_few_images(count: int, dimension: int, per_dimension: int = IMAGES_PER_DIMENSION) -> str | None:
     """Return why a Frechet distance of this many images would mislead, or None when there are enough.
 
@@ -108,3 +144,15 @@ def _square_root(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     eigenvalues, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
     root: NDArray[np.float64] = (vectors * np.sqrt(eigenvalues.clip(min=0))) @ vectors.T
     return root
+
+
+def _inverse_root(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    eigenvalues, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
+    inverse: NDArray[np.float64] = (vectors * _inverse(np.sqrt(eigenvalues.clip(min=0)))) @ vectors.T
+    return inverse
+
+
+def _inverse(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return 1 / values, and 0 where they are rounding of the largest."""
+    there = values > SMALLEST * values.max()
+    return np.where(there, 1 / np.where(there, values, 1), 0.0)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from radgen.errors import InputError
 from radgen.metrics.extractors import JUDGE, RADIOMICS, Extractor
-from radgen.metrics.frechet import IMAGES_PER_DIMENSION, frechet_between, too_few_images
-from radgen.metrics.intervals import distance_interval, mean_interval
+from radgen.metrics.frechet import IMAGES_PER_DIMENSION, frechet_between, frechet_pulls, too_few_images
+from radgen.metrics.intervals import distance_interval, linear_interval, mean_interval
 from radgen.metrics.kid import kid
 from radgen.metrics.names import METRICS, names_of
 from radgen.metrics.prdc import neighbours
@@ -36,7 +36,7 @@ QUALITY_SCHEMA = pa.schema(
         pa.field("resize", pa.string()),  # how images came to the size it sees
     ]
 )
-MOST_DIMENSIONS = 256  # of features whose Frechet distance is drawn again and again for an interval
+MOST_DIMENSIONS = 256  # of features whose Frechet distance is drawn again and again; of more it would take hours
 AUDITS = ("near_copies_features", "near_copies_pixels", "nearest_features", "nearest_pixels")
 EVERY_CLASS = "all"
 
@@ -196,15 +196,16 @@ def _scores(real: Side, other: Side, settings: MetricsSettings, extractor: str) 
     return scores | _prdc_scores(real, other, settings)
 
 
-def _distance(real: Side, other: Side, settings: MetricsSettings) -> tuple[float, float | None, float | None, None]:
-    """Return the Frechet distance with its interval, which many dimensions would take hours for."""
+def _distance(real: Side, other: Side, settings: MetricsSettings) -> tuple[float, float, float, None]:
+    """Return the Frechet distance with its interval over patients: drawn, or of many dimensions from single pulls."""
     value = frechet_between(real.features, other.features)
+    patients = real.patients, other.patients
     if real.features.shape[1] > MOST_DIMENSIONS:
-        return value, None, None, None
+        return value, *linear_interval(value, frechet_pulls(real.features, other.features), patients), None
     low, high = distance_interval(
         lambda one, two: frechet_between(real.features[one], other.features[two]),
         value,
-        (real.patients, other.patients),
+        patients,
         random_generator("metrics", settings.seed, "distance"),
         settings.resamples,
     )

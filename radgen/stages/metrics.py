@@ -10,7 +10,7 @@ from radgen.provenance import SawPatients, digest_file, input_digest, saw_patien
 from radgen.settings import as_plain
 from radgen.sources import SourceSettings
 
-VERSION = 3
+VERSION = 4
 
 
 def run(

@@ -7,7 +7,8 @@ import pytest
 import scipy.linalg
 
 from radgen.errors import InputError
-from radgen.metrics.frechet import frechet_between, frechet_distance, moments, too_few_images
+from radgen.metrics.frechet import frechet_between, frechet_distance, frechet_pulls, moments, too_few_images
+from radgen.metrics.intervals import linear_interval
 
 
 def _covariance(rng: np.random.Generator, dimension: int, rank: int) -> np.ndarray:
@@ -46,6 +47,57 @@ def test_moments_agree_with_numpy_in_float64() -> None:
     mean, covariance = moments(features)
     np.testing.assert_allclose(mean, features.astype(np.float64).mean(axis=0))
     np.testing.assert_allclose(covariance, np.cov(features.astype(np.float64), rowvar=False))
+
+
+def _weighted(features: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    mean = weights @ features / weights.sum()
+    return mean, (features - mean).T * weights @ (features - mean) / weights.sum()
+
+
+def test_pulls_are_derivatives_by_the_weights_of_images() -> None:
+    rng = np.random.default_rng(5)
+    one, two = rng.standard_normal((4_000, 5)), rng.standard_normal((3_000, 5)) @ rng.standard_normal((5, 5)) + 0.3
+    pulls = frechet_pulls(one, two)
+    whole = frechet_distance(*_weighted(one, np.ones(4_000)), *_weighted(two, np.ones(3_000)))
+    for place, (features, pull) in enumerate(zip((one, two), pulls, strict=True)):
+        assert pull.mean() == pytest.approx(0, abs=1e-9)
+        for row in (0, int(pull.argmax()), int(pull.argmin())):
+            weights = np.ones(len(features))
+            weights[row] += 1e-5 * len(features)
+            sides = [_weighted(one, np.ones(4_000)), _weighted(two, np.ones(3_000))]
+            sides[place] = _weighted(features, weights)
+            derivative = (frechet_distance(*sides[0], *sides[1]) - whole) / 1e-5
+            assert derivative == pytest.approx(pull[row], rel=0.01, abs=0.01)
+
+
+@pytest.mark.parametrize(("images", "dimension", "together"), [(600, 24, 6), (330, 300, 1)])
+def test_pulls_add_up_to_the_spread_of_the_distance(images: int, dimension: int, together: int) -> None:
+    # Of patients with six images each, and of hardly more images than dimensions.
+    scale = np.linspace(0.2, 2, dimension)
+    patients = np.arange(images) // together
+    found, errors = [], []
+    for number in range(16):
+        rng = np.random.default_rng([9, number])
+        one, two = (
+            (
+                0.8 * rng.standard_normal((images // together, dimension))[patients]
+                + 0.6 * rng.standard_normal((images, dimension))
+            )
+            * scale
+            for _ in range(2)
+        )
+        found.append(frechet_between(one, 1.2 * two + 0.3))
+        if number < 4:
+            pulls = frechet_pulls(one, 1.2 * two + 0.3)
+            errors.append((linear_interval(found[-1], pulls, (patients, patients))[1] - found[-1]) / 1.96)
+    assert 0.7 < np.mean(errors) / np.std(found, ddof=1) < 1.6
+
+
+def test_directions_of_no_variance_pull_at_nothing() -> None:
+    rng = np.random.default_rng(6)
+    one, two = (np.pad(rng.standard_normal((50, 3)), [(0, 0), (0, 2)]) for _ in range(2))
+    for flat, full in zip(frechet_pulls(one, two), frechet_pulls(one[:, :3], two[:, :3]), strict=True):
+        np.testing.assert_allclose(flat, full, atol=1e-6)
 
 
 def test_refusals_name_both_values() -> None:

@@ -57,6 +57,17 @@ def test_worse_images_score_worse_and_the_floor_does_not_move() -> None:
     assert good["a", "kid", "floor"]["low"] < good["a", "kid", "floor"]["high"]  # type: ignore[operator]
 
 
+def test_many_dimensions_have_an_interval_too() -> None:
+    rng = np.random.default_rng(8)
+    sides = [
+        Side(rng.standard_normal((300, 257)).astype(np.float32), np.full(300, "a", dtype=object), np.arange(300) // 2)
+        for _ in range(3)
+    ]
+    rows = quality_rows("main", sides[0], {"synthetic": sides[1], "floor": sides[2]}, ("a",), SETTINGS, extractor="net")
+    (row,) = (row for row in rows if (row["metric"], row["role"]) == ("net_fd", "synthetic"))
+    assert 0 < row["low"] < row["value"] < row["high"] < 1.3 * row["value"]  # type: ignore[operator]
+
+
 def test_how_often_a_class_was_asked_for_does_not_change_the_pooled_score() -> None:
     even, uneven = (_side(3, counts, patients=False) for counts in ({"a": 400, "b": 400}, {"a": 400, "b": 100}))
     one, two = (_scores(side)[EVERY_CLASS, "judge_fd", "synthetic"]["value"] for side in (even, uneven))
