@@ -19,6 +19,7 @@ from radgen.metrics.frechet import IMAGES_PER_DIMENSION, frechet_between, too_fe
 from radgen.metrics.names import names_of
 from radgen.metrics.semantic_ticks import Exam, grey_tensor, pair_scores
 from radgen.metrics.surface import surface_distance
+from radgen.seeds import random_generator
 from radgen.semantic.losses import soft_body
 from radgen.semantic.sampling import SemanticSampler
 
@@ -48,6 +49,7 @@ def score_semantic(
     perceptual: AlexNetDistance | None,
     samples_per_map: int,
     body: tuple[float, tuple[int, ...]],
+    seed: int,
 ) -> pa.Table:
     """Score a generator on held-out maps.
 
@@ -71,12 +73,14 @@ def score_semantic(
         Images of one map that are compared with each other.
     body
         Grey level in [-1, 1] above which a pixel is body, and the classes that are not.
+    seed
+        Of the noise in outlines.
     """
     made = exam.painted(sampler)
     real = exam.images.images(exam.image_rows)
     others = exam.images.images(floor)
     rows = [row for one in (judge_extractor(judge), *published) for row in _distances(made, real, others, one)]
-    rows += _agreement(exam, made, real, body[1])
+    rows += _agreement(exam, made, real, outlines_filled(exam, real, body[1], seed))
     likeness = exam.likeness(sampler, samples_per_map)
     rows.append(_row("ms_ssim", "synthetic", float(np.mean(likeness)), len(likeness)))
     rows += _outlines(exam, made, real, *body)
@@ -107,8 +111,7 @@ def _distances(made: Images, real: Images, floor: Images, extractor: Extractor) 
     return rows
 
 
-def _agreement(exam: Exam, made: Images, real: Images, outside: tuple[int, ...]) -> list[Row]:
-    filled = outlines_filled(exam, real, outside)
+def _agreement(exam: Exam, made: Images, real: Images, filled: Images) -> list[Row]:
     sides = {"synthetic": (made, exam.map_rows), "real": (real, exam.image_rows), "outline": (filled, exam.map_rows)}
     rows = []
     for role, (images, places) in sides.items():
@@ -117,14 +120,14 @@ def _agreement(exam: Exam, made: Images, real: Images, outside: tuple[int, ...])
     return rows
 
 
-def outlines_filled(exam: Exam, real: Images, outside: tuple[int, ...]) -> Images:
+def outlines_filled(exam: Exam, real: Images, outside: tuple[int, ...], seed: int) -> Images:
     """Return outlines of maps filled with noise of real images' mean and spread, uint8 [m, C, H, W].
 
     A segmenter knows where organs lie in a body: what it finds here no image has shown it.
     """
     bodies = ~np.isin(exam.schema.to_classes(exam.maps.masks(exam.map_rows)), outside)
     tissue = real[real > 0]
-    random = np.random.default_rng(0)
+    random = random_generator("semantic outlines", seed)
     noise = random.normal(tissue.mean(), tissue.std(), (len(bodies), real.shape[1], *bodies.shape[1:]))
     filled: Images = (noise.clip(0, 255) * bodies[:, np.newaxis]).astype(np.uint8)
     return filled

@@ -1,7 +1,8 @@
 """The generator of semantic synthesis: residual blocks whose maps are scaled and shifted pixel by pixel by the labels.
 
 The label map, one-hot, and noise beside it enter at every scale (Park et al. 2019, "SPADE", section 3.1; Sushko et al.
-2021, "OASIS", section 3.3: noise of three dimensions). Maps are normalised image by image, in groups of channels,
+2021, "OASIS", section 3.3: noise of three dimensions). Beside their noise of pixels and of whole images some of it
+changes slowly over an image: coils and exposures do, and from white noise a network hardly learns it. Maps are normalised image by image, in groups of channels,
 where the papers normalise over the batch: an image is then a function of its own map, noise and the weights alone, the
 parts of a batch give what the whole gives, and there are no running statistics that an averaged network would lack.
 """
@@ -21,6 +22,7 @@ from radgen.semantic.settings import SIDE_STEP_PX, SemanticNetworkSettings
 
 LEAK = 0.2
 GROUP_CHANNELS = 16
+REGIONS = 4  # points of smooth noise along each side
 UNLABELLED = -1
 
 
@@ -59,7 +61,8 @@ class SemanticShape:
     @property
     def noise_length(self) -> int:
         """Normal numbers that one image takes."""
-        return self.networks.image_noise + self.networks.pixel_noise * self.height * self.width
+        sizes = self.networks
+        return sizes.image_noise + sizes.region_noise * REGIONS**2 + sizes.pixel_noise * self.height * self.width
 
 
 def one_hot(maps: Tensor, labels: int) -> Tensor:
@@ -146,7 +149,7 @@ class SemanticGenerator(nn.Module):
         super().__init__()
         self.shape = shape
         sizes = shape.networks
-        condition = shape.labels + sizes.image_noise + sizes.pixel_noise
+        condition = shape.labels + sizes.image_noise + sizes.region_noise + sizes.pixel_noise
         # Coefficients of the full scale lie at half of it: one doubling less.
         channels = sizes.generator_channels[:-1] if sizes.wavelet else sizes.generator_channels
         self._bands = 4 if sizes.wavelet else 1
@@ -175,10 +178,12 @@ class SemanticGenerator(nn.Module):
 
     def _condition(self, maps: Tensor, noise: Tensor) -> Tensor:
         sizes, (height, width) = self.shape.networks, maps.shape[1:]
-        whole, local = noise[:, : sizes.image_noise], noise[:, sizes.image_noise :]
+        lengths = sizes.image_noise, sizes.region_noise * REGIONS**2, sizes.pixel_noise * height * width
+        whole, regions, local = noise.split(lengths, dim=1)
         parts = [
             one_hot(maps, self.shape.labels),
             whole[:, :, None, None].expand(-1, -1, height, width),
+            _spread_out(regions.view(len(noise), sizes.region_noise, REGIONS, REGIONS), (height, width)),
             local.view(len(noise), sizes.pixel_noise, height, width),
         ]
         return torch.cat(parts, dim=1).contiguous(memory_format=torch.channels_last)
@@ -187,6 +192,13 @@ class SemanticGenerator(nn.Module):
 def _every(condition: Tensor, step: int) -> Tensor:
     """Reduce a map to every `step`-th pixel: labels are never mixed."""
     return condition[..., step // 2 :: step, step // 2 :: step].contiguous(memory_format=torch.channels_last)
+
+
+def _spread_out(points: Tensor, size: tuple[int, int]) -> Tensor:
+    """Lay a smooth field through points [n, c, h, w] that reach from edge to edge."""
+    if not points.shape[1]:
+        return points.new_zeros(len(points), 0, *size)
+    return F.interpolate(points, size, mode="bicubic", align_corners=True)
 
 
 def _smooth(x: Tensor) -> Tensor:

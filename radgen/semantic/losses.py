@@ -9,6 +9,7 @@ from torch import Tensor
 from radgen.semantic.generator import UNLABELLED
 
 MASK_WINDOW = 3  # pixels; grain at the threshold is averaged out before it
+THUMBNAIL_BLOCKS = 8  # of the shorter side
 
 
 def label_weights(maps: Tensor, labels: int, power: float = 1.0) -> Tensor:
@@ -82,13 +83,29 @@ def label_mix(mixed: Tensor, real: Tensor, fake: Tensor, mask: Tensor) -> Tensor
     return F.mse_loss(mixed, mask * real + (1 - mask) * fake)
 
 
+def shading(images: Tensor) -> Tensor:
+    """Return images as thumbnails of the same mean and spread: [n, k], of mean 0 and norm 1, 0 for an even image.
+
+    Blocks of an eighth of the shorter side leave no grain, and whatever makes a whole image brighter or richer in
+    contrast is divided out: what stays is how light and dark lie in it.
+
+    Parameters
+    ----------
+    images
+        [n, C, H, W].
+    """
+    blocks = F.avg_pool2d(images, min(images.shape[-2:]) // THUMBNAIL_BLOCKS).flatten(1)
+    return F.normalize(blocks - blocks.mean(dim=1, keepdim=True), dim=1)
+
+
 def likeness(one: Tensor, two: Tensor, most: float) -> Tensor:
-    """Mean over images of how much nearer than `most` two images of one map are, in mean grey levels; 0 at best.
+    """Mean over images of how much nearer than `most` two images of one map are, in their shading; 0 at best.
 
     Source: Yang et al. 2019, "Diversity-sensitive conditional generative adversarial networks", equation 2; the
-    distance of the noise, all but constant in many dimensions, is left out.
+    distance of the noise, all but constant in many dimensions, is left out. Distances are those of `shading`: in
+    plain grey levels grain or a change of brightness would be variety enough.
     """
-    apart = (one - two).abs().flatten(1).mean(dim=1)
+    apart = (shading(one) - shading(two)).norm(dim=1)
     return (most - apart).clamp(min=0).mean()
 
 

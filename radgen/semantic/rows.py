@@ -154,8 +154,23 @@ def checked(sides: Sides, schema: MapSchema) -> tuple[Sides, LabelCounts]:
     kept = with_structures(counts, schema, sides.maps, empty="drop")
     check_labels(counts, schema, sides.maps)
     keep = np.isin(counts.rows, kept)
-    image_rows = kept if sides.paired else sides.image_rows
-    return replace(sides, map_rows=kept, image_rows=image_rows), LabelCounts(kept, counts.shows[keep], counts.pixels)
+    return _only(sides, kept), LabelCounts(kept, counts.shows[keep], counts.pixels)
+
+
+def showing(sides: Sides, schema: MapSchema) -> tuple[Sides, int]:
+    """Leave out maps of background alone, which no image could fail to follow; return how many those are, too.
+
+    Raises
+    ------
+    InputError
+        All are.
+    """
+    kept = with_structures(count_labels(sides.maps, sides.map_rows), schema, sides.maps, empty="drop")
+    return _only(sides, kept), len(sides.map_rows) - len(kept)
+
+
+def _only(sides: Sides, map_rows: Rows) -> Sides:
+    return replace(sides, map_rows=map_rows, image_rows=map_rows if sides.paired else sides.image_rows)
 
 
 def _sides(images: ImageSet, folder: ImageSet | None, allowed: Rows, rules: Rules, few: frozenset[str] | None) -> Sides:

@@ -30,7 +30,8 @@ class SemanticNetworkSettings:
     discriminator_channels: tuple[int, ...] = setting(
         (32, 64, 64, 64, 64), "Of the unpaired mode's wavelet discriminator, half size first, 1/32 of a side last."
     )
-    image_noise: int = setting(16, "Noise channels that are constant over an image.")
+    image_noise: int = setting(8, "Noise channels that are constant over an image.")
+    region_noise: int = setting(8, "Noise channels that change slowly over an image.")
     pixel_noise: int = setting(16, "Noise channels that differ from pixel to pixel.")
     wavelet: bool = setting(False, "Let the generator work on Haar coefficients.")
 
@@ -47,10 +48,11 @@ class SemanticNetworkSettings:
                 f"segmenter_channels takes 1 to 6 numbers, as sides are multiples of 32, not {self.segmenter_channels}"
             )
             raise ValueError(msg)
-        if self.modulation_channels < 1 or min(self.image_noise, self.pixel_noise) < 0:
+        noise = self.image_noise, self.region_noise, self.pixel_noise
+        if self.modulation_channels < 1 or min(noise) < 0:
             msg = (
-                f"modulation_channels must be above 0, image_noise and pixel_noise 0 or more, not "
-                f"{self.modulation_channels}, {self.image_noise} and {self.pixel_noise}"
+                f"modulation_channels must be above 0, image_noise, region_noise and pixel_noise 0 or more, not "
+                f"{self.modulation_channels} and {', '.join(map(str, noise))}"
             )
             raise ValueError(msg)
 
@@ -62,7 +64,8 @@ REFERENCE = SemanticNetworkSettings(
     modulation_channels=128,
     segmenter_channels=(128, 128, 256, 256, 512, 512),
     discriminator_channels=(128, 512, 512, 512, 512),
-    image_noise=32,
+    image_noise=24,
+    region_noise=8,
     pixel_noise=32,
 )
 
@@ -130,8 +133,10 @@ class SemanticSettings:
     label_mix: float = setting(5.0, "Weight of LabelMix, in the paired mode; 0 for none.")
     penalty: float = setting(10.0, "Weight of R1 (times one half), in the unpaired mode.")
     penalty_every: int = setting(16, "Steps between penalties, which are weighted to make up for it.")
-    variety: float = setting(0.0, "Weight of the distance between two images of one map; 0 for none.")
-    variety_most: float = setting(0.1, "Mean grey levels in [-1, 1] between two images beyond which nothing is gained.")
+    variety: float = setting(0.0, "Weight of the distance in shading between two images of one map; 0 for none.")
+    variety_most: float = setting(
+        0.3, "Distance of two images of one map, in shading (0 to 2), beyond which nothing is gained."
+    )
     mask: float = setting(
         0.0, "Weight of the mask loss: body of the image against body of the map (structures.body); 0 for none."
     )

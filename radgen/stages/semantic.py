@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from radgen.semantic.run import Evaluate, Lesson
     from radgen.training.ranks import Ranks
 
-VERSION = 2
+VERSION = 3
 # The budget is not in the key, so that a larger one goes on; how often states are saved and which weights are
 # published change no state.
 NOT_IN_KEY = ("images", "save_every_images", "publish", "maps", "init_from")
@@ -155,7 +155,7 @@ def _lesson(
 ) -> Lesson:
     from radgen.imageset.core import ImageSet
     from radgen.semantic.maps.schema import MapSchema
-    from radgen.semantic.rows import Rules, checked, learning_sides, validation_sides
+    from radgen.semantic.rows import Rules, checked, learning_sides, showing, validation_sides
     from radgen.semantic.run import Lesson
 
     schema = MapSchema.of_structures(structures.names, structures.colours, "structures.names")
@@ -164,7 +164,8 @@ def _lesson(
     found = learning_sides(images, folder, asked)
     sides, counts = checked(found, schema)
     left_out = len(found.map_rows) - len(sides.map_rows)
-    return Lesson(source, schema, sides, counts, validation_sides(images, asked), left_out)
+    shown, _ = showing(validation_sides(images, asked), schema)
+    return Lesson(source, schema, sides, counts, shown, left_out)
 
 
 def _settings(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from radgen.metrics.alexnet import AlexNetDistance
 
-VERSION = 3
+VERSION = 4
 
 
 def run(
@@ -68,8 +68,8 @@ def run(
 
     Raises
     ------
-    CohortError
-        No test maps or test images.
+    CohortError, InputError
+        No test maps or test images; all maps are background alone.
     CheckpointError
         A network is damaged or of other labels.
     """
@@ -83,7 +83,7 @@ def run(
     from radgen.metrics.semantic_ticks import Exam
     from radgen.semantic.checkpoint import load_semantic
     from radgen.semantic.maps.schema import MapSchema
-    from radgen.semantic.rows import of_image_modality, scored_sides
+    from radgen.semantic.rows import of_image_modality, scored_sides, showing
     from radgen.semantic.run import sheet, spread
     from radgen.semantic.sampling import SemanticSampler
     from radgen.training.devices import use_device
@@ -94,7 +94,7 @@ def run(
     check_segmenter(segmenter.shape, schema.names)
     generator, card = load_semantic(weights, chosen)
     sampler = SemanticSampler(generator, source=card.source, seed=semantic_sample.seed)
-    sides = scored_sides(images, semantic)
+    sides, empty = showing(scored_sides(images, semantic), schema)
     seen = saw_patients_of(judge_manifest).patients("pixels")
     train = of_image_modality(images, images.rows_where(split="train"), semantic)
     unseen = train[[patient not in seen for patient in images.column("patient")[train]]]
@@ -109,7 +109,10 @@ def run(
         segmenter=segmenter,
         device=chosen,
     )
-    _say(f"semantic-scores {source}: {len(exam.map_rows)} test maps, {len(exam.image_rows)} images; {chosen} ({why})")
+    _say(
+        f"semantic-scores {source}: {len(exam.map_rows)} test maps, {len(exam.image_rows)} images; {empty} maps of "
+        f"background alone left out; {chosen} ({why})"
+    )
     table = score_semantic(
         source,
         sampler,
@@ -120,6 +123,7 @@ def run(
         perceptual=_perceptual(metrics, chosen),
         samples_per_map=max(2, semantic_sample.per_map),
         body=(semantic.mask_threshold, semantic.outside_ids),
+        seed=semantic_sample.seed,
     )
     write_table(scores, table)
     write_png(grid, sheet(sampler, schema, sides))
@@ -157,7 +161,7 @@ def run(
         | floor
         | SawPatients(unknown=saw_patients_of(slices_manifest).unknown),
         device=chosen.type,
-        notes={"device_reason": why},
+        notes={"device_reason": why, "empty_maps_left_out": empty},
     )
 
 

@@ -35,6 +35,7 @@ SEMANTIC = {
         "segmenter_channels": [8, 8],
         "discriminator_channels": [8, 8, 8, 8, 8],
         "image_noise": 2,
+        "region_noise": 2,
         "pixel_noise": 2,
     },
     "mask": 1.0,

@@ -13,6 +13,7 @@ from radgen.semantic.losses import (
     label_weights,
     likeness,
     mask_loss,
+    shading,
     soft_body,
 )
 from tests.semantic import toys
@@ -49,18 +50,34 @@ def test_labels_are_mixed_independently_and_the_unlabelled_has_its_own_coin() ->
     assert float(label_mix(real, real, fake, mask)) > 0
 
 
-def test_likeness_drives_images_of_one_map_apart_up_to_a_limit() -> None:
-    two = torch.rand(2, 1, 4, 4)
-    one = two.clone()
-    one[0] += 0.01
-    one[1] += 0.5
+def test_likeness_drives_shading_apart_up_to_a_limit() -> None:
+    random = torch.Generator().manual_seed(1)
+    two = torch.rand(2, 1, 32, 32, generator=random) + torch.linspace(0, 1, 32)
+    one = two + torch.stack([torch.linspace(0, 0.05, 32), torch.linspace(0, -5, 32)])[:, None, :, None]
     one.requires_grad_()
-    loss = likeness(one, two, most=0.1)
-    assert loss.item() == pytest.approx(0.5 * (0.1 - 0.01), rel=1e-4)
+    apart = (shading(one) - shading(two)).norm(dim=1).tolist()
+    assert 0 < apart[0] < 0.1 < 0.4 < apart[1]
+    loss = likeness(one, two, most=0.4)
+    assert loss.item() == pytest.approx(0.5 * (0.4 - apart[0]), rel=1e-4)
     loss.backward()
     assert one.grad is not None
-    assert bool((one.grad[0] < 0).all())
     assert not one.grad[1].any()
+    moved = one.detach() - one.grad
+    assert float(likeness(moved, two, most=0.4)) < loss.item()
+
+
+def test_neither_grain_nor_brightness_is_shading() -> None:
+    random = torch.Generator().manual_seed(1)
+    image = toys.maps(1)[:, None].float()
+    grain = 0.05 * torch.randn(image.shape, generator=random)
+    slope = torch.linspace(0.8, 1.2, toys.PX)
+    apart = [
+        float((shading(image) - shading(other)).norm(dim=1)) for other in (image + grain, 3 * image + 1, image * slope)
+    ]
+    assert apart[0] < 0.05
+    assert apart[1] < 1e-5
+    assert apart[2] > 2 * apart[0]
+    assert not shading(torch.ones(1, 1, 32, 32)).any()
 
 
 def test_the_mask_loss_has_a_gradient_that_moves_the_boundary() -> None:

@@ -89,9 +89,24 @@ def test_an_opponent_may_grow_as_sure_as_it_likes_and_a_helper_may_not() -> None
         assert torch.allclose(after, 10 * before if grows else before, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["image_noise", "pixel_noise"])
-def test_either_kind_of_noise_may_be_absent(kind: str) -> None:
-    shape = SemanticShape(32, 32, 1, 3, SemanticNetworkSettings(**{**vars(toys.TINY), kind: 0}))
-    with torch.no_grad():
-        made = SemanticGenerator(shape)(toys.maps(2), draw_noise(shape, [1, 2]))
-    assert made.shape == (2, 1, 32, 32)
+@pytest.mark.parametrize("kind", ["image_noise", "region_noise", "pixel_noise"])
+def test_each_kind_of_noise_may_be_absent_and_changes_the_image(kind: str) -> None:
+    alone = {name: 2 if name == kind else 0 for name in ("image_noise", "region_noise", "pixel_noise")}
+    rest = {name: 2 - count for name, count in alone.items()}
+    for counts in (alone, rest):
+        shape = SemanticShape(32, 32, 1, 3, SemanticNetworkSettings(**{**vars(toys.TINY), **counts}))
+        generator, maps = SemanticGenerator(shape), toys.maps(1).expand(2, -1, -1)
+        with torch.no_grad():
+            made = generator(maps, draw_noise(shape, [1, 2]))
+        assert made.shape == (2, 1, 32, 32)
+        assert float((made[0] - made[1]).abs().mean()) > 1e-4
+
+
+def test_noise_is_of_images_of_regions_and_of_pixels() -> None:
+    shape = SemanticShape(32, 64, 1, 3, toys.TINY)
+    maps = toys.maps(1, 32, 64)
+    noise = SemanticGenerator(shape)._condition(maps, draw_noise(shape, [1]))[0, 3:]
+    rough = ((noise[:, 1:] - noise[:, :-1]).square().mean(dim=(1, 2)) / noise.var(dim=(1, 2))).tolist()
+    assert noise[:2].flatten(1).std(dim=1).max() == 0
+    assert max(rough[2:4]) < 0.2 < 1.5 < min(rough[4:])
+    assert noise[2:4].flatten(1).std(dim=1).min() > 0.3

@@ -20,6 +20,8 @@ from radgen.imageset.core import ImageSet
 from radgen.metrics.settings import MetricsSettings
 from radgen.provenance import read_manifest, saw_patients_of
 from radgen.semantic.checkpoint import load_semantic
+from radgen.semantic.maps.schema import MapSchema
+from radgen.semantic.rows import scored_sides, showing
 from radgen.semantic.settings import SemanticSampleSettings
 from radgen.sources import SourceSettings
 from radgen.stages import regenerate, semantic, semantic_sample, semantic_scores
@@ -321,6 +323,21 @@ def test_a_map_of_background_alone_teaches_nothing_and_is_not_painted_on(trained
     shutil.copytree(trained / "semantic", nothing / "semantic")
     with pytest.raises(InputError, match=r"map train0-0000 and 223 others of 224 are background alone"):
         semantic_sample.run(**study.sample_options(nothing, seen=None))
+
+
+def _test_empty(row: dict[str, Any], mask: Any) -> None:
+    if row["image_id"] == "test3-0005":
+        mask[:] = 0
+
+
+def test_a_map_of_background_alone_is_not_scored(tmp_path: Path) -> None:
+    images = ImageSet(study.write_images(tmp_path, change=_test_empty))
+    schema = MapSchema.of_structures(study.STRUCTURES)
+    for mode in ("paired", "unpaired"):
+        sides, empty = showing(scored_sides(images, study.semantic(mode=mode)), schema)
+        assert (len(sides.map_rows), empty) == (55, 1)
+        assert "test3-0005" not in images.column("image_id")[sides.map_rows]
+        assert len(sides.image_rows) == (55 if mode == "paired" else 56)
 
 
 def _unknown(row: dict[str, Any], mask: Any) -> None:

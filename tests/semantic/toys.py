@@ -18,6 +18,7 @@ TINY = SemanticNetworkSettings(
     segmenter_channels=(8, 8, 8),
     discriminator_channels=(8, 8, 8, 8, 8),
     image_noise=2,
+    region_noise=2,
     pixel_noise=2,
 )
 WAVELET = SemanticNetworkSettings(**{**vars(TINY), "wavelet": True})

@@ -6,7 +6,7 @@ from typing import Any
 
 from radgen.report.html import Html, element, join, table
 from radgen.report.parts import DASH, Block, Pictures, count, number, paragraph
-from radgen.report.study import StudyResults, records
+from radgen.report.study import StudyResults, dig, records
 
 SCORES = ("source", "metric", "label", "role", "value", "n", "reason")
 DISTANCES = ("_fd", "fid")  # shown beside their audit alone
@@ -32,20 +32,27 @@ def semantic_block(study: StudyResults, pictures: Pictures) -> Block | None:
         return None
     words = paragraph(
         "A generator paints images on label maps; the map is the image's mask. Scores are taken on maps of test "
-        "patients, whom no network of the training saw. Dice is that of a segmenter which learnt from other patients, "
-        "between what it finds in an image and the map; beside it stands what it reaches on real images of the same "
-        "patients, and on outlines filled with noise: as a segmenter knows where organs lie, only what is above that "
-        "was shown to it. The floor of the distance is what real images of other patients reach."
+        "patients, whom no network of the training saw; those of background alone are left out. Dice is that of a "
+        "segmenter which learnt from other patients, between what it finds in an image and the map; beside it stands "
+        "what it reaches on real images of the same patients, and on outlines filled with noise: as a segmenter knows "
+        "where organs lie, only what is above that was shown to it. The floor of the distance is what real images of "
+        "other patients reach."
     )
     bodies = [
         join(
             element("h3", f"Source {source} ({study.setting_of(source)})"),
             pictures.of("semantic", source=source),
             _scores(study, source),
+            _left_out(study, source),
         )
         for source in sources
     ]
     return Block("semantic", "Images painted on label maps", join(words, bodies))
+
+
+def _left_out(study: StudyResults, source: str) -> Html:
+    maps = dig(study.manifest("semantic.scores_manifest", source=source), "run", "notes", "empty_maps_left_out")
+    return paragraph(f"Test maps of background alone, left out: {count(maps)}.") if maps else join()
 
 
 def _scores(study: StudyResults, source: str) -> Html:
