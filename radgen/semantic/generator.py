@@ -2,9 +2,11 @@
 
 The label map, one-hot, and noise beside it enter at every scale (Park et al. 2019, "SPADE", section 3.1; Sushko et al.
 2021, "OASIS", section 3.3: noise of three dimensions). Beside their noise of pixels and of whole images some of it
-changes slowly over an image: coils and exposures do, and from white noise a network hardly learns it. Maps are normalised image by image, in groups of channels,
-where the papers normalise over the batch: an image is then a function of its own map, noise and the weights alone, the
-parts of a batch give what the whole gives, and there are no running statistics that an averaged network would lack.
+changes slowly over an image: coils and exposures do, and from white noise a network hardly learns it.
+
+Maps are normalised image by image, in groups of channels, where the papers normalise over the batch: an image is then
+a function of its own map, noise and the weights alone, the parts of a batch give what the whole gives, and there are no
+running statistics that an averaged network would lack.
 """
 
 from __future__ import annotations
@@ -179,7 +181,7 @@ class SemanticGenerator(nn.Module):
     def _condition(self, maps: Tensor, noise: Tensor) -> Tensor:
         sizes, (height, width) = self.shape.networks, maps.shape[1:]
         lengths = sizes.image_noise, sizes.region_noise * REGIONS**2, sizes.pixel_noise * height * width
-        whole, regions, local = noise.split(lengths, dim=1)
+        whole, regions, local = noise.split_with_sizes(lengths, dim=1)
         parts = [
             one_hot(maps, self.shape.labels),
             whole[:, :, None, None].expand(-1, -1, height, width),

@@ -105,7 +105,7 @@ def likeness(one: Tensor, two: Tensor, most: float) -> Tensor:
     distance of the noise, all but constant in many dimensions, is left out. Distances are those of `shading`: in
     plain grey levels grain or a change of brightness would be variety enough.
     """
-    apart = (shading(one) - shading(two)).norm(dim=1)
+    apart: Tensor = torch.linalg.vector_norm(shading(one) - shading(two), dim=1)
     return (most - apart).clamp(min=0).mean()
 
 
