@@ -12,10 +12,14 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from radgen.benchmark.settings import ArmSettings, BenchmarkSettings
+from radgen.benchmark.training_settings import ArmTrainingSettings
+from radgen.cohort.settings import ClassSettings, LowSettings, StructureSettings
 from radgen.errors import CheckpointError, ConfigError
 from radgen.gan.sampling import load_sampler
 from radgen.gan.settings import SampleSettings
-from radgen.imageset.core import ImageSet, write_table
+from radgen.imageset.core import ImageSet, gather_index, write_table
+from radgen.imageset.writers import ShardWriter
 from radgen.labels.drafts import write_draft
 from radgen.labels.head import HeadShape, save_heads
 from radgen.labels.members import start_members
@@ -25,9 +29,10 @@ from radgen.labels.plan import PairsPlan
 from radgen.labels.settings import PairsSettings
 from radgen.labels.stream import BLOCKS_PER_CHUNK, PairBatch, PairStream
 from radgen.labels.uncertainty import MEASURE
-from radgen.provenance import SawPatients, digest_file, what_part, write_manifest
+from radgen.provenance import SawPatients, by_split, digest_file, what_part, write_manifest
 from radgen.settings import as_plain
-from tests.labels.toys import CLASSES, CPU, SOURCE, save_encoder_file, save_generator_file
+from radgen.stages import benchmark
+from tests.labels.toys import CLASSES, CPU, SIDE, SOURCE, save_encoder_file, save_generator_file
 
 COUNTS = {"plain": 90, "spotted": 30}
 ROOT = Path(__file__).parents[2]
@@ -160,3 +165,60 @@ def test_the_example_of_the_documentation_runs(
     exec(compile(example, "docs/pairs.md", "exec"), {})  # noqa: S102 - our own page
     losses = [float(word) for word in capsys.readouterr().out.split()]
     assert losses[-1] < losses[0]
+
+
+def _drawn_as_real(made: Path, folder: Path) -> tuple[Path, Path]:
+    """Write later pairs of the same stream as a study's images of eight patients; return index and manifest."""
+    pairs = PairBatch.join(_first(_stream(made, first_chunk=50), 4))
+    with ShardWriter(folder, "shard-000", (1, SIDE, SIDE), with_masks=True) as writer:
+        for place, (image, mask) in enumerate(zip(pairs.images.numpy(), pairs.masks.numpy(), strict=True)):
+            patient = place % 8
+            split = ("train", "train", "val", "val")[patient // 2]
+            row = {"image_id": f"{patient}-{place}", "source": "real", "split": split, "patient": f"p{patient}"}
+            row |= {"series": f"s{patient}", "slice_index": place, "class_name": "plain", "class_id": 0}
+            writer.append(row, image, mask)
+    index = folder / "index.parquet"
+    gather_index([folder / "shard-000.index.parquet"], index)
+    saw = by_split((f"{'train' if number < 4 else 'val'}", f"p{number}") for number in range(8))
+    write_manifest(
+        folder / "manifest.json",
+        what=what_part(stage="slices", version=1, settings={}, inputs={}),
+        outputs={"index": index},
+        saw_patients=SawPatients(pixels=saw, labels=saw, masks=saw),
+    )
+    return index, folder / "manifest.json"
+
+
+def test_an_arm_learns_from_pairs_that_are_nowhere_stored(made: Path, tmp_path: Path) -> None:
+    # What the heads paint is a function of the picture, so a network taught by the stream finds it on pictures that
+    # came later; after a single step it does not.
+    real = _drawn_as_real(made, tmp_path / "slices")
+    dice = {}
+    for steps in (1, 120):
+        training = ArmTrainingSettings(max_steps=steps, eval_every=steps, segmenter_channels=(4, 8))
+        out = tmp_path / str(steps)
+        benchmark.run(
+            slices=real[0],
+            slices_manifest=real[1],
+            synthetic=(made / "pairs" / "index.parquet",),
+            synthetic_manifests=(made / "manifest.json",),
+            volumes=(),
+            task="segmentation",
+            arm="online",
+            scores=out / "scores.parquet",
+            history=out / "history.parquet",
+            manifest=out / "manifest.json",
+            benchmark=BenchmarkSettings(training=training),
+            arm_settings=ArmSettings(real_fraction=0, synthetic="toy", online=True, setting="external"),
+            low=LowSettings(fraction=0.5),
+            classes=ClassSettings(names=CLASSES),
+            structures=StructureSettings(names=("x",)),
+            work=tmp_path / "work",
+            stream=tuple(made / name for name in ("generator.safetensors", "head.safetensors", "manifest.json")),
+            seeds=(1,),
+            device="cpu",
+        )
+        table = pq.read_table(out / "scores.parquet").to_pylist()
+        dice[steps] = float(np.mean([row["value"] for row in table if row["metric"] == "dice"]))
+    assert dice[120] > 0.9
+    assert dice[1] < 0.8
