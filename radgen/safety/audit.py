@@ -72,6 +72,8 @@ class Auditor:
     ) -> None:
         self.synthetic, self.real, self.settings = synthetic, real, settings
         self.everything = np.arange(len(synthetic))
+        # What is said of the set as a whole is asked of so many: each of them meets every image of a side again.
+        self.some = self._drawn("some", self.everything, settings.images)
         self.training = sides.training
         self.control = self._drawn("control", sides.control, settings.images)
         self.members = self._drawn("members", sides.training, settings.images)
@@ -138,15 +140,16 @@ class Auditor:
         al., "How faithful is your synthetic data?", 2022, section 3.3; here never within one patient.
         """
         groups = {role: found.nearest[role] for role in (SYNTHETIC, CONTROL)}
-        places = np.unique(np.concatenate([nearest.place for nearest in groups.values()]))
+        asked = {SYNTHETIC: self.some, CONTROL: np.arange(len(self.control))}
+        places = np.unique(np.concatenate([nearest.place[asked[role]] for role, nearest in groups.items()]))
         rows = self.training[places]
         reach = table.nearest(self.real, rows, own=self.patients[rows]).distance
         least = groups[CONTROL].distance.min()
         for role, nearest in groups.items():
-            count = len(nearest.distance)
-            authentic = nearest.distance > reach[np.searchsorted(places, nearest.place)]
-            self._add(name, "nearest", role, float(np.median(nearest.distance)), count)
-            self._add(name, "authentic", role, float(authentic.mean()), count)
+            mine, place = nearest.distance[asked[role]], nearest.place[asked[role]]
+            authentic = mine > reach[np.searchsorted(places, place)]
+            self._add(name, "nearest", role, float(np.median(nearest.distance)), len(nearest.distance))
+            self._add(name, "authentic", role, float(authentic.mean()), len(mine))
         nearer = float((groups[SYNTHETIC].distance < least).mean())
         self._add(name, "nearer_than_any_control", SYNTHETIC, nearer, len(self.everything))
 
@@ -176,7 +179,7 @@ class Auditor:
         control = found["pixels"].nearest[CONTROL].distance
         limit = float(np.quantile(control, self.settings.false_alarms))
         made = Table(comparison, self.synthetic, self.everything, np.full(len(self.everything), NOBODY))
-        twins = made.nearest(self.synthetic, self.everything, without=self.everything).distance
+        twins = made.nearest(self.synthetic, self.some, without=self.some).distance
         own = self.patients[self.control]
         people = Table(comparison, self.real, self.control, own).nearest(self.real, self.control, own=own).distance
         for role, distances in ((SYNTHETIC, twins), (CONTROL, people)):

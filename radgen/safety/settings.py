@@ -27,7 +27,11 @@ class ReleaseSettings:
     planted: int = setting(
         60, "Copies of training images that are planted, of each kind, to see whether they are found."
     )
-    images: int = setting(5_000, "Most held-out and most training images that are looked up.")
+    images: int = setting(
+        5_000,
+        "Most held-out and most training images that are looked up, and most synthetic ones that are asked about the "
+        "set as a whole (authenticity, duplicates).",
+    )
     resamples: int = setting(1_000, "Draws of patients behind each interval.")
     seed: int = setting(4, "Seed of every random choice.")
     threads: int = setting(1, "CPU threads; another number may change the lowest bits.")

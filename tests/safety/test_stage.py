@@ -68,3 +68,13 @@ def test_tables_and_bytes(judged: JudgedStudy, tmp_path: Path) -> None:
     what = read_manifest(tmp_path / "one" / "main.manifest.json")["what"]
     assert {"images", "images/shard-000", "judge", "slices"} <= set(what["inputs"])
     assert len(what["saw_patients"]["pixels"]["by_split"]["train"]) == 24
+
+
+def test_every_image_is_looked_up_and_some_are_asked_about_the_set(judged: JudgedStudy, tmp_path: Path) -> None:
+    samples = write_toy(tmp_path / "samples", source="main", count=20)
+    run_audit(judged, samples, tmp_path, images=15)
+    rows = pq.read_table(tmp_path / "main.measures.parquet").to_pylist()
+    counts = {(row["measure"], row["role"]): row["n"] for row in rows}
+    assert counts["near_copies", "synthetic"] == counts["nearest", "synthetic"] == 40
+    assert counts["authentic", "synthetic"] == counts["duplicates", "synthetic"] == 15
+    assert counts["authentic", "control"] == counts["near_copies", "control"] == 15

@@ -163,6 +163,7 @@ rule metrics_source:
         P.benchmark("metrics_source_{source}")
     conda:
         f"../{ENVIRONMENT}"
+    threads: PLAN.threads("metrics")
     resources:
         **PLAN.gpu,
         mem_mb=4000,
@@ -208,6 +209,7 @@ rule audit_set:
         P.benchmark("audit_set_{part}_{source}")
     conda:
         f"../{ENVIRONMENT}"
+    threads: PLAN.threads("release")
     resources:
         **PLAN.gpu,
         mem_mb=4000,
