@@ -80,7 +80,7 @@ class SemanticSourceSettings:
     image_modality: str | None = setting(None, "Modality of the images.")
     image_split: str | None = setting(None, "The split whose images are learnt.")
     balance_power: float | None = setting(None, "How much rare labels count.")
-    variety: float | None = setting(None, "Weight of the distance between two images of one map.")
+    variety: float | None = setting(None, "How hard images of one map are driven apart.")
     mask: float | None = setting(None, "Weight of the mask loss.")
     generated_label: bool | None = setting(
         None, "Whether the paired mode's segmenter has a label for generated pixels."
@@ -133,7 +133,9 @@ class SemanticSettings:
     label_mix: float = setting(5.0, "Weight of LabelMix, in the paired mode; 0 for none.")
     penalty: float = setting(10.0, "Weight of R1 (times one half), in the unpaired mode.")
     penalty_every: int = setting(16, "Steps between penalties, which are weighted to make up for it.")
-    variety: float = setting(0.0, "Weight of the distance in shading between two images of one map; 0 for none.")
+    variety: float = setting(
+        0.0, "How hard two images of one map are driven apart in shading, as a share of the judges' push; 0: not at all."
+    )
     variety_most: float = setting(
         0.3, "Distance of two images of one map, in shading (0 to 2), beyond which nothing is gained."
     )

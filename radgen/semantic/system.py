@@ -111,7 +111,7 @@ class SemanticSystem:
         fake = made.detach().requires_grad_()
         with cast():
             slope, losses = self._unpaired(fake, part, share) if self.discriminator else self._paired(fake, part, share)
-        slope = slope + self._mask(fake, part, losses) + self._vary(fake, part, losses)
+        slope = slope + self._vary(fake, slope, part, losses) + self._mask(fake, part, losses)
         torch.autograd.backward(made, share * slope)
         return losses
 
@@ -207,8 +207,12 @@ class SemanticSystem:
         (slope,) = torch.autograd.grad(settings.mask * loss, fake)
         return slope
 
-    def _vary(self, fake: Tensor, part: _Part, losses: Losses) -> Tensor:
-        """Return the gradient of the likeness with images of other noise, which stand still: both sides are alike."""
+    def _vary(self, fake: Tensor, judged: Tensor, part: _Part, losses: Losses) -> Tensor:
+        """Return the push away from images of other noise, which stand still: both sides are alike.
+
+        Its strength is a share of the judges' gradient `judged`, image by image. As judges grow sure, they press all
+        images of a map into one; a constant weight is too much for them at first and too little later.
+        """
         settings = self.settings
         if settings.variety == 0:
             return torch.zeros_like(fake)
@@ -216,8 +220,8 @@ class SemanticSystem:
             other = self.generator(part.maps, self._noise("semantic other noise", part.first_image, len(fake)))
         loss = likeness(fake, other, settings.variety_most)
         losses["likeness"] = loss.detach()
-        (slope,) = torch.autograd.grad(settings.variety * loss, fake)
-        return slope
+        (slope,) = torch.autograd.grad(loss, fake)
+        return settings.variety * _length(judged) * slope / _length(slope).clamp(min=1e-12)
 
     def _noise(self, kind: str, first_image: int, count: int) -> Tensor:
         seeds = [derive_seed(kind, self.settings.seed, first_image + i) for i in range(count)]
@@ -233,6 +237,12 @@ class SemanticSystem:
 
 def _learn(loss: Tensor, network: nn.Module) -> None:
     loss.backward(inputs=list(network.parameters()))  # type: ignore[no-untyped-call]
+
+
+def _length(slope: Tensor) -> Tensor:
+    """Return the Euclidean length of each image's gradient [n, C, H, W]: [n, 1, 1, 1]."""
+    length: Tensor = torch.linalg.vector_norm(slope, dim=(1, 2, 3), keepdim=True)
+    return length
 
 
 def _taken(leaf: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ import torch
 from radgen.errors import CheckpointError, Interrupted
 from radgen.semantic.checkpoint import SemanticCard, load_semantic, save_semantic
 from radgen.semantic.generator import SemanticShape
+from radgen.semantic.losses import likeness
 from radgen.semantic.maps.batches import PairBatches, UnpairedBatches
 from radgen.semantic.settings import SemanticSettings
 from radgen.semantic.system import SemanticSystem, semantic_trainer
@@ -52,16 +53,20 @@ def test_the_discriminators_one_walk_back_gives_the_generators_gradient() -> Non
     torch.testing.assert_close(slope, expected, rtol=1e-4, atol=1e-8)
 
 
-def test_variety_asks_for_images_that_differ_from_those_of_other_noise() -> None:
-    system = toys.trainer("paired", variety=2.0, variety_most=2.0).system
+def test_variety_drives_images_from_those_of_other_noise_by_a_share_of_the_judges_push() -> None:
+    system = toys.trainer("paired", variety=0.5, variety_most=2.0).system
     part = system._part(0, 0, 4)
     fake = system.generator(part.maps, part.noise).detach().requires_grad_()
+    judged = torch.randn(fake.shape, generator=torch.Generator().manual_seed(1)) * torch.arange(1, 5)[:, None, None, None]
     other = system.generator(part.maps, system._noise("semantic other noise", 0, 4)).detach()
     losses: dict[str, torch.Tensor] = {}
-    slope = system._vary(fake, part, losses)
+    slope = system._vary(fake, judged, part, losses)
     assert 0 < float(losses["likeness"]) < 2
-    torch.testing.assert_close(slope.sign(), -(fake - other).sign())
-    assert not toys.trainer("paired").system._vary(fake, part, losses).any()
+    torch.testing.assert_close(slope.flatten(1).norm(dim=1), 0.5 * judged.flatten(1).norm(dim=1))
+    assert float(likeness(fake - 1e-3 * slope, other, 2.0)) < float(losses["likeness"])
+    content = toys.trainer("paired", variety=0.5, variety_most=1e-6).system
+    assert not content._vary(fake, judged, part, losses).any()
+    assert not toys.trainer("paired").system._vary(fake, judged, part, losses).any()
 
 
 @pytest.mark.parametrize("mode", MODES)
