@@ -134,7 +134,8 @@ class SemanticSettings:
     penalty: float = setting(10.0, "Weight of R1 (times one half), in the unpaired mode.")
     penalty_every: int = setting(16, "Steps between penalties, which are weighted to make up for it.")
     variety: float = setting(
-        0.0, "How hard two images of one map are driven apart in shading, as a share of the judges' push; 0: not at all."
+        0.0,
+        "How hard two images of one map are driven apart in shading, as a share of the judges' push; 0: not at all.",
     )
     variety_most: float = setting(
         0.3, "Distance of two images of one map, in shading (0 to 2), beyond which nothing is gained."
