@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
@@ -25,10 +23,9 @@ from radgen.gan.residual_game import Guide
 from radgen.gan.sampling import Sampler, load_sampler
 from radgen.gan.settings import GanSettings
 from radgen.gan.train import GanSystem, gan_trainer
-from radgen.imageset.core import ImageSet, write_table
+from radgen.imageset.core import ImageSet
 from radgen.imageset.prefetch import reading_ahead
 from radgen.imageset.torch import RowBatches
-from radgen.provenance import atomic_path
 from radgen.seeds import derive_seed
 from radgen.settings import as_plain
 from radgen.training.adversarial import AdversarialTrainer
@@ -36,16 +33,10 @@ from radgen.training.board import Board
 from radgen.training.candidates import SCORE, Candidates
 from radgen.training.compiling import compile_or_fall_back
 from radgen.training.loop import History, Plan, Result, train
+from radgen.training.publishing import publish
 from radgen.training.ranks import Ranks
 from radgen.training.state import StateStore
 
-HISTORY_SCHEMA = pa.schema(
-    [
-        pa.field("seen_images", pa.int64()),
-        pa.field("metric", pa.string()),  # loss_discriminator | loss_generator | loss_penalty | domain_fid | ...
-        pa.field("value", pa.float64()),
-    ]
-)
 Evaluate = Callable[[Sampler], Mapping[str, float]]
 
 
@@ -277,18 +268,8 @@ def _publish(folder: Path, candidates: Candidates, settings: GanSettings, result
     chosen = candidates.choose(
         result.history, publish=settings.publish, budget_images=settings.images, seen_images=result.seen_images
     )
-    # A folder of their own: a larger budget later goes on from here and must not touch what this one published.
-    published = folder / f"budget-{settings.images:010d}"
-    files = {
-        "weights": published / "generator.safetensors",
-        "last": published / "last.safetensors",
-        "history": published / "history.parquet",
-        "grid": published / "samples.png",
-    }
-    for name, seen_images in (("weights", chosen), ("last", result.seen_images)):
-        with atomic_path(files[name]) as temporary:
-            shutil.copyfile(candidates.path(seen_images), temporary)
-    write_table(files["history"], pa.Table.from_pylist(result.history.rows, schema=HISTORY_SCHEMA))
+    named = {"weights": chosen, "last": result.seen_images}
+    files = publish(folder, settings.images, candidates, named, result.history)
     sampler = load_sampler(files["weights"], seed=settings.seed, truncation=1.0, device="cpu")
     write_png(files["grid"], sample_grid(sampler))
     return Outcome(files, chosen, result)

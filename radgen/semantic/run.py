@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
 from radgen.errors import CheckpointError
 from radgen.gan.grid import write_png
-from radgen.imageset.core import write_table
 from radgen.imageset.prefetch import Batches, reading_ahead
-from radgen.provenance import atomic_path
 from radgen.semantic.checkpoint import SemanticCard, load_semantic, save_semantic
 from radgen.semantic.generator import SemanticShape
 from radgen.semantic.maps.batches import PairBatches, UnpairedBatches
@@ -34,16 +30,10 @@ from radgen.training.adversarial import AdversarialTrainer
 from radgen.training.board import Board
 from radgen.training.candidates import Candidates
 from radgen.training.loop import History, Plan, Result, train
+from radgen.training.publishing import publish
 from radgen.training.ranks import Ranks
 from radgen.training.state import StateStore
 
-HISTORY_SCHEMA = pa.schema(
-    [
-        pa.field("seen_images", pa.int64()),
-        pa.field("metric", pa.string()),  # loss_generator | ... | domain_fid | dice | dice_<label> | ms_ssim | ...
-        pa.field("value", pa.float64()),
-    ]
-)
 SHEET_MAPS, SHEET_SAMPLES = 8, 4
 Evaluate = Callable[[SemanticSampler], Mapping[str, float]]
 
@@ -214,16 +204,8 @@ def _publish(
         )
         for which in ("best", "last")
     }
-    published = folder / f"budget-{settings.images:010d}"
-    files = {name: published / f"{name}.safetensors" for name in chosen} | {
-        "weights": published / "generator.safetensors",
-        "history": published / "history.parquet",
-        "grid": published / "samples.png",
-    }
-    for name, seen_images in (chosen | {"weights": chosen[settings.publish]}).items():
-        with atomic_path(files[name]) as temporary:
-            shutil.copyfile(candidates.path(seen_images), temporary)
-    write_table(files["history"], pa.Table.from_pylist(result.history.rows, schema=HISTORY_SCHEMA))
+    named = chosen | {"weights": chosen[settings.publish]}
+    files = publish(folder, settings.images, candidates, named, result.history)
     generator, card = load_semantic(files["weights"], torch.device("cpu"))
     sampler = SemanticSampler(generator, source=card.source, seed=settings.seed)
     write_png(files["grid"], sheet(sampler, lesson.schema, lesson.shown))

@@ -14,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 
 from radgen.gan.grid import write_png
-from radgen.gan.run import HISTORY_SCHEMA
 from radgen.imageset.core import ImageSet, write_table
 from radgen.imageset.prefetch import reading_ahead
 from radgen.provenance import SawPatients
@@ -30,6 +29,7 @@ from radgen.settings import as_plain
 from radgen.training.adversarial import AdversarialTrainer
 from radgen.training.board import Board
 from radgen.training.loop import History, Plan, Result, train
+from radgen.training.publishing import HISTORY_SCHEMA
 from radgen.training.state import StateStore
 
 GRID_PATIENTS = 6
