@@ -131,7 +131,7 @@ def _write(plan: Plan, options: argparse.Namespace) -> None:
     generator, card = load_semantic(weights, device)
     index = options.maps / "index.parquet" if options.maps else Path(plan.path("slices.index"))
     case = _Case.of(plan, index, options.series, card)
-    sampler = SemanticSampler(generator, source=card.source, seed=seed)
+    sampler = SemanticSampler(generator, source=card.source, seed=seed, region_spread=settings.region_spread)
     modality = card.settings.get("image_modality") or case.maps.column("modality")[case.rows[0]]
     labels = case.labels()
     files = {f"{options.series}_labels.nii.gz": labels}
@@ -150,6 +150,7 @@ def _write(plan: Plan, options: argparse.Namespace) -> None:
                 "series": options.series,
                 "images": options.images,
                 "noise_slices": str(options.noise_slices),
+                "region_spread": settings.region_spread,
                 "channel": options.channel,
                 "modality": modality,
                 "labels": list(case.schema.names),

@@ -211,3 +211,11 @@ def draw_noise(shape: SemanticShape, seeds: list[int]) -> Tensor:
     """Draw the noise of images by their seeds, on the CPU: float32 [n, noise_length]."""
     draws = [torch.randn(shape.noise_length, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
     return torch.stack(draws)
+
+
+def spread_regions(shape: SemanticShape, noise: Tensor, factor: float) -> Tensor:
+    """Multiply the slowly changing part of noise [n, noise_length]."""
+    first = shape.networks.image_noise
+    wider = noise.clone()
+    wider[:, first : first + shape.networks.region_noise * REGIONS**2] *= factor
+    return wider

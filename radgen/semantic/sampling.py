@@ -1,4 +1,4 @@
-"""Images of label maps: image i of a map is a function of weights, map, seed, source, the map's name and i alone.
+"""Images of label maps: image i of a map is a function of weights, map, seed, spread, source, the map's name and i.
 
 Each image is made alone, in fp32, because batch size changes the lowest bits of sums.
 """
@@ -16,7 +16,7 @@ from torch import Tensor
 from radgen.errors import InputError
 from radgen.gan.sampling import to_grey
 from radgen.seeds import derive_seed
-from radgen.semantic.generator import UNLABELLED, SemanticGenerator, draw_noise
+from radgen.semantic.generator import UNLABELLED, SemanticGenerator, draw_noise, spread_regions
 from radgen.semantic.maps.noise import case_noise
 
 
@@ -31,11 +31,13 @@ class SemanticSampler:
         The study's name for the generator.
     seed
         Seed of the noise.
+    region_spread
+        Factor on the noise that changes slowly over an image.
     """
 
-    def __init__(self, generator: SemanticGenerator, *, source: str, seed: int) -> None:
+    def __init__(self, generator: SemanticGenerator, *, source: str, seed: int, region_spread: float = 1.0) -> None:
         self.generator = generator
-        self._source, self._seed = source, seed
+        self._source, self._seed, self._spread = source, seed, region_spread
         self._device = generator.paint.weight.device
 
     def seed_of(self, map_name: str, index: int) -> int:
@@ -130,6 +132,7 @@ class SemanticSampler:
             )
             raise InputError(msg)
         maps = torch.from_numpy(label_map.astype(np.int64))[None].to(self._device)
+        noise = spread_regions(shape, noise, self._spread)
         made = np.empty((len(noise), shape.image_channels, shape.height, shape.width), dtype=np.uint8)
         with torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False):
             for place in range(len(noise)):

@@ -75,6 +75,7 @@ class SemanticSourceSettings:
     """What one source of kind semantic does otherwise than `semantic` says; null leaves it as it is there."""
 
     mode: str | None = setting(None, "paired or unpaired.")
+    images: int | None = setting(None, "Budget: maps shown in training.")
     maps: str | None = setting(None, "Folder of imported or drawn label maps.")
     map_modality: str | None = setting(None, "Modality of the slices whose masks are maps.")
     image_modality: str | None = setting(None, "Modality of the images.")
@@ -241,11 +242,16 @@ class SemanticSampleSettings:
         "slice", "slice: each has noise of its own; case: slices of a case share it, so that a volume hangs together."
     )
     seed: int = setting(1, "Seed of the noise.")
+    region_spread: float = setting(
+        1.0,
+        "Factor on the noise that changes slowly over an image. Above 1 images of a map differ more in shading than "
+        "in training; too much leaves what was learnt.",
+    )
     rows_per_shard: int = setting(1_024, "Images per shard.")
     threads: int = setting(1, "CPU threads; another number may change the lowest bits.")
 
     def __post_init__(self) -> None:
         """Refuse impossible numbers and unknown words."""
         one_of("along", self.along, ALONG)
-        for name in ("most_maps", "per_map", "rows_per_shard", "threads"):
+        for name in ("most_maps", "per_map", "region_spread", "rows_per_shard", "threads"):
             above_zero(**{name: getattr(self, name)})

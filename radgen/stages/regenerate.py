@@ -112,7 +112,10 @@ def _painted(
     from radgen.semantic.sampling import SemanticSampler
 
     generator, card = load_semantic(weights, device)
-    sampler = SemanticSampler(generator, source=card.source, seed=int(settings["semantic_sample"]["seed"]))
+    how = settings["semantic_sample"]
+    sampler = SemanticSampler(
+        generator, source=card.source, seed=int(how["seed"]), region_spread=how.get("region_spread", 1.0)
+    )
     classes = schema_of_plain(settings["labels"]).to_classes(images.masks([row]))[0]
     made: NDArray[np.uint8] = sampler.paint(
         classes, str(images.column("image_id")[row]), [int(images.column("seed")[row])]

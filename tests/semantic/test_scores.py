@@ -17,6 +17,7 @@ from radgen.metrics.semantic_ticks import Exam
 from radgen.semantic.generator import SemanticGenerator, SemanticShape
 from radgen.semantic.sampling import SemanticSampler
 from radgen.semantic.scores import encoder_distance, ms_ssim, psnr, rmse, sameness, ssim
+from radgen.semantic.settings import SemanticNetworkSettings
 from tests.semantic import toys
 from tests.semantic.maps.toys import SCHEMA, SIDE, discs, write_pairs
 
@@ -76,6 +77,18 @@ def test_an_image_is_a_function_of_map_name_index_and_seed() -> None:
         sampler.images(np.clip(label_map, 0, None) + (label_map == 2), "case", [0])
     with pytest.raises(InputError, match=r"label map case: \(16, 32\) pixels, but the generator paints \(32, 32\)"):
         sampler.images(label_map[:16], "case", [0])
+
+
+def test_a_wider_spread_of_regions_sets_images_of_a_map_apart() -> None:
+    torch.manual_seed(0)
+    networks = SemanticNetworkSettings(**{**vars(toys.TINY), "image_noise": 0, "pixel_noise": 0})
+    generator = SemanticGenerator(SemanticShape(toys.PX, toys.PX, 1, 3, networks)).eval()
+    apart = []
+    for spread in (0.5, 1.0, 2.0):
+        sampler = SemanticSampler(generator, source="toy", seed=1, region_spread=spread)
+        made = sampler.images(toys.maps(1)[0].numpy(), "case", range(6)).astype(float)
+        apart.append(made.std(axis=0).mean())
+    assert 0 < apart[0] < apart[1] < apart[2]
 
 
 def test_filled_outlines_show_the_body_alone_with_the_spread_of_real_images(tmp_path: Path) -> None:
