@@ -15,7 +15,6 @@ import os
 import platform
 import resource
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -88,9 +87,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     stale.drop(path)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    stale.hold(handle)
-    temporary = Path(name)
+    handle, temporary = stale.held_temporary(path)
     try:
         yield temporary
         temporary.chmod(0o644)

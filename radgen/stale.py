@@ -10,15 +10,30 @@ import fcntl
 import functools
 import os
 import re
+import tempfile
 from pathlib import Path
 
 _TEMPORARY = re.compile(r"\.(?P<output>.+)\.[a-z0-9_]{8}(?P<suffix>\.[^.]+)?")
 
 
-def hold(handle: int) -> None:
-    """Lock a temporary for as long as its handle is open; where a file system has no locks, nothing is removed."""
-    with contextlib.suppress(OSError):
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def held_temporary(output: Path) -> tuple[int, Path]:
+    """Make a temporary beside an output, locked for as long as its handle is open.
+
+    Another process may look for left temporaries between the making and the lock, and take this one for left: then it
+    is gone once the lock is had, and another is made. Where a file system has no locks, nothing is ever removed.
+
+    Returns
+    -------
+    int, Path
+        Handle, to be closed when the temporary has become the output, and path.
+    """
+    while True:
+        handle, name = tempfile.mkstemp(dir=output.parent, prefix=f".{output.name}.", suffix=output.suffix)
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)  # waits only for one who is just removing it
+        if Path(name).exists():
+            return handle, Path(name)
+        os.close(handle)
 
 
 def drop(output: Path) -> None:

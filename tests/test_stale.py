@@ -6,12 +6,15 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from radgen import stale
 from radgen.provenance import write_text
 from radgen.training.state import StateStore
 
@@ -69,3 +72,30 @@ def test_a_state_that_was_half_saved_goes(tmp_path: Path) -> None:
     assert store.load(1000) is not None
     assert not half.exists()
     assert len(os.listdir(tmp_path)) == 1  # noqa: PTH208 - hidden ones too
+
+
+def test_one_taken_before_it_was_locked_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    mkstemp = tempfile.mkstemp
+
+    def taken_at_once(**words: Any) -> tuple[int, str]:  # noqa: ANN401 - as those of mkstemp
+        handle, name = mkstemp(**words)
+        if not made:
+            stale.drop_unheld(Path(name))  # as another process may, that looks at this moment
+        made.append(name)
+        return handle, name
+
+    monkeypatch.setattr(tempfile, "mkstemp", taken_at_once)
+    write_text(tmp_path / "a.txt", "whole")
+    assert len(made) == 2
+    assert names(tmp_path) == ["a.txt"]
+    assert (tmp_path / "a.txt").read_text() == "whole"
+
+
+def test_nobody_takes_what_is_made_and_locked(tmp_path: Path) -> None:
+    handle, temporary = stale.held_temporary(tmp_path / "a.txt")
+    stale.drop_unheld(temporary)
+    assert temporary.exists()
+    os.close(handle)
+    stale.drop_unheld(temporary)
+    assert not temporary.exists()
