@@ -1,6 +1,7 @@
 """Kill the whole workflow at random moments, job by job, until it is done, and compare every result's bytes.
 
     python -m tests.kills_all [--kills 200] [--seed 1] [--target all] [--folder FOLDER]
+    python -m tests.kills_all --aim sample pairs metrics gallery report [--each 5]
 
 The tiny study is run once undisturbed. Then it is run again, and jobs are ended by SIGKILL at random moments: nearly
 every attempt of a `radgen` stage once it has used a random time of a processor, whereupon Snakemake starts it again;
@@ -8,24 +9,33 @@ now and then Snakemake itself, which is then called again as a user would. When 
 it is begun anew in another folder. Every output, and the compared part of every manifest, must equal the undisturbed
 run's bytes; the report's page alone may differ, which tells when each result was made. Each kill is told: stage, and
 seconds of a processor that the attempt had used.
+
+Short stages are seldom hit so. `--aim` kills the stages it names and no others, each so often, at random moments spread
+evenly over the processor time that its shortest job took undisturbed. It works in a copy of the undisturbed folder, in
+which the rules of those stages are run again.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import os
 import random
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from tests.conftest import REPOSITORY
-from tests.workflow.runs import BIN, TINY, Folder
+from tests.workflow.runs import BIN, TINY
 from tests.workflow.test_end_to_end import but_the_page, digests
 
 # An attempt is let be with this chance, so that stages longer than the mean also come to their end.
@@ -70,28 +80,77 @@ def processor_seconds(number: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-class Torment:
-    """The kills spent so far, and the draws that decide on the next."""
+class Choice(Protocol):
+    """Who is killed, and when."""
 
-    def __init__(self, kills: int, seed: int) -> None:
-        self.kills, self.spent, self.seen = kills, Counter[str](), set[str]()
-        self.draw = random.Random(seed)  # noqa: S311 - moments, no secrets
+    share_of_snakemake: float
+
+    def done(self, spent: Counter[str]) -> bool:
+        """Whether these kills are enough."""
+
+    def moment(self, stage: str, spent: Counter[str]) -> float:
+        """Return the processor seconds after which an attempt of a stage is killed; infinity to let it be."""
+
+
+class Anyone:
+    """Nearly every attempt of every stage after a random time, and now and then Snakemake."""
+
+    share_of_snakemake = SHARE_OF_SNAKEMAKE
+
+    def __init__(self, kills: int, draw: random.Random) -> None:
+        self.kills, self.draw = kills, draw
+
+    def done(self, spent: Counter[str]) -> bool:
+        """Whether all kills are spent."""
+        return spent.total() >= self.kills
+
+    def moment(self, stage: str, spent: Counter[str]) -> float:
+        """Draw from an exponential distribution: any moment is as good as another."""
+        del stage, spent
+        return math.inf if self.draw.random() < LET_BE else self.draw.expovariate(1 / MEAN_SECONDS)
+
+
+class Aimed:
+    """Some stages alone, each so often, spread over the processor seconds that it usually takes."""
+
+    share_of_snakemake = 0.0
+
+    def __init__(self, usual: Mapping[str, float], each: int, draw: random.Random) -> None:
+        self.usual, self.each, self.draw = usual, each, draw
+
+    def done(self, spent: Counter[str]) -> bool:
+        """Whether every stage was hit often enough."""
+        return all(spent[stage] >= self.each for stage in self.usual)
+
+    def moment(self, stage: str, spent: Counter[str]) -> float:
+        """Draw from the part of the usual time that no kill has fallen into yet."""
+        if spent[stage] >= self.each or stage not in self.usual:
+            return math.inf
+        return self.usual[stage] * (spent[stage] + self.draw.random()) / self.each
+
+
+class Torment:
+    """The kills spent so far."""
+
+    def __init__(self, choice: Choice, draw: random.Random) -> None:
+        self.choice, self.draw, self.spent, self.seen = choice, draw, Counter[str](), set[str]()
         self._ends_at: dict[int, float] = {}  # of each process: processor seconds
 
     @property
     def done(self) -> bool:
-        """Whether all kills are spent."""
-        return self.spent.total() >= self.kills
+        """Whether enough were killed."""
+        return self.choice.done(self.spent)
 
-    def run(self, folder: Path, target: str) -> None:
+    def run(self, folder: Path, target: str, again: Sequence[str] = ()) -> None:
         """Run the workflow in a folder to its end, killing it until the kills are spent.
 
-        Snakemake is called again when it was killed itself, and when a rule's own retries were used up by kills.
+        Snakemake is called again when it was killed itself, and when a rule's own retries were used up by kills. The
+        rules `again` are run although their results are there.
         """
         while True:
             before = self.spent.total()
             with (folder / "said.log").open("ab") as log:
-                process = start(folder, target, log.fileno())
+                process = start(folder, target, log.fileno(), again)
                 while not self.done and process.poll() is None:
                     self._disturb(process)
                     time.sleep(POLL_SECONDS)
@@ -105,9 +164,12 @@ class Torment:
         for number, stage in stages_below(process.pid).items():
             self.seen.add(stage)
             used = processor_seconds(number)
-            if used < self._ends_at.setdefault(number, self._moment()) or self.done:
+            if number not in self._ends_at:
+                self._ends_at[number] = self.choice.moment(stage, self.spent)
+            if used < self._ends_at[number] or self.done:
                 continue
-            victim, name = (process.pid, SNAKEMAKE) if self.draw.random() < SHARE_OF_SNAKEMAKE else (number, stage)
+            of_all = self.draw.random() < self.choice.share_of_snakemake
+            victim, name = (process.pid, SNAKEMAKE) if of_all else (number, stage)
             try:
                 os.kill(victim, signal.SIGKILL)
             except ProcessLookupError:
@@ -118,17 +180,46 @@ class Torment:
             if name == SNAKEMAKE:
                 return
 
-    def _moment(self) -> float:
-        return math.inf if self.draw.random() < LET_BE else self.draw.expovariate(1 / MEAN_SECONDS)
 
-
-def start(folder: Path, target: str, log: int) -> subprocess.Popen[bytes]:
+def start(folder: Path, target: str, log: int, again: Sequence[str] = ()) -> subprocess.Popen[bytes]:
     """Start the workflow as `make demo` does; a killed job is started again."""
     words = ["--snakefile", str(REPOSITORY / "workflow" / "Snakefile"), "--directory", str(folder), "--cores", "2"]
     words += ["--configfile", str(TINY), "--rerun-incomplete", "--retries", "1000", target]
+    words += ["--forcerun", *again] if again else []
     own = {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
     command = [str(BIN / "radgen"), "workflow", *words]
     return subprocess.Popen(command, env=os.environ | own, stdout=log, stderr=subprocess.STDOUT)
+
+
+def undisturbed(folder: Path, target: str) -> dict[str, float]:
+    """Run the workflow, and return the processor seconds of each stage's shortest job; a finished run is read."""
+    table = folder / "seconds.json"
+    if not table.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        used: dict[tuple[str, int], float] = {}
+        with (folder / "said.log").open("ab") as log:
+            process = start(folder, target, log.fileno())
+            while process.poll() is None:
+                for number, stage in stages_below(process.pid).items():
+                    used[stage, number] = max(processor_seconds(number), used.get((stage, number), 0.0))
+                time.sleep(POLL_SECONDS)
+        assert process.returncode == 0, (folder / "said.log").read_text()[-4000:]
+        table.write_text(json.dumps(sorted([stage, seconds] for (stage, _), seconds in used.items())))
+    shortest: dict[str, float] = {}
+    for stage, seconds in json.loads(table.read_text()):
+        shortest[stage] = min(seconds, shortest.get(stage, math.inf))
+    return shortest
+
+
+def rules_of(stages: Sequence[str]) -> list[str]:
+    """List the rules of the tiny study that call a stage."""
+    found = []
+    for file in sorted((REPOSITORY / "workflow" / "rules").glob("*.smk")):
+        for rule in re.split(r"^ *(?:rule|checkpoint) ", file.read_text(), flags=re.MULTILINE)[1:]:
+            called = re.search(r"exec radgen ([a-z-]+) ", rule)
+            if called and called[1] in stages:
+                found.append(rule.partition(":")[0])
+    return found
 
 
 def differences(folder: Path, expected: dict[str, str]) -> list[str]:
@@ -141,23 +232,27 @@ def main() -> int:
     """Spend the kills and compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--aim", nargs="+", default=[], metavar="STAGE", help="kill these stages alone")
+    parser.add_argument("--each", type=int, default=5, help="kills of each stage aimed at")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--target", default="all")
     parser.add_argument("--folder", type=Path, help="where to work, kept at the end")
     options = parser.parse_args()
-    begun = time.monotonic()
+    begun, draw = time.monotonic(), random.Random(options.seed)  # noqa: S311 - moments, no secrets
     with tempfile.TemporaryDirectory() as name:
         place = options.folder or Path(name)
-        straight = place / "straight"
-        if not (straight / "results").is_dir():
-            done = Folder(straight).snakemake(options.target)
-            assert done.returncode == 0, done.stdout + done.stderr
-        expected = but_the_page(digests(straight / "results" / "tiny"))
-        torment, runs = Torment(options.kills, options.seed), 0
+        usual = undisturbed(place / "straight", options.target)
+        expected = but_the_page(digests(place / "straight" / "results" / "tiny"))
+        if unknown := set(options.aim) - usual.keys():
+            parser.error(f"--aim {' '.join(sorted(unknown))}: ran nowhere; stages are {', '.join(sorted(usual))}")
+        aimed = Aimed({stage: usual[stage] for stage in options.aim}, options.each, draw)
+        torment, runs = Torment(aimed if options.aim else Anyone(options.kills, draw), draw), 0
         while not torment.done:
-            folder = place / f"run-{runs}"
+            folder = place / f"{'aimed' if options.aim else 'run'}-{runs}"
+            if options.aim and not folder.exists():
+                shutil.copytree(place / "straight", folder, symlinks=True)
             folder.mkdir(parents=True, exist_ok=True)  # one that was left goes on
-            torment.run(folder, options.target)
+            torment.run(folder, options.target, again=rules_of(options.aim))
             differ = differences(folder, expected)
             assert not differ, f"run {runs} after {torment.spent.total()} kills: {', '.join(differ)} differ"
             runs += 1

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import random
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.kills_all import differences, stages_below
+from tests.kills_all import Aimed, differences, rules_of, stages_below
 from tests.workflow.test_end_to_end import digests
 
 
@@ -35,3 +38,18 @@ def test_a_result_of_other_bytes_or_none_is_named(tmp_path: Path) -> None:
 def test_only_stages_below_a_process_are_found() -> None:
     assert stages_below(1) is not None
     assert stages_below(2**22 - 1) == {}
+
+
+def test_aimed_kills_spread_over_the_usual_time_and_end_with_their_number() -> None:
+    choice, spent = Aimed({"report": 4.0}, each=5, draw=random.Random(1)), Counter[str]()
+    assert choice.moment("gan", spent) == math.inf
+    moments = []
+    while not choice.done(spent):
+        moments.append(choice.moment("report", spent))
+        spent["report"] += 1
+    assert [int(moment / 4.0 * 5) for moment in moments] == [0, 1, 2, 3, 4]
+    assert choice.moment("report", spent) == math.inf
+
+
+def test_a_stage_that_is_aimed_at_is_run_again_by_its_rules() -> None:
+    assert rules_of(["pairs", "report"]) == ["pairs_source", "report"]
