@@ -78,7 +78,7 @@ def test_one_taken_before_it_was_locked_is_made_again(tmp_path: Path, monkeypatc
     made: list[str] = []
     mkstemp = tempfile.mkstemp
 
-    def taken_at_once(**words: Any) -> tuple[int, str]:  # noqa: ANN401 - as those of mkstemp
+    def taken_at_once(**words: Any) -> tuple[int, str]:
         handle, name = mkstemp(**words)
         if not made:
             stale.drop_unheld(Path(name))  # as another process may, that looks at this moment

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from radgen.cohort.copies import settle_copies
+from radgen.cohort.copies import Copy, settle_copies
 from radgen.cohort.label_ids import structure_of
 from radgen.cohort.labels import label_series
 from radgen.cohort.limit import spread_patients
 from radgen.cohort.refusal import Reason
 from radgen.cohort.settings import SPLITS, ClassSettings, CohortSettings, LimitSettings, StructureSettings
+from radgen.cohort.spill import Rejects
 from radgen.cohort.splits import split_series
-from radgen.cohort.table_rows import TableRows
-from radgen.cohort.tables import reject_row, sort_rejects
+from radgen.cohort.table_rows import Rows, StoredRows
+from radgen.cohort.tables import reject_row
 from radgen.errors import CohortError
 
 STAGE = "cohort"
@@ -39,16 +39,16 @@ class Sections:
 class Cohort:
     """Rows of series, rejects and counts; notes for manifest and page; exact ranks to keep."""
 
-    series: TableRows
-    rejects: list[Row]
+    series: StoredRows
+    rejects: Rejects
     counts: list[Row]
     notes: dict[str, Any]
     ranks: dict[str, str]
 
 
 def assemble(
-    inventory: TableRows,
-    rejects: Sequence[Row],
+    inventory: StoredRows,
+    rejects: Rejects,
     files: Mapping[str, Mapping[str, Any]],
     sections: Sections,
     *,
@@ -59,10 +59,14 @@ def assemble(
 ) -> Cohort:
     """Decide for every candidate series whether, as which class and in which split it takes part.
 
+    In memory are a block of rows, some tens of bytes for each series, and sums by patient.
+
     Parameters
     ----------
-    inventory, rejects
-        Rows of inventory/index.parquet and inventory/rejects.parquet.
+    inventory
+        Rows of inventory/index.parquet.
+    rejects
+        Those of inventory/rejects.parquet; what the cohort sets aside is added.
     files
         Rows of private/files.parquet by file id.
     sections
@@ -78,12 +82,11 @@ def assemble(
         Too much was refused, nothing is left, a patient is in two splits, or a class or split has too little.
     """
     check_refused_share(inventory, rejects, sections.cohort.max_refused_fraction)
-    dropped: list[Row] = []
     names, problems, notes = label_series(inventory, files, sections.classes, labels_table)
     aside = _set_aside(inventory, names, problems, files, sections)
-    kept = _kept(inventory, aside, dropped)
-    _check_not_empty(kept, len(inventory), dropped)
-    classes = [names[place] for place in kept.places.tolist()] if aside else names
+    kept = _kept(inventory, aside, rejects)
+    _check_not_empty(kept, len(inventory), rejects)
+    classes = [name for name, why in zip(names, aside, strict=True) if why is None]
     answers, more, ranks = split_series(
         kept,
         classes,
@@ -93,52 +96,60 @@ def assemble(
         files=files,
         ranking=ranking,
     )
-    without = {place: answer for place, answer in enumerate(answers) if not isinstance(answer, str)}
-    splits = [answer if isinstance(answer, str) else None for answer in answers]
-    series = _kept(kept.with_column("class_name", classes).with_column("split", splits), without, dropped)
-    _check_not_empty(series, len(inventory), dropped)
-    check_enough(series, sections)
-    series, limited = _limit(series, files, sections)
+    without = [None if isinstance(answer, str) else answer for answer in answers]
+    splits = (answer if isinstance(answer, str) else None for answer in answers)
+    series = _kept(kept.with_column("class_name", classes).with_column("split", splits), without, rejects)
+    _check_not_empty(series, len(inventory), rejects)
+    groups = groups_of(series)
+    check_enough(groups, sections)
+    limited, left_out = _limit(series, files, sections)
     return Cohort(
-        series=series.sorted_by("patient_key", "series_key"),
-        rejects=sort_rejects([*rejects, *dropped]),
-        counts=count(series),
-        notes=notes | more | limited,
+        series=limited,
+        rejects=rejects,
+        counts=count(groups if limited is series else groups_of(limited)),
+        notes=notes | more | left_out,
         ranks=ranks,
     )
 
 
-def _kept(rows: TableRows, aside: Mapping[int, tuple[Reason, str]], dropped: list[Row]) -> TableRows:
-    """Return the rows that are not set aside, and add those that are to the dropped ones."""
-    if not aside:
+Aside = tuple[Reason, str] | None
+"""Why a series takes no part."""
+
+
+def _kept(rows: StoredRows, aside: Sequence[Aside], rejects: Rejects) -> StoredRows:
+    """Return the rows that are not set aside, and add those that are to the rejects."""
+    keep = np.fromiter((why is None for why in aside), dtype=bool, count=len(aside))
+    if keep.all():
         return rows
-    keep = np.ones(len(rows), dtype=bool)
-    keep[list(aside)] = False
-    for place, row in zip(sorted(aside), rows.where(~keep), strict=True):
-        dropped += _drop(row, *aside[place])
+    for why, row in zip((why for why in aside if why is not None), rows.where(~keep), strict=True):
+        _drop(row, *why, rejects)
     return rows.where(keep)
 
 
 def _set_aside(
-    inventory: Sequence[Mapping[str, Any]],
+    inventory: Rows,
     names: Sequence[str | None],
     problems: Sequence[str | None],
     files: Mapping[str, Mapping[str, Any]],
     sections: Sections,
-) -> dict[int, tuple[Reason, str]]:
-    """Return the places of rows that take no part, and why: no class, no mask, or a copy of another row."""
-    aside = {place: (Reason.NO_CLASS, problem) for place, problem in enumerate(problems) if problem is not None}
-    if sections.structures.names:
-        text = "the series has no mask, and the study has structures"
-        for place, row in enumerate(inventory):
-            if not row["mask_ids"]:
-                aside.setdefault(place, (Reason.NO_MASK, text))
-    usable = (place for place in range(len(inventory)) if place not in aside)
+) -> list[Aside]:
+    """Say of each row why it takes no part: no class, no mask, or a copy of another row; None if it does."""
+    same = {text: (Reason.NO_CLASS, text) for text in set(problems) if text is not None}
+    aside: list[Aside] = [None if problem is None else same[problem] for problem in problems]
     # A class outside the study contradicts one inside it too: an image may lie among the normal and the ill.
     said = sections.classes.by in {"tag", "layout"}
-    raw = ((files[row["file_ids"][0]]["class_value"] or "") if said else "" for row in inventory)
-    labels = [name or sys.intern(value) for name, value in zip(names, raw, strict=True)]
-    return aside | settle_copies(inventory, labels, usable, files)
+    maskless = (Reason.NO_MASK, "the series has no mask, and the study has structures")
+    copies: list[Copy] = []
+    for place, row in enumerate(inventory):
+        if sections.structures.names and not row["mask_ids"]:
+            aside[place] = aside[place] or maskless
+        if row["copies"] is not None:
+            file = files[row["file_ids"][0]]
+            label = names[place] or ((file["class_value"] or "") if said else "")
+            copies.append(Copy(row["copies"], place, file["path"], label, usable=aside[place] is None))
+    for place, why in settle_copies(copies).items():
+        aside[place] = why
+    return aside
 
 
 @dataclass
@@ -151,9 +162,12 @@ class _Group:
     with_mask: int = 0
 
 
-def _groups(series: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str | None], _Group]:
+Groups = dict[tuple[str, str | None], _Group]
+
+
+def groups_of(series: Rows) -> Groups:
     """Count by split and class."""
-    groups: dict[tuple[str, str | None], _Group] = {}
+    groups: Groups = {}
     for row in series:
         group = groups.setdefault((row["split"], row["class_name"]), _Group())
         group.patients.add(row["patient_key"])
@@ -163,14 +177,15 @@ def _groups(series: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str | None],
     return groups
 
 
-def count(series: Iterable[Mapping[str, Any]]) -> list[Row]:
-    """Count patients, series, slices and masks by split and class."""
-    groups = sorted(_groups(series).items(), key=lambda item: (SPLITS.index(item[0][0]), item[0][1] or ""))
+def count(groups: Groups) -> list[Row]:
+    """List patients, series, slices and masks by split and class."""
     return [
         {"split": split, "class_name": name}
         | {"patients": len(group.patients), "series": group.series}
         | {"slices": group.slices, "with_mask": group.with_mask}
-        for (split, name), group in groups
+        for (split, name), group in sorted(
+            groups.items(), key=lambda item: (SPLITS.index(item[0][0]), item[0][1] or "")
+        )
     ]
 
 
@@ -183,9 +198,9 @@ def by_reason(rejects: Sequence[Row], *, refused: bool | None = None) -> dict[st
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def check_refused_share(inventory: Iterable[Mapping[str, Any]], rejects: Sequence[Row], limit: float) -> None:
+def check_refused_share(inventory: Rows, rejects: Rejects, limit: float) -> None:
     """Raise CohortError if more than the limit of the image files was refused; the summary is by reason."""
-    refused = by_reason(rejects, refused=True)
+    refused = rejects.by_reason(refused=True)
     bad = sum(refused.values())
     total = bad + sum(len(row["file_ids"]) + len(row["mask_ids"]) for row in inventory)
     if total and bad / total > limit:
@@ -197,10 +212,9 @@ def check_refused_share(inventory: Iterable[Mapping[str, Any]], rejects: Sequenc
         raise CohortError(msg)
 
 
-def check_enough(series: Iterable[Mapping[str, Any]], sections: Sections) -> None:
+def check_enough(groups: Groups, sections: Sections) -> None:
     """Raise CohortError if a class or a split has too few patients or slices to work with."""
     settings, classes = sections.cohort, sections.classes
-    groups = _groups(series)
     for name in [None] if classes.per_slice else list(classes.names):
         of_split = {split: group for (split, other), group in groups.items() if other == name}
         patients: set[str] = set().union(*(group.patients for group in of_split.values()))
@@ -231,14 +245,14 @@ def _has_share(split: str, settings: CohortSettings) -> bool:
     return not settings.ranges and (settings.given_splits or getattr(settings, split) > 0)
 
 
-def _drop(row: Mapping[str, Any], reason: Reason, sentence: str) -> list[Row]:
-    ids = (*row["file_ids"], *row["mask_ids"])
-    return [reject_row(file_id, row["series_key"], STAGE, reason, sentence) for file_id in ids]
+def _drop(row: Mapping[str, Any], reason: Reason, sentence: str, rejects: Rejects) -> None:
+    for file_id in (*row["file_ids"], *row["mask_ids"]):
+        rejects.add(reject_row(file_id, row["series_key"], STAGE, reason, sentence))
 
 
-def _check_not_empty(series: TableRows, candidates: int, dropped: Sequence[Row]) -> None:
-    if not series:
-        summary = ", ".join(f"{reason} {number}" for reason, number in by_reason(dropped).items())
+def _check_not_empty(series: Rows, candidates: int, rejects: Rejects) -> None:
+    if not len(series):
+        summary = ", ".join(f"{reason} {number}" for reason, number in rejects.by_reason(stage=STAGE).items())
         msg = (
             f"the cohort is empty: none of {candidates} series is left ({summary or 'the inventory is empty'}); "
             "check classes, structures and splits in the config against the archive"
@@ -247,8 +261,8 @@ def _check_not_empty(series: TableRows, candidates: int, dropped: Sequence[Row])
 
 
 def _limit(
-    series: TableRows, files: Mapping[str, Mapping[str, Any]], sections: Sections
-) -> tuple[TableRows, dict[str, Any]]:
+    series: StoredRows, files: Mapping[str, Mapping[str, Any]], sections: Sections
+) -> tuple[StoredRows, dict[str, Any]]:
     if sections.limit.patients is None:
         return series, {}
     strata: dict[str, tuple[str, str]] = {}

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 from radgen.cohort.archives import Roots
 from radgen.cohort.candidates import Candidate
 from radgen.cohort.refusal import Reason
-
-Row = Mapping[str, Any]
 
 
 def find_copies(candidates: Sequence[Candidate], digests: Mapping[str, str], roots: Roots) -> list[str | None]:
@@ -62,40 +60,36 @@ def _digest(candidate: Candidate, roots: Roots) -> str:
     return state.hexdigest()
 
 
-def settle_copies(
-    rows: Sequence[Row], labels: Sequence[str], usable: Iterable[int], files: Mapping[str, Row]
-) -> dict[int, tuple[Reason, str]]:
-    """Decide which copy is used: the first by path, or none where they are filed as different classes.
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One of several series of equal bytes."""
 
-    Parameters
-    ----------
-    rows
-        Of the inventory.
-    labels
-        What each is filed as, also outside the study's classes; empty where nothing is said.
-    usable
-        Places of the rows that would otherwise be used.
-    files
-        Rows of the private table by file id.
+    group: str  # the same for all of them
+    place: int  # its row in the inventory
+    path: str  # of its first file
+    label: str  # what it is filed as, also outside the study's classes; empty where nothing is said
+    usable: bool  # whether it would otherwise be used
+
+
+def settle_copies(copies: Iterable[Copy]) -> dict[int, tuple[Reason, str]]:
+    """Decide which copy is used: the first by path, or none where they are filed as different classes.
 
     Returns
     -------
     dict
         Place of each usable row that is set aside to the reason.
     """
-    groups: dict[str, list[int]] = {}
-    for place, row in enumerate(rows):
-        if row["copies"] is not None:
-            groups.setdefault(row["copies"], []).append(place)
-    able = {place for places in groups.values() for place in places}.intersection(usable)
+    groups: dict[str, list[Copy]] = {}
+    for item in copies:
+        groups.setdefault(item.group, []).append(item)
     aside: dict[int, tuple[Reason, str]] = {}
-    for places in groups.values():
-        filed = {labels[place] for place in places} - {""}
-        kept = sorted(able.intersection(places), key=lambda place: files[rows[place]["file_ids"][0]]["path"])
+    for items in groups.values():
+        filed = {item.label for item in items} - {""}
+        kept = [item.place for item in sorted(items, key=lambda item: item.path) if item.usable]
         if len(filed) > 1:
-            text = f"the archive holds this image {len(places)} times, filed as {len(filed)} classes; which is right?"
+            text = f"the archive holds this image {len(items)} times, filed as {len(filed)} classes; which is right?"
             aside |= dict.fromkeys(kept, (Reason.CONFLICT, text))
         else:
-            text = f"the archive holds this image {len(places)} times; the first by path is used"
+            text = f"the archive holds this image {len(items)} times; the first by path is used"
             aside |= dict.fromkeys(kept[1:], (Reason.DUPLICATE, text))
     return aside

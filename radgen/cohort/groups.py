@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from radgen.cohort.csv_tables import read_csv, read_pairs
 from radgen.cohort.labels import RAW_AND_HASHED, matching_keys
+from radgen.cohort.table_rows import Rows
 from radgen.errors import CohortError
 
 Row = Mapping[str, Any]
 Name = TypeVar("Name", str, int)
 
 
-def read_groups(
-    rows: Sequence[Row], table: Path | None, files: Mapping[str, Row]
-) -> tuple[dict[str, str], dict[str, Any]]:
+def read_groups(rows: Rows, table: Path | None, files: Mapping[str, Row]) -> tuple[dict[str, str], dict[str, Any]]:
     """Find the group of every patient; a split is then given to the group.
 
     Parameters

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from radgen.cohort.csv_tables import names_of, read_pairs
 from radgen.cohort.settings import ClassSettings
+from radgen.cohort.table_rows import Rows
 from radgen.errors import CohortError
 
 Row = Mapping[str, Any]
@@ -21,7 +22,7 @@ RAW_AND_HASHED = {
 
 
 def label_series(
-    rows: Sequence[Row], files: Mapping[str, Row], classes: ClassSettings, table: Path | None
+    rows: Rows, files: Mapping[str, Row], classes: ClassSettings, table: Path | None
 ) -> tuple[list[str | None], list[str | None], dict[str, Any]]:
     """Find the class of every series.
 
@@ -78,7 +79,7 @@ def _from_folder(path: str, meaning: Mapping[str, str]) -> set[str]:
 
 
 def _from_table(
-    rows: Sequence[Row], files: Mapping[str, Row], classes: ClassSettings, table: Path | None
+    rows: Rows, files: Mapping[str, Row], classes: ClassSettings, table: Path | None
 ) -> tuple[list[frozenset[str]], dict[str, Any]]:
     if table is None:
         msg = f"classes.by: table needs a table; name a CSV with columns {classes.key},label in the config"

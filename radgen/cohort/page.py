@@ -6,14 +6,16 @@ No scripts, no other files.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 from statistics import median
-from typing import Any
+from typing import Any, TypeAlias
 
-from radgen.cohort.assemble import by_reason
 from radgen.cohort.refusal import Reason
 from radgen.cohort.settings import SPLITS
+from radgen.cohort.table_rows import Rows
 
 Row = Mapping[str, Any]
 PATIENTS_SHOWN = 2000
@@ -33,7 +35,51 @@ code { font: .92em ui-monospace, monospace; } summary { cursor: pointer; margin:
 """
 
 
-def draw_page(series: Sequence[Row], counts: Sequence[Row], rejects: Sequence[Row], notes: Mapping[str, Any]) -> str:
+@dataclass
+class _Person:
+    """What is told of a patient."""
+
+    split: str
+    classes: tuple[str, ...] = ()
+    series: int = 0
+    slices: int = 0
+
+
+Figures: TypeAlias = "dict[str, array[float]]"
+"""What was measured, by unit."""
+
+
+@dataclass
+class _Sums:
+    """What the page tells of all series."""
+
+    people: dict[str, _Person] = field(default_factory=dict)
+    formats: set[str] = field(default_factory=set)
+    series: int = 0
+    burned_in: int = 0
+    remarks: dict[tuple[str, str], Figures] = field(default_factory=dict)  # by what was found and done about it
+
+
+def _sums(series: Rows) -> _Sums:
+    """Walk once through the series."""
+    sums = _Sums()
+    for row in series:
+        sums.series += 1
+        sums.formats.add(" ".join(part for part in (row["modality"], row["format"]) if part))
+        person = sums.people.setdefault(row["patient_key"], _Person(row["split"]))
+        name = row["class_name"] or "by slice"
+        if name not in person.classes:
+            person.classes = tuple(sorted({*person.classes, name}))
+        person.series += 1
+        person.slices += row["n_slices"]
+        sums.burned_in += any(remark["kind"] == Reason.BURNED_IN for remark in row["remarks"])
+        for remark in row["remarks"]:
+            figures = sums.remarks.setdefault((remark["kind"], remark["treatment"]), {})
+            figures.setdefault(remark["unit"], array("d")).append(remark["figure"])
+    return sums
+
+
+def draw_page(series: Rows, counts: Sequence[Row], rejects: Iterable[Row], notes: Mapping[str, Any]) -> str:
     """Return the page as HTML.
 
     Parameters
@@ -43,31 +89,27 @@ def draw_page(series: Sequence[Row], counts: Sequence[Row], rejects: Sequence[Ro
     notes
         Of inventory and cohort: `claim`, `limit` and unmatched counts of tables are shown.
     """
-    patients = len({row["patient_key"] for row in series})
-    slices = sum(row["n_slices"] for row in series)
-    lead = f"{patients:,} patients, {len(series):,} series, {slices:,} slices; {_formats(series)}."
+    sums = _sums(series)
+    slices = sum(person.slices for person in sums.people.values())
+    formats = escape(", ".join(sorted(sums.formats)))
+    lead = f"{len(sums.people):,} patients, {sums.series:,} series, {slices:,} slices; {formats}."
     parts = [
         "<h1>Cohort</h1>",
         f'<p class="lead">{lead}</p>',
-        *(f'<p class="notice">{escape(text)}</p>' for text in (*_notices(notes), *_burned_in(series))),
+        *(f'<p class="notice">{escape(text)}</p>' for text in (*_notices(notes), *_burned_in(sums))),
         "<h2>Patients, series and slices by class and split</h2>",
-        _count_table(series, counts),
+        _count_table(sums.people, counts),
         "<h2>Tables brought along</h2>" if _unmatched(notes) else "",
         _unmatched(notes),
         "<h2>Refused and set aside</h2>",
         _reject_table(rejects),
-        "<h2>Used with a remark</h2>" if any(row["remarks"] for row in series) else "",
-        _remark_table(series),
+        "<h2>Used with a remark</h2>" if sums.remarks else "",
+        _remark_table(sums.remarks),
         "<h2>Patients</h2>",
-        _patient_table(series),
+        _patient_table(sums.people),
     ]
     head = f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>Cohort</title>\n<style>{STYLE}</style>'
     return "\n".join([head, "<body>", *(part for part in parts if part), "</body>", "</html>", ""])
-
-
-def _formats(series: Sequence[Row]) -> str:
-    kinds = sorted({" ".join(part for part in (row["modality"], row["format"]) if part) for row in series})
-    return escape(", ".join(kinds))
 
 
 def _notices(notes: Mapping[str, Any]) -> list[str]:
@@ -82,20 +124,16 @@ def _notices(notes: Mapping[str, Any]) -> list[str]:
     return notices
 
 
-def _burned_in(series: Sequence[Row]) -> list[str]:
-    marked = sum(any(remark["kind"] == Reason.BURNED_IN for remark in row["remarks"] or ()) for row in series)
+def _burned_in(sums: _Sums) -> list[str]:
     text = "may show text burned into their pixels, a name perhaps: look at them, and mask the text or leave them out."
-    return [f"{marked:,} of {len(series):,} series {text}"] if marked else []
+    return [f"{sums.burned_in:,} of {sums.series:,} series {text}"] if sums.burned_in else []
 
 
-def _count_table(series: Sequence[Row], counts: Sequence[Row]) -> str:
+def _count_table(patients: Mapping[str, _Person], counts: Sequence[Row]) -> str:
     """One table with a block of rows for patients, series and slices, so that the columns of splits line up."""
     splits = [split for split in SPLITS if any(row["split"] == split for row in counts)]
     names = sorted({row["class_name"] or "" for row in counts})
-    patients: dict[str, set[str]] = {split: set() for split in splits}
-    for row in series:
-        patients.setdefault(row["split"], set()).add(row["patient_key"])
-    people = {split: len(keys) for split, keys in patients.items()}
+    people = Counter(person.split for person in patients.values())
     lines = [_line(["", *splits], "th")]
     for column in ("patients", "series", "slices"):
         found = {(row["class_name"] or "", row["split"]): row[column] for row in counts}
@@ -122,51 +160,47 @@ def _unmatched(notes: Mapping[str, Any]) -> str:
     return _table(["table", "rows", "rows without series", "series without row"], rows) if rows else ""
 
 
-def _reject_table(rejects: Sequence[Row]) -> str:
-    if not rejects:
+def _reject_table(rejects: Iterable[Row]) -> str:
+    numbers = Counter[tuple[bool, str]]()
+    examples: dict[str, str] = {}
+    measured: dict[str, Figures] = {}
+    for row in rejects:
+        reason = row["reason"]
+        numbers[row["refused"], reason] += 1
+        examples.setdefault(reason, row["sentence"])
+        if row["figure"] is not None:
+            measured.setdefault(reason, {}).setdefault(row["unit"], array("d")).append(row["figure"])
+    if not numbers:
         return "<p>Every file of the archive is in use.</p>"
-    example = {row["reason"]: row["sentence"] for row in reversed(rejects)}
     rows = [
         [
             reason,
             number,
             "refused" if refused else "set aside",
-            _measured([row for row in rejects if row["reason"] == reason]),
-            example[reason],
+            _in_words(measured.get(reason, {})),
+            examples[reason],
         ]
-        for refused in (True, False)
-        for reason, number in by_reason([dict(row) for row in rejects], refused=refused).items()
+        for (refused, reason), number in sorted(
+            numbers.items(), key=lambda item: (not item[0][0], -item[1], item[0][1])
+        )
     ]
     return _table(["reason", "files", "how", "measured", "for example"], rows, text_columns=(2, 3, 4))
 
 
-def _remark_table(series: Sequence[Row]) -> str:
-    groups: dict[tuple[str, str], dict[str, array[float]]] = {}
-    for row in series:
-        for remark in row["remarks"]:
-            units = groups.setdefault((remark["kind"], remark["treatment"]), {})
-            units.setdefault(remark["unit"], array("d")).append(remark["figure"])
+def _remark_table(remarks: Mapping[tuple[str, str], Figures]) -> str:
     rows = [
         [kind, treatment, sum(map(len, units.values())), _in_words(units)]
-        for (kind, treatment), units in sorted(groups.items())
+        for (kind, treatment), units in sorted(remarks.items())
     ]
     return _table(["found", "done about it", "times", "measured"], rows, text_columns=(1, 3)) if rows else ""
 
 
-def _measured(rows: Sequence[Row]) -> str:
+def _in_words(units: Mapping[str, Sequence[float]]) -> str:
     """Write the median and the range of what was measured, by unit.
 
-    >>> _measured([{"figure": 3.0, "unit": "mm"}, {"figure": 5.0, "unit": "mm"}, {"figure": None, "unit": ""}])
+    >>> _in_words({"mm": [3.0, 5.0]})
     '4 mm (3 to 5)'
     """
-    units: dict[str, list[float]] = {}
-    for row in rows:
-        if row["figure"] is not None:
-            units.setdefault(row["unit"], []).append(row["figure"])
-    return _in_words(units)
-
-
-def _in_words(units: Mapping[str, Sequence[float]]) -> str:
     words = []
     for unit, figures in sorted(units.items()):
         low, high = min(figures), max(figures)
@@ -175,18 +209,13 @@ def _in_words(units: Mapping[str, Sequence[float]]) -> str:
     return ", ".join(words)
 
 
-def _patient_table(series: Sequence[Row]) -> str:
-    found: dict[str, tuple[str, tuple[str, ...], int, int]] = {}  # split, classes, series, slices
-    for row in series:
-        split, names, number, slices = found.get(row["patient_key"], (row["split"], (), 0, 0))
-        name = row["class_name"] or "by slice"
-        names = names if name in names else tuple(sorted({*names, name}))
-        found[row["patient_key"]] = (split, names, number + 1, slices + row["n_slices"])
-    order = sorted(found.items(), key=lambda item: (SPLITS.index(item[1][0]), item[0]))
-    rows = [[patient, split, ", ".join(names), *amounts] for patient, (split, names, *amounts) in order]
-    more = f" (the first {PATIENTS_SHOWN:,}; all are in series.parquet)" if len(rows) > PATIENTS_SHOWN else ""
-    table = _table(["patient", "split", "class", "series", "slices"], rows[:PATIENTS_SHOWN], text_columns=(1, 2))
-    return f"<details><summary>{len(rows):,} patients by hashed key{more}</summary>\n{table}\n</details>"
+def _patient_table(people: Mapping[str, _Person]) -> str:
+    order = sorted(people, key=lambda patient: (SPLITS.index(people[patient].split), patient))
+    shown = [(patient, people[patient]) for patient in order[:PATIENTS_SHOWN]]
+    rows = [[patient, who.split, ", ".join(who.classes), who.series, who.slices] for patient, who in shown]
+    more = f" (the first {PATIENTS_SHOWN:,}; all are in series.parquet)" if len(people) > PATIENTS_SHOWN else ""
+    table = _table(["patient", "split", "class", "series", "slices"], rows, text_columns=(1, 2))
+    return f"<details><summary>{len(people):,} patients by hashed key{more}</summary>\n{table}\n</details>"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[Any]], text_columns: Sequence[int] = ()) -> str:

@@ -15,6 +15,7 @@ from radgen.cohort.groups import read_groups
 from radgen.cohort.labels import RAW_AND_HASHED, matching_keys
 from radgen.cohort.refusal import Reason
 from radgen.cohort.settings import SPLITS, CohortSettings
+from radgen.cohort.table_rows import Rows
 from radgen.errors import CohortError
 from radgen.provenance import write_text
 from radgen.seeds import stable_unit
@@ -102,7 +103,7 @@ def _thresholds(settings: CohortSettings) -> list[tuple[str, float]]:
 
 
 def split_series(
-    rows: Sequence[Row],
+    rows: Rows,
     classes: Sequence[str | None],
     settings: CohortSettings,
     *,
@@ -150,10 +151,9 @@ def split_series(
     elif settings.ranges:
         answers = _by_ranges(rows, groups, settings)
     else:
-        patients = [row["patient_key"] for row in rows]
-        ranks = _ranked(patients, classes, groups, settings, ranking) if settings.exact else {}
+        ranks = _ranked(rows, classes, groups, settings, ranking) if settings.exact else {}
         coins = {patient: ranks.get(patient) or coin_split(groups[patient], settings) for patient in groups}
-        answers = [coins[patient] for patient in patients]
+        answers = [coins[row["patient_key"]] for row in rows]
     check_one_split(zip((row["patient_key"] for row in rows), answers, strict=True))
     _check_groups(zip((row["patient_key"] for row in rows), answers, strict=True), groups)
     return answers, notes, ranks
@@ -193,14 +193,23 @@ def _check_groups(pairs: Iterable[tuple[str, Answer]], groups: Mapping[str, str]
             raise CohortError(msg)
 
 
+NO_SPLIT = {
+    "layout": (Reason.NO_SPLIT, "the archive's layout names no split for the series"),
+    "ranges": (Reason.NO_SPLIT, "the file name holds no row number, and splits are row ranges"),
+    "guard": (Reason.GUARD, "the row lies between the ranges of the splits"),
+    "file": (Reason.NO_SPLIT, "the split file does not name the series"),
+}
+"""Why a series has no split, each once for a million of them."""
+
+
 def _from_layout(split: str, group: str, settings: CohortSettings) -> Answer:
     """Obey the layout; the annotator's share is taken from train, which no layout sets apart."""
     if split == "train" and stable_unit("split", settings.seed, group) < settings.annotator:
         return "annotator"
-    return split or (Reason.NO_SPLIT, "the archive's layout names no split for the series")
+    return split or NO_SPLIT["layout"]
 
 
-def _by_ranges(rows: Sequence[Row], groups: Mapping[str, str], settings: CohortSettings) -> list[Answer]:
+def _by_ranges(rows: Rows, groups: Mapping[str, str], settings: CohortSettings) -> list[Answer]:
     """Deal numbered archives by ranges of rows, and archives beside them in which nothing has a number by shares."""
     numbered = {row["archive"] for row in rows if row["row_number"] is not None}
     return [
@@ -213,14 +222,14 @@ def _by_ranges(rows: Sequence[Row], groups: Mapping[str, str], settings: CohortS
 
 def _from_ranges(row: int | None, settings: CohortSettings) -> Answer:
     if row is None:
-        return Reason.NO_SPLIT, "the file name holds no row number, and splits are row ranges"
+        return NO_SPLIT["ranges"]
     for split, (start, end) in settings.ranges.items():
         if start <= row < end:
             return split
-    return Reason.GUARD, "the row lies between the ranges of the splits"
+    return NO_SPLIT["guard"]
 
 
-def _from_file(rows: Sequence[Row], split_file: Path, files: Mapping[str, Row]) -> tuple[list[Answer], dict[str, int]]:
+def _from_file(rows: Rows, split_file: Path, files: Mapping[str, Row]) -> tuple[list[Answer], dict[str, int]]:
     columns = read_csv(split_file).columns
     key = next((name for name in (*RAW_AND_HASHED, "file") if name in columns), None)
     if key is None or "split" not in columns:
@@ -237,7 +246,7 @@ def _from_file(rows: Sequence[Row], split_file: Path, files: Mapping[str, Row]) 
         keys = matching_keys(row, files, key, split_of)
         used.update(keys)
         check_one_split((row["patient_key"], split_of[name]) for name in keys)
-        answers.append(split_of[keys[0]] if keys else (Reason.NO_SPLIT, "the split file does not name the series"))
+        answers.append(split_of[keys[0]] if keys else NO_SPLIT["file"])
     return answers, {
         "rows": len(split_of),
         "rows_without_series": len(split_of) - len(used),
@@ -246,14 +255,14 @@ def _from_file(rows: Sequence[Row], split_file: Path, files: Mapping[str, Row]) 
 
 
 def _ranked(
-    patients: Sequence[str],
+    rows: Rows,
     classes: Sequence[str | None],
     groups: Mapping[str, str],
     settings: CohortSettings,
     ranking: Path,
 ) -> dict[str, str]:
     """Return the exact splits of patients: read from the ranking once it is written; later ones join their group's."""
-    strata = _strata([groups[patient] for patient in patients], classes)
+    strata = _strata((groups[row["patient_key"]] for row in rows), classes)
     known: dict[str, str] = {}
     if ranking.is_file():
         shares, first = _shares(settings), ranking.read_text(encoding="utf-8").partition("\n")[0]
@@ -266,14 +275,14 @@ def _ranked(
         dealt |= deal_late(strata, dealt, settings)
     else:
         dealt = rank_splits(strata, settings)
-    return known | {patient: dealt[groups[patient]] for patient in patients}
+    return known | {patient: dealt[groups[patient]] for patient in groups}
 
 
 def _shares(settings: CohortSettings) -> str:
     return f"# seed {settings.seed} val {settings.val:g} test {settings.test:g} annotator {settings.annotator:g}"
 
 
-def _strata(groups: Sequence[str], classes: Sequence[str | None]) -> dict[str, str]:
+def _strata(groups: Iterable[str], classes: Sequence[str | None]) -> dict[str, str]:
     """Name each group's stratum: all classes of its series, so that a patient of two classes is a kind of its own."""
     found: dict[str, set[str]] = {}
     for group, name in zip(groups, classes, strict=True):

@@ -1,20 +1,29 @@
-"""Rows of a table as mappings that look into it, so that an archive of a million images is never held as dictionaries.
+"""Rows of a stored table as mappings, a block at a time, so that an archive of a million images is never in memory.
 
-A dictionary with its texts takes some 2 KB a series, the same row of an Arrow table 0.2 KB.
+A dictionary with its texts takes some 2 KB a series, the same row of an Arrow table 0.2 KB; here it takes a byte, and
+four for each column that was added.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
-from typing import Any, overload
+import copy
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-BLOCK_ROWS = 8192  # so many rows are Python values at a time
+from radgen.imageset.blocks import count_rows, read_blocks
+
+
+class Rows(Protocol):
+    """Rows in their order, however they are kept; may be walked through again and again."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Mapping[str, Any]]: ...
 
 
 class _Block:
@@ -57,105 +66,64 @@ class RowView(Mapping[str, Any]):
         return int(self._block.table.num_columns)
 
 
-class TableRows(Sequence[Mapping[str, Any]]):
-    """Rows of a table, all or some, in the table's order or another.
+class StoredRows:
+    """Rows of a Parquet table, all or some, in its order, perhaps with columns of text more.
 
     Parameters
     ----------
-    table
-        Never changed.
-    places
-        int64: which rows in which order; None for all.
+    path
+        Of the table, which stays as it is.
+    schema
+        Columns that are read.
+
+    Raises
+    ------
+    InputError
+        The file is missing, damaged or lacks a column.
     """
 
-    def __init__(self, table: pa.Table, places: NDArray[np.int64] | None = None) -> None:
-        self.table = table
-        self.places = np.arange(table.num_rows) if places is None else places
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self.path, self.names = path, tuple(schema.names)
+        self._kept = np.ones(count_rows(path, schema), dtype=bool)
+        self._texts: dict[str, tuple[NDArray[np.int32], list[str | None]]] = {}  # for each stored row, and the words
 
     def __len__(self) -> int:
-        return len(self.places)
+        return int(np.count_nonzero(self._kept))
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
-        for start in range(0, len(self), BLOCK_ROWS):
-            part = self.places[start : start + BLOCK_ROWS]
-            block = _Block(self.table.take(pa.array(part)))
-            for place in range(len(part)):
+        for table in self.blocks():
+            block = _Block(table)
+            for place in range(table.num_rows):
                 yield RowView(block, place)
 
-    @overload
-    def __getitem__(self, place: int) -> dict[str, Any]: ...
+    def blocks(self) -> Iterator[pa.Table]:
+        """Read the rows, some thousand at a time."""
+        start = 0
+        for stored in read_blocks(self.path, self.names):
+            rows = slice(start, start + stored.num_rows)
+            start, kept = rows.stop, self._kept[rows]
+            if not kept.any():
+                continue
+            block = stored if kept.all() else stored.filter(pa.array(kept))
+            for name, (codes, words) in self._texts.items():
+                texts = pa.array(words, pa.string()).take(pa.array(codes[rows][kept]))
+                block = block.append_column(name, texts)
+            yield block
 
-    @overload
-    def __getitem__(self, place: slice) -> TableRows: ...
+    def where(self, keep: NDArray[np.bool_]) -> StoredRows:
+        """Return the rows that are to be kept."""
+        some = copy.copy(self)
+        some._kept = self._kept.copy()
+        some._kept[some._kept] = keep
+        return some
 
-    def __getitem__(self, place: int | slice) -> dict[str, Any] | TableRows:
-        if isinstance(place, slice):
-            return TableRows(self.table, self.places[place])
-        row: dict[str, Any] = self.table.slice(int(self.places[place]), 1).to_pylist()[0]
-        return row
-
-    def where(self, keep: NDArray[np.bool_]) -> TableRows:
-        """Return the rows that are to be kept, in the same order."""
-        return TableRows(self.table, self.places[keep])
-
-    def with_column(self, name: str, values: Sequence[str | None]) -> TableRows:
-        """Return these rows, one after the other, with a column of text more."""
-        table = self.taken().append_column(name, pa.array(values, pa.string()))
-        return TableRows(table)
-
-    def taken(self) -> pa.Table:
-        """Return these rows as a table of their own."""
-        whole = len(self) == self.table.num_rows and bool((self.places == np.arange(len(self))).all())
-        return self.table if whole else self.table.take(pa.array(self.places))
-
-    def sorted_by(self, *names: str) -> TableRows:
-        """Return the rows in the order of some columns; equal ones stay in theirs."""
-        keys = self.table.select(list(names)).take(pa.array(self.places))
-        order = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in names])
-        return TableRows(self.table, self.places[order.to_numpy()])
-
-
-class RowsByName(Mapping[str, Mapping[str, Any]]):
-    """Rows of a table by the text in one of its columns, in which no text stands twice."""
-
-    def __init__(self, table: pa.Table, name: str) -> None:
-        self._table, self._name = table.combine_chunks(), name
-
-    @cached_property
-    def _order(self) -> tuple[NDArray[np.bytes_], NDArray[np.int64]]:
-        """The texts in order, and where each stands."""
-        column = self._table[self._name]
-        order = pc.sort_indices(column).to_numpy().astype(np.int64)
-        return np.array(column.take(pa.array(order)).cast(pa.binary()).to_numpy(), dtype=np.bytes_), order
-
-    def __getitem__(self, text: str) -> Mapping[str, Any]:
-        texts, order = self._order
-        word = text.encode()
-        place = int(np.searchsorted(texts, word))
-        if place == len(texts) or texts[place] != word:
-            raise KeyError(text)
-        return _OneRow(self._table, int(order[place]))
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._table[self._name].to_pylist())
-
-    def __len__(self) -> int:
-        return int(self._table.num_rows)
-
-
-class _OneRow(Mapping[str, Any]):
-    """One row of a table, looked up value by value."""
-
-    __slots__ = ("_place", "_table")
-
-    def __init__(self, table: pa.Table, place: int) -> None:
-        self._table, self._place = table, place
-
-    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - any column
-        return self._table[name][self._place].as_py()
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._table.column_names)
-
-    def __len__(self) -> int:
-        return int(self._table.num_columns)
+    def with_column(self, name: str, values: Iterable[str | None]) -> StoredRows:
+        """Return these rows with a column of text more, of which few differ."""
+        more = copy.copy(self)
+        code_of: dict[str | None, int] = {}
+        codes = np.zeros(len(self._kept), dtype=np.int32)
+        codes[self._kept] = np.fromiter(
+            (code_of.setdefault(value, len(code_of)) for value in values), np.int32, len(self)
+        )
+        more._texts = self._texts | {name: (codes, list(code_of) or [None])}
+        return more

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from radgen.cohort.refusal import SET_ASIDE, Reason
-from radgen.cohort.table_rows import TableRows
 from radgen.errors import InputError
+from radgen.imageset.blocks import read_blocks, unreadable
 from radgen.imageset.core import write_table
 
 REMARK = pa.struct(
@@ -102,10 +104,7 @@ FILES_SCHEMA = pa.schema(
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> None:
     """Write rows as Parquet in the given order, atomically."""
-    if isinstance(rows, TableRows):
-        write_table(path, rows.taken().select(schema.names).cast(schema).combine_chunks())
-    else:
-        write_table(path, pa.Table.from_pylist([dict(row) for row in rows], schema=schema))
+    write_table(path, pa.Table.from_pylist([dict(row) for row in rows], schema=schema))
 
 
 def read_rows(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
@@ -125,13 +124,37 @@ def read_columns(path: Path, schema: pa.Schema) -> pa.Table:
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowInvalid) as error:
-        msg = f"{path}: not a readable table ({error}); run the stage that writes it"
-        raise InputError(msg) from error
+        raise unreadable(path, error) from error
     missing = [name for name in schema.names if name not in table.column_names]
     if missing:
         msg = f"{path}: the table lacks column {missing[0]!r}; it was not written by this version of radgen"
         raise InputError(msg)
     return table.select(schema.names)
+
+
+def largest(path: Path, column: str) -> int:
+    """Return the largest number in a column, 0 in a table without rows."""
+    return max((pc.max(block[column]).as_py() for block in read_blocks(path, (column,))), default=0)
+
+
+def in_order(path: Path, blocks: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Pass blocks of series on, and see that patients, and series within a patient, come in the order of their keys.
+
+    Raises
+    ------
+    InputError
+        They do not; the table from which they were read is named.
+    """
+    names = ("patient_key", "series_key")
+    last: list[pa.Table] = []
+    for block in blocks:
+        keys = pa.concat_tables([*last, block.select(names)])
+        order = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in names]).to_numpy()
+        if not np.array_equal(order, np.arange(len(order))):
+            msg = f"{path}: rows are not in the order of patient_key and series_key; run the inventory again"
+            raise InputError(msg)
+        last = [keys.slice(keys.num_rows - 1)]
+        yield block
 
 
 def reject_row(

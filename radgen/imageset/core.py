@@ -28,6 +28,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from radgen.errors import InputError
+from radgen.imageset.blocks import GROUP_ROWS, write_blocks
 from radgen.provenance import atomic_path
 
 ROWS_PER_BATCH = 256
@@ -99,7 +100,7 @@ def write_index(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 def write_table(path: Path, table: pa.Table) -> None:
     """Write any table as Parquet, atomically and with the same bytes for the same rows."""
     with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        pq.write_table(table, temporary, compression="zstd", row_group_size=GROUP_ROWS)
 
 
 def read_index(path: Path) -> pa.Table:
@@ -127,19 +128,25 @@ def read_index(path: Path) -> pa.Table:
     return table
 
 
-def gather_index(parts: Sequence[Path], index: Path) -> pa.Table:
-    """Join index parts into one index, rewriting shard stems relative to the new index's folder."""
-    tables = []
-    for part in parts:
-        table = read_index(part)
-        prefix = part.parent.relative_to(index.parent).as_posix()
-        if prefix != ".":
-            stems = [f"{prefix}/{stem}" for stem in table.column("shard").to_pylist()]
-            table = table.set_column(table.column_names.index("shard"), INDEX_SCHEMA.field("shard"), pa.array(stems))
-        tables.append(table.select(list(COLUMNS)).cast(INDEX_SCHEMA))
-    joined = pa.concat_tables(tables) if tables else INDEX_SCHEMA.empty_table()
-    write_table(index, joined)
-    return joined
+def gather_index(parts: Sequence[Path], index: Path) -> int:
+    """Join index parts into one index, a part at a time, rewriting shard stems relative to the new index's folder.
+
+    Returns
+    -------
+    int
+        How many images it lists.
+    """
+    return write_blocks(index, (_from_folder_of(index, part) for part in parts), INDEX_SCHEMA)
+
+
+def _from_folder_of(index: Path, part: Path) -> pa.Table:
+    """Read a part of an index as seen from the index's folder."""
+    table = read_index(part)
+    prefix = part.parent.relative_to(index.parent).as_posix()
+    if prefix != ".":
+        stems = [f"{prefix}/{stem}" for stem in table.column("shard").to_pylist()]
+        table = table.set_column(table.column_names.index("shard"), INDEX_SCHEMA.field("shard"), pa.array(stems))
+    return table
 
 
 class ImageSet:

@@ -14,8 +14,13 @@ from radgen.imageset.core import gather_index
 from radgen.provenance import read_manifest
 
 
-def join_index(parts: Sequence[Path], index: Path) -> pa.Table:
+def join_index(parts: Sequence[Path], index: Path) -> int:
     """Write one index over all parts, each in the index's folder or below it; pixels stay where they are.
+
+    Returns
+    -------
+    int
+        How many images it lists.
 
     Raises
     ------

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -11,6 +12,7 @@ from radgen.cohort.assemble import by_reason, needed_splits
 from radgen.cohort.refusal import SET_ASIDE, Reason
 from radgen.cohort.settings import CohortSettings
 from radgen.errors import CohortError
+from radgen.imageset.blocks import read_blocks
 
 # The reader's reasons; what the slices themselves decide (flat, almost empty, ...) is no damage.
 UNREADABLE = frozenset(Reason) - SET_ASIDE
@@ -40,19 +42,22 @@ def check_unreadable_share(rejects: pa.Table, series: int, limit: float) -> None
         raise CohortError(msg)
 
 
-def check_class_images(images: pa.Table, names: Sequence[str], cohort: CohortSettings) -> None:
+def check_class_images(parts: Iterable[Path], names: Sequence[str], cohort: CohortSettings) -> None:
     """Raise CohortError if a class has too few images to learn from, or none to choose or test by.
 
     Parameters
     ----------
-    images
-        The joined index.
+    parts
+        Of the index.
     names
         Of the classes.
     cohort
         Its `min_images` are needed in train; in val and test, where the study has them, one is.
     """
-    found = Counter(zip(images["class_name"].to_pylist(), images["split"].to_pylist(), strict=True))
+    found = Counter[tuple[str | None, str | None]]()
+    for part in parts:
+        for block in read_blocks(part, ("class_name", "split")):
+            found.update(zip(block["class_name"].to_pylist(), block["split"].to_pylist(), strict=True))
     for split in needed_splits(cohort):
         least = cohort.min_images if split == "train" else 1
         remedy = ", or lower cohort.min_images" if split == "train" else ""

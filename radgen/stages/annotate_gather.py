@@ -60,7 +60,7 @@ def run(
 
     generator = digest_file(weights)
     rows = join_rounds(packs, generator)
-    joined = join_index(parts, index)
+    images = join_index(parts, index)
     carry_people(parts, index)
     write_table(pack, rows)
     numbered = enumerate(zip(packs, parts, strict=True), start=1)
@@ -85,7 +85,7 @@ def run(
             "rounds": [{"images": note.get("images"), "of": note.get("of")} for note in notes],
         },
     )
-    _say(f"annotate-gather {source}: {joined.num_rows} annotated images of {len(parts)} rounds")
+    _say(f"annotate-gather {source}: {images} annotated images of {len(parts)} rounds")
 
 
 def _say(line: str) -> None:

@@ -69,17 +69,19 @@ def run(
     from radgen.cohort import tables
     from radgen.cohort.assemble import Sections, assemble
     from radgen.cohort.page import draw_page
+    from radgen.cohort.spill import Dealt, Rejects, RowsByName
     from radgen.cohort.splits import write_ranking
-    from radgen.cohort.table_rows import RowsByName, TableRows
+    from radgen.cohort.table_rows import StoredRows
+    from radgen.imageset.blocks import write_blocks
 
     sections = Sections(cohort, classes, structures, limit)
     ranking = series.parent / RANKING
-    candidates = TableRows(tables.read_columns(inventory, tables.INVENTORY_SCHEMA))
-    numbers = _shard_numbers(shards, int(max(candidates.table["shard"].to_numpy(), default=0)))
+    numbers = _shard_numbers(shards, tables.largest(inventory, "shard"))
+    candidates = StoredRows(inventory, tables.INVENTORY_SCHEMA)
     found = assemble(
         candidates,
-        tables.read_rows(inventory_rejects, tables.REJECTS_SCHEMA),
-        RowsByName(tables.read_columns(files, tables.FILES_SCHEMA), "file_id"),
+        Rejects(rejects, StoredRows(inventory_rejects, tables.REJECTS_SCHEMA)),
+        RowsByName(files, tables.FILES_SCHEMA, "file_id"),
         sections,
         labels_table=labels_table,
         split_file=split_file,
@@ -88,11 +90,11 @@ def run(
     )
     if found.ranks:
         write_ranking(ranking, found.ranks, cohort)
-    dealt = found.series.table["shard"].to_numpy()[found.series.places]
+    dealt = Dealt(series)
+    write_blocks(series, dealt.passing(tables.in_order(inventory, found.series.blocks())), tables.SERIES_SCHEMA)
     for number, shard in numbers.items():
-        tables.write_rows(shard, found.series.where(dealt == number), tables.SERIES_SCHEMA)
-    tables.write_rows(series, found.series, tables.SERIES_SCHEMA)
-    tables.write_rows(rejects, found.rejects, tables.REJECTS_SCHEMA)
+        write_blocks(shard, dealt.of(number), tables.SERIES_SCHEMA)
+    write_blocks(rejects, found.rejects.blocks(tables.REJECTS_SCHEMA), tables.REJECTS_SCHEMA)
     tables.write_rows(counts, found.counts, tables.COUNTS_SCHEMA)
     notes = read_manifest(inventory_manifest)["run"]["notes"] | found.notes
     write_text(page, draw_page(found.series, found.counts, found.rejects, notes))

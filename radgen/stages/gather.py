@@ -30,13 +30,13 @@ def run(*, parts: tuple[Path, ...], part_manifests: tuple[Path, ...], index: Pat
     """
     from radgen.imageset.gather import join_index
 
-    joined = join_index(parts, index)
+    images = join_index(parts, index)
     inputs = {f"{path.parent.name}/{path.name}": input_digest(path) for path in parts}
     what = what_part(stage="gather", version=VERSION, settings={}, inputs=inputs)
     saw = saw_patients_of(*part_manifests) if part_manifests else SawPatients()
-    notes = {"parts": len(parts), "images": joined.num_rows}
+    notes = {"parts": len(parts), "images": images}
     write_manifest(manifest, what=what, outputs={"index": index}, saw_patients=saw, notes=notes)
-    _say(f"gather: {joined.num_rows} images of {len(parts)} parts")
+    _say(f"gather: {images} images of {len(parts)} parts")
 
 
 def _say(line: str) -> None:

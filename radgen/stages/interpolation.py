@@ -61,7 +61,7 @@ def run(
         for number, style in enumerate(frames):
             writer.append(_row(opened, source, keys, number), paint(opened.generator, style))
     part = base.parent / f"{base.name}.index.parquet"
-    table = gather_index([part], index)
+    drawn = gather_index([part], index)
     settings = {"source": source, "keys": [str(key) for key in keys], "frames": FRAMES, "sample": as_plain(sample)}
     write_manifest(
         manifest,
@@ -76,7 +76,7 @@ def run(
         saw_patients=opened.saw_patients,
         device=opened.device,
     )
-    say(f"interpolation {source}: {table.num_rows} frames through {', '.join(map(str, keys))}")
+    say(f"interpolation {source}: {drawn} frames through {', '.join(map(str, keys))}")
 
 
 def choose_keys(class_names: tuple[str, ...], seed: int) -> list[Key]:

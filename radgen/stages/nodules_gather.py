@@ -47,13 +47,15 @@ def run(
     CohortError
         No training patient has both a nodule patch and a healthy one.
     """
-    from radgen.imageset.core import images_path, masks_path, write_table
+    from radgen.imageset.core import images_path, masks_path, read_index, write_table
     from radgen.imageset.gather import join_index, join_tables
 
     refused = join_tables(rejects_parts)
     write_table(rejects, refused)
     write_table(patches, join_tables(patches_parts))
-    nodules, healthy = join_index(parts, index), join_index(background_parts, backgrounds)
+    join_index(parts, index)
+    join_index(background_parts, backgrounds)
+    nodules, healthy = read_index(index), read_index(backgrounds)
     both = _patients(nodules) & _patients(healthy)
     if not both:
         msg = (

@@ -58,7 +58,7 @@ def run(
     check_unreadable_share(refused, series, cohort.max_refused_fraction)
     # A limit takes patients from a cohort that was enough as a whole, and promises no minimum.
     if limit.patients is None:
-        check_class_images(join_tables(parts), classes.names, cohort)
+        check_class_images(parts, classes.names, cohort)
     images = join_index(parts, index)
     write_table(rejects, refused)
     join_qc(qc_parts, qc)
@@ -74,10 +74,10 @@ def run(
         what=what_part(stage="slices_gather", version=VERSION, settings={}, inputs=inputs),
         outputs={"index": index, "rejects": rejects, "qc": qc, "near_duplicates": near_duplicates},
         saw_patients=saw_patients_of(*part_manifests),
-        notes={"parts": len(parts), "images": images.num_rows}
+        notes={"parts": len(parts), "images": images}
         | {"images_compared": compared, "near_duplicates_across_splits": pairs.num_rows},
     )
-    _say(f"slices: {images.num_rows} images of {len(parts)} shards")
+    _say(f"slices: {images} images of {len(parts)} shards")
     if pairs.num_rows:
         _say(
             f"slices: {pairs.num_rows} pairs of nearly the same image in different splits, of {compared} images "

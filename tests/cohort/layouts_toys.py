@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from radgen.cohort.archives import ArchiveSettings, Roots
@@ -15,7 +14,8 @@ from radgen.cohort.assemble import Cohort, Sections, assemble
 from radgen.cohort.inventory import Inventory, take_inventory
 from radgen.cohort.readers import file_paths, read_mask, read_series
 from radgen.cohort.settings import ClassSettings, CohortSettings, InventorySettings, LimitSettings, StructureSettings
-from radgen.cohort.table_rows import TableRows
+from radgen.cohort.spill import Rejects
+from radgen.cohort.table_rows import StoredRows
 from radgen.cohort.tables import FILES_SCHEMA, INVENTORY_SCHEMA, write_rows
 from tests.cohort.toys import KEY
 
@@ -75,5 +75,6 @@ def cohort_of(taken: Taken, folder: Path, classes: ClassSettings, structures: St
     found = taken.inventory
     rest: dict[str, Any] = {"labels_table": None, "split_file": None, "ranking": folder / "split.csv"}
     files = {row["file_id"]: row for row in found.files}
-    inventory = TableRows(pa.Table.from_pylist(found.index, schema=INVENTORY_SCHEMA))
-    return assemble(inventory, found.rejects, files, sections, **rest)
+    write_rows(folder / "index.parquet", found.index, INVENTORY_SCHEMA)
+    inventory = StoredRows(folder / "index.parquet", INVENTORY_SCHEMA)
+    return assemble(inventory, Rejects(folder / "rejects.parquet", found.rejects), files, sections, **rest)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from radgen.cohort.archives import Roots
-from radgen.cohort.copies import find_copies, settle_copies
+from radgen.cohort.copies import Copy, find_copies, settle_copies
 from radgen.cohort.grouping import find_candidates
 from radgen.cohort.refusal import Reason
 from radgen.cohort.scan import END_BYTES, scan_archive
@@ -110,16 +110,16 @@ def test_files_that_differ_between_their_ends_are_no_copies(tmp_path: Path) -> N
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["", "x", "y"]), st.booleans()), max_size=12))
 def test_of_each_group_at_most_one_is_left(series: list[tuple[int, str, bool]]) -> None:
-    rows = [{"copies": str(group), "file_ids": [str(place)]} for place, (group, _, _) in enumerate(series)]
-    files = {str(place): {"path": f"{(7 * place) % 13:02d}"} for place in range(len(series))}
+    paths = [f"{(7 * place) % 13:02d}" for place in range(len(series))]
+    copies = [Copy(str(group), place, paths[place], *rest) for place, (group, *rest) in enumerate(series)]
     usable = [place for place, (_, _, able) in enumerate(series) if able]
-    aside = settle_copies(rows, [label for _, label, _ in series], usable, files)
+    aside = settle_copies(copies)
     assert set(aside) <= set(usable)
     for group in range(3):
         members = [place for place, item in enumerate(series) if item[0] == group]
         left = [place for place in members if place in usable and place not in aside]
         contradicts = len({series[place][1] for place in members} - {""}) > 1
         able = [place for place in members if place in usable]
-        assert left == ([] if contradicts or not able else [min(able, key=lambda place: files[str(place)]["path"])])
+        assert left == ([] if contradicts or not able else [min(able, key=lambda place: paths[place])])
         reasons = {aside[place][0] for place in members if place in aside}
         assert reasons <= {Reason.CONFLICT if contradicts else Reason.DUPLICATE}

@@ -65,13 +65,13 @@ def test_appending_means_new_shards_and_old_ones_keep_their_bytes(tmp_path: Path
     first = write(tmp_path, "shard-000", pictures(9), split="train")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     second = write(tmp_path, "shard-001", pictures(4, seed=1), split="test")
-    joined = gather_index([first, second], tmp_path / "index.parquet")
+    assert gather_index([first, second], tmp_path / "index.parquet") == 13
     assert {name: (tmp_path / name).read_bytes() for name in before} == before
     found = ImageSet(tmp_path / "index.parquet")
     assert np.array_equal(found.images([0, 9, 12]), np.concatenate([pictures(9)[:1], pictures(4, seed=1)[[0, 3]]]))
     assert found.rows_where(split="test").tolist() == [9, 10, 11, 12]
     assert found.rows_where(split=("train", "test"), class_id=2).tolist() == [2, 5, 8, 11]
-    assert joined.schema.equals(INDEX_SCHEMA)
+    assert read_index(tmp_path / "index.parquet").schema.equals(INDEX_SCHEMA)
 
 
 def test_gathering_again_gives_the_same_bytes_and_parts_may_lie_deeper(tmp_path: Path) -> None:
