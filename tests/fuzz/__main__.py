@@ -7,7 +7,8 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 
-from tests.fuzz.documents import READERS, fuzz_document, reading_pool
+from tests.fuzz.documents import fuzz_document, reading_pool
+from tests.fuzz.readers import READERS
 from tests.fuzz.run import Result, fuzz
 from tests.fuzz.seeds import FORMATS
 

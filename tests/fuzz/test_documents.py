@@ -7,7 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from tests.fuzz.documents import READERS, Document, Pool, Reading, fuzz_document, judge_document, reading_pool
+from tests.fuzz.document import Document, Reading, judge_document
+from tests.fuzz.documents import Pool, fuzz_document, reading_pool
+from tests.fuzz.readers import READERS
 
 MUTANTS = 20
 # Readers and mutants that once raised something else than a refusal, or were read wrongly: of seed 0, then of others.

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from chromium import Browser, find_chromium
-from report_tree import FACTS, REPORT, Tree, build_tree
+from report_study import FACTS, REPORT, Tree
+from report_tree import build_tree
 
 from radgen.report.settings import ReportSettings, StudyFacts
 from radgen.stages import figures as figures_stage

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 from conftest import Made
-from report_tree import DROPPED, SOURCE
+from report_study import DROPPED, SOURCE
 
 from radgen.report.album import in_edition, read_list
 

@@ -12,7 +12,7 @@ import pytest
 from chromium import Browser
 from conftest import Made
 from PIL import Image
-from report_tree import CLASSES, FACTS, REPORT, SOURCE, STRUCTURES, Tree
+from report_study import CLASSES, FACTS, REPORT, SOURCE, STRUCTURES, Tree
 
 from radgen.report.browse.rows import collect_rows
 from radgen.report.browse.write import write_gallery

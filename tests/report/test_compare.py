@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import Made
-from report_tree import SOURCE, Tree
+from report_study import SOURCE, Tree
 
 from radgen.cli import main
 from radgen.errors import InputError

@@ -15,7 +15,9 @@ import pandas as pd
 import pytest
 from conftest import Made, make
 from PIL import Image
-from report_tree import FACTS, PATIENTS, REPORT, SOURCE, Tree, build_tree, write_cohort, write_slices
+from report_archive import write_cohort, write_slices
+from report_study import FACTS, PATIENTS, REPORT, SOURCE, Tree
+from report_tree import build_tree
 
 from radgen.errors import InputError
 from radgen.report.album import Album, read_list
@@ -37,7 +39,7 @@ DRAW = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from report_tree import FACTS, REPORT
+from report_study import FACTS, REPORT
 from radgen.report.album import Album
 from radgen.report.figures.arms import draw_arms, draw_differences
 from radgen.report.figures.catalogue import draw_all

@@ -9,7 +9,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import Made, make
-from report_tree import FACTS, PATIENTS, REPORT, SOURCE, Tree, build_tree, write_cohort, write_slices
+from report_archive import write_cohort, write_slices
+from report_study import FACTS, PATIENTS, REPORT, SOURCE, Tree
+from report_tree import build_tree
 
 from radgen.report.album import Album
 from radgen.report.figures.cohort import draw_refused

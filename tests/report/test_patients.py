@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import Made
-from report_tree import FACTS, PATIENTS, REPORT, Tree
+from report_study import FACTS, PATIENTS, REPORT, Tree
 
 from radgen.benchmark.measures import Level
 from radgen.report.album import Album

@@ -14,17 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import Made, make_checks
 from PIL import Image
-from report_tree import (
-    FACTS,
-    ODD,
-    PATIENTS,
-    REMARKED,
-    REPORT,
-    Tree,
-    build_tree,
-    write_cohort,
-    write_slices,
-)
+from report_archive import ODD, REMARKED, write_cohort, write_slices
+from report_study import FACTS, PATIENTS, REPORT, Tree
+from report_tree import build_tree
 from test_page import parsed
 
 from radgen.errors import InputError

@@ -6,17 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from report_tree import (
-    FACTS,
-    REPORT,
-    SOURCE,
-    Tree,
-    _write_synthetic,
-    build_tree,
-    write_cohort,
-    write_metrics,
-    write_slices,
-)
+from report_archive import write_cohort, write_slices
+from report_generator import write_metrics, write_synthetic
+from report_study import FACTS, REPORT, SOURCE, Tree
+from report_tree import build_tree
 
 from radgen.report.album import Album
 from radgen.report.figures.semantic import SCORES, draw_semantic_curves, draw_semantic_sheet
@@ -49,7 +42,7 @@ def write_semantic(tree: Tree) -> None:
     tree.table(
         "semantic.scores", [{"source": SOURCE} | dict(zip(names, row, strict=True)) for row in rows], source=SOURCE
     )
-    _write_synthetic(tree, "sample.part_index", noise=3.0, with_masks=True)
+    write_synthetic(tree, "sample.part_index", noise=3.0, with_masks=True)
 
 
 @pytest.fixture(scope="module")

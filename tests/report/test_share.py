@@ -15,7 +15,9 @@ from conftest import Made, make
 from hunt import found, middles, pictures_of, streams_of
 from numpy.typing import NDArray
 from PIL import Image
-from report_tree import DROPPED, FACTS, PATIENTS, REPORT, SOURCE, Tree, build_tree, write_cohort, write_slices
+from report_archive import write_cohort, write_slices
+from report_study import DROPPED, FACTS, PATIENTS, REPORT, SOURCE, Tree
+from report_tree import build_tree
 
 from radgen.imageset.core import ImageSet
 from radgen.report.album import read_list
