@@ -30,7 +30,10 @@ PIECE_BYTES = 1 << 20
 
 
 class Bounded:
-    """A binary file that is never asked for more bytes than it holds: a declared length reserves no memory."""
+    """A binary file that is never asked for more bytes than it holds: a declared length reserves no memory.
+
+    At its end it gives what is there, as any file does: pydicom and the readers of pixels tell too short a value.
+    """
 
     def __init__(self, file: Any) -> None:  # noqa: ANN401 - any binary file
         place = file.tell()

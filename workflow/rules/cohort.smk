@@ -81,7 +81,7 @@ rule cohort:
     conda:
         f"../{ENVIRONMENT}"
     resources:
-        mem_mb=3000,
+        mem_mb=1500,
         runtime=60,
     params:
         settings=PLAN.settings("cohort"),

@@ -26,7 +26,10 @@ PUTTING = frozenset({"BINPUT", "LONG_BINPUT", "MEMOIZE"})
 
 
 class _Bounded:
-    """The rest of a file, which refuses to read more than is there: a declared length reserves no memory."""
+    """The rest of a file, which refuses to read more than is there: a declared length reserves no memory.
+
+    Files give what is there instead. This one must refuse: the scan speaks before the reader, which reserves a frame.
+    """
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
