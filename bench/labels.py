@@ -1,9 +1,9 @@
 """What the label heads cost: a mask beside an image, and training on a number of annotations.
 
-    python bench/labels.py [--px 64] [--members 5] [--runs 20] [--annotations 64] [--images 4000]
+    python bench/labels.py [--px 64] [--members 2] [--runs 20] [--annotations 64] [--images 2400]
 
 The generator has the default channels and random weights, as speed asks for no others. A mask is the likeliest label by
-the members' mean logits, its expected error comes from their mean probabilities. Images, masks, and masks with errors
+the members' mean logits, which tell its expected error too. Images, masks, and masks with errors
 take turns, and medians are compared, so that other jobs on the machine count for all. Without --annotations nothing is
 trained. Processor time, one thread.
 """

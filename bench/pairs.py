@@ -1,6 +1,6 @@
 """Pairs of image and mask a second at 64 pixels, and peak memory against their number.
 
-    python bench/pairs.py [--pairs 512] [--memory 500 2000 8000] [--heads 5]
+    python bench/pairs.py [--pairs 512] [--memory 500 2000 8000] [--heads 2]
 
 Generator and heads have the demo's sizes and random weights. Timed is all that the stages do from the opened weights
 on: drawing, painting, scoring, writing a draft, choosing, and writing the pairs. The goal is 10,000 pairs within
@@ -85,7 +85,7 @@ def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=512)
-    parser.add_argument("--heads", type=int, default=5)
+    parser.add_argument("--heads", type=int, default=2)
     parser.add_argument("--memory", type=int, nargs="*", default=[500, 2000, 8000])
     parser.add_argument("--alone", action="store_true", help="this process alone, and its peak memory")
     options = parser.parse_args()

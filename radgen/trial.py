@@ -57,7 +57,7 @@ def trial_of(config: StudyConfig) -> StudyConfig:
         semantic_sample=replace(config.semantic_sample, most_maps=SYNTHETIC_PER_CLASS),
         annotator=replace(config.annotator, images=ANNOTATOR_IMAGES),
         annotation=replace(config.annotation, count=ANNOTATED_IMAGES, candidates_per_class=32),
-        labels=replace(config.labels, images=HEAD_IMAGES, members=3),
+        labels=replace(config.labels, images=HEAD_IMAGES, teacher_images=HEAD_IMAGES),
         annotation_curve=replace(
             config.annotation_curve,
             counts=(1, 4),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from radgen.errors import AnnotationError, CheckpointError
-from radgen.gan.sampling import BLOCK_SIZE, Block, Sampler
+from radgen.gan.sampling import BLOCK_SIZE, Block, Sampler, to_grey
 from radgen.imageset.core import ImageSet
 
 # Another processor or device rounds differently; another generator differs by far more grey levels than this.
@@ -72,11 +72,20 @@ class Annotated:
 
         Styles [n, layers, w_dim] may take the place of the rows' own.
         """
+        return self._draw(rows, styles)[1]
+
+    @torch.no_grad()
+    def images(self) -> NDArray[np.uint8]:
+        """Draw the images of all rows: uint8 [n, C, H, W]."""
+        blocks = [range(start, min(start + BLOCK_SIZE, len(self))) for start in range(0, len(self), BLOCK_SIZE)]
+        return np.concatenate([to_grey(self._draw(rows)[0]) for rows in blocks])
+
+    def _draw(self, rows: Sequence[int], styles: Tensor | None = None) -> tuple[Tensor, dict[str, Tensor]]:
         device = self.sampler.generator.mapping.w_avg.device
         w = self.w[list(rows)].to(device) if styles is None else styles
         noise = self.sampler.noise([self.seeds[row] for row in rows])
         with torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False):
-            return self.sampler.generator.synthesise(w, noise)[1]
+            return self.sampler.generator.synthesise(w, noise)
 
     def take(self, rows: Sequence[int]) -> Annotated:
         """Return some of the rows."""

@@ -66,8 +66,8 @@ class Joined(NamedTuple):
     """Weights of one scale, all members side by side; reducing standardises the generator's channels too."""
 
     reduce: Tensor  # [members * width, c]
-    bias: Tensor  # [members * width]
-    mix: Tensor | None  # [members * width, members * width before]; none at the first scale
+    mix: Tensor | None  # of each class, [classes, members * width before, members * width]; none at the first scale
+    begin: Tensor  # of each class, [classes, members * width]: what the class and the standardising add
     around: Tensor  # [members * width, 1, 3, 3]; normalises too, but not in training
     offset: Tensor | None  # [members * width]; none in training
 
@@ -142,15 +142,20 @@ class LabelHeads(nn.Module):
         made = []
         for place, (name, _) in enumerate(self.shape.scales):
             weight: Tensor = self.reduce[name] / self.deviation[name]
-            bias: Tensor = -(weight @ self.centre[name])
-            mix = _side_by_side(self.mix[place - 1]) if place else None
+            bias = -(weight @ self.centre[name]).flatten()
+            # A class scales and shifts what is handed on: folded into the weights that mix it.
+            scale, shift = (_by_class(table[place]) for table in (self.scale, self.shift))
+            weight, mix, begin = weight.flatten(0, 1), None, bias.expand(len(shift), -1)
+            if place:
+                together = _side_by_side(self.mix[place - 1]).mT
+                mix, begin = (1 + scale)[:, :, None] * together, shift @ together + begin
             around, offset = self.around[place], None
             if not self.training:
                 factor = self.gain[place] * (self.variance[place] + EPSILON).rsqrt()
                 around = around * factor[..., None, None]
                 offset = (self.bias[place] - self.mean[place] * factor).flatten()
             around = around.flatten(0, 1)[:, None]
-            made.append(Joined(weight.flatten(0, 1), bias.flatten(), mix, around, offset))
+            made.append(Joined(weight, mix, begin, around, offset))
         return made
 
     def hidden(
@@ -161,15 +166,15 @@ class LabelHeads(nn.Module):
         Who asks for many small batches gives the joined weights, so that they are made but once.
         """
         x = torch.empty(0)  # nothing is handed on to the first scale
-        for place, (weight, bias, mix, around, offset) in enumerate(joined or self.joined()):
+        for place, (weight, mix, begin, around, offset) in enumerate(joined or self.joined()):
             maps = features[self.shape.scales[place][0]].float()
             if mix is None:
-                begin = bias.repeat(len(maps), maps[0, 0].numel(), 1)
-                x = self._modulate(place, _reduce(begin, maps, weight), class_ids)
+                x = _reduce(begin[class_ids][:, None].repeat(1, maps[0, 0].numel(), 1), maps, weight)
+                x = self._modulate(x, class_ids)
             else:
                 # The bias is added before enlarging too: there are fewer pixels.
-                small = F.linear(self._modulate(place, x, class_ids), mix, bias)
-                x = _reduce(_enlarge(small, maps.shape[2:]).flatten(1, 2), maps, weight)
+                small = torch.baddbmm(begin[class_ids][:, None], x.flatten(1, 2), mix[class_ids])
+                x = _reduce(_enlarge(small.view(*x.shape[:3], -1), maps.shape[2:]).flatten(1, 2), maps, weight)
             x = x.view(len(maps), *maps.shape[2:], -1).permute(0, 3, 1, 2)
             x = F.conv2d(x, around, offset, padding=1, groups=len(around))
             if self.training:
@@ -196,13 +201,10 @@ class LabelHeads(nn.Module):
         mean, variance, gain, bias = (value[place].view(-1) for value in values)
         return F.batch_norm(x, mean, variance, gain, bias, training=True, momentum=MOMENTUM, eps=EPSILON)
 
-    def _modulate(self, place: int, x: Tensor, class_ids: Tensor) -> Tensor:
-        """Scale and shift [n, ..., members * width] by the class of each image."""
-        shape = (len(x), *(1,) * (x.dim() - 2), x.shape[-1])
-        tables = (self.scale[place], self.shift[place])
-        scale, shift = (table[:, class_ids].transpose(0, 1).reshape(shape) for table in tables)
-        modulated: Tensor = torch.addcmul(shift, x, 1 + scale)
-        return modulated
+    def _modulate(self, x: Tensor, class_ids: Tensor) -> Tensor:
+        """Scale and shift the first scale's [n, h * w, members * width] by the class of each image."""
+        scale, shift = (_by_class(table[0])[class_ids][:, None] for table in (self.scale, self.shift))
+        return torch.addcmul(shift, x, 1 + scale)
 
 
 def _start(members: int, outputs: int, inputs: int) -> Tensor:
@@ -215,6 +217,11 @@ def _start_around(members: int, width: int) -> Tensor:
     weights = 0.1 * torch.randn(members, width, 3, 3)
     weights[..., 1, 1] += 1
     return weights
+
+
+def _by_class(table: Tensor) -> Tensor:
+    """Turn each member's [members, classes, width] into [classes, members * width]."""
+    return table.transpose(0, 1).flatten(1)
 
 
 def _side_by_side(weights: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The heads' loss: cross entropy and Dice of every member at once, each on its own weighting of the images."""
+"""The heads' losses, cross entropy and Dice of every member at once: by masks, and by a teacher's opinion."""
 
 from __future__ import annotations
 
@@ -59,6 +59,37 @@ def _missing(probabilities: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
     dice = ((2 * both + SMOOTH) / (sizes + SMOOTH))[:, 1:]
     present = (true_sizes > 0)[:, 1:].to(dice.dtype)
     return 1 - (dice * present).sum(dim=1) / present.sum(dim=1).clamp_min(1)
+
+
+def distillation_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return each member's cross entropy with its own teacher plus one minus the mean soft Dice of the structures.
+
+    Parameters
+    ----------
+    logits
+        [members, n, labels, H, W].
+    targets
+        Probabilities of each member's teacher, of the same shape.
+
+    Returns
+    -------
+    Float [members].
+
+    Notes
+    -----
+    The sizes in the Dice term are sums of squares, as in V-Net's equation: so it is highest where both agree, and not,
+    as with plain sums, where the head is surer than its teacher.
+
+    Source: Hinton, Vinyals and Dean 2015 (arXiv 1503.02531), section 2; Milletari, Navab and Ahmadi 2016, V-Net (arXiv
+    1606.04797), equation in section 3, background left out, pixels of the whole batch pooled.
+    """
+    logs = logits.log_softmax(dim=2)
+    probabilities = logs.exp()
+    entropy = -(targets * logs).sum(dim=2).mean(dim=(1, 2, 3))
+    both = (probabilities * targets).sum(dim=(1, 3, 4))
+    sizes = (probabilities.square() + targets.square()).sum(dim=(1, 3, 4))
+    dice = ((2 * both + SMOOTH) / (sizes + SMOOTH))[:, 1:]
+    return entropy + 1 - dice.mean(dim=1)
 
 
 def label_weights_of(counts: Tensor, balance: float) -> Tensor:

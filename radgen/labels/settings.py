@@ -56,12 +56,21 @@ class AnnotatorSettings:
 class LabelHeadSettings:
     """The label head: it reads masks off the features of the frozen generator."""
 
-    members: int = setting(3, "Heads in the ensemble; their mean probabilities say how sure a pair's mask is.")
-    images: int = setting(4_000, "Budget: annotated images shown, again and again; all heads look at the same ones.")
-    batch_size: int = setting(4, "Images per step.")
+    members: int = setting(2, "Heads in the ensemble; their mean opinion paints, and says how sure a pair's mask is.")
+    teacher_images: int = setting(
+        2_400,
+        "Budget of each head's teacher, a segmenter: changed annotated images shown. 0: heads learn from masks alone.",
+    )
+    teacher_channels: tuple[int, ...] = setting(
+        (16, 32, 64, 96), "Channels of the teachers at full, half, quarter, ... resolution."
+    )
+    images: int = setting(
+        2_400, "Budget: samples that teachers paint for the heads, or, without teachers, annotated images shown again."
+    )
+    batch_size: int = setting(8, "Images per step.")
     width: int = setting(16, "Most channels of each head at a scale; half of the generator's where that is less.")
-    dropout: float = setting(0.1, "Share of the generator's feature channels left out in training.")
-    learning_rate: float = setting(0.1, "AdamW's highest rate; it falls to zero along a cosine.")
+    dropout: float = setting(0.0, "Share of the generator's feature channels left out in training.")
+    learning_rate: float = setting(0.05, "AdamW's highest rate; it falls to zero along a cosine.")
     weight_decay: float = setting(1e-2, "AdamW's weight decay.")
     focus: float = setting(0.0, "Focal loss: pixels that are right already count (1 - p)^focus; 0 is cross entropy.")
     balance: float = setting(0.5, "A label weighs its share of pixels to the power of -balance; 0 weighs all alike.")
@@ -71,7 +80,7 @@ class LabelHeadSettings:
     mixing: float = setting(0.5, "Share of the shown images whose fine layers take another image's style.")
     truncation_jitter: float = setting(0.2, "Largest change of the fine layers' truncation, as a share.")
     validation_fraction: float = setting(
-        0.2,
+        0.1,
         "Share of the annotated images each head holds out, others each; they end its training and measure its Dice.",
     )
     checks: int = setting(20, "How often the held-out images are looked at in training; each head's best is kept.")
@@ -107,10 +116,13 @@ class LabelHeadSettings:
         if not 0 <= self.mixing <= 1:
             msg = f"mixing must lie in [0, 1], not {self.mixing}"
             raise ValueError(msg)
-        for name in ("focus", "balance", "fine_layers"):
+        for name in ("focus", "balance", "fine_layers", "teacher_images"):
             if getattr(self, name) < 0:
                 msg = f"{name} must be at least 0, not {getattr(self, name)}"
                 raise ValueError(msg)
+        if len(self.teacher_channels) < 2 or min(self.teacher_channels) < 1:
+            msg = f"teacher_channels needs at least two numbers above 0, not {self.teacher_channels}"
+            raise ValueError(msg)
         if self.folds < 0 or self.folds == 1:
             msg = f"folds must be 0 or at least 2, not {self.folds}"
             raise ValueError(msg)

@@ -113,6 +113,8 @@ def teach_segmenter(
     *,
     device: torch.device,
     say: Callable[[str], None],
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = dice_cross_entropy,
+    name: str = "annotator",
 ) -> Segmenter:
     """Teach a segmenter on rows of an image set with masks.
 
@@ -128,6 +130,10 @@ def teach_segmenter(
         Where it runs.
     say
         Where progress lines go.
+    loss
+        Logits [n, labels, H, W] and masks int64 [n, H, W] to loss.
+    name
+        Named in progress lines and errors.
     """
     torch.manual_seed(derive_seed("annotator", "weights", settings.seed))
     shape = SegmenterShape(images.image_shape[0], settings.channels, ("background", *structures))
@@ -139,7 +145,7 @@ def teach_segmenter(
         random = torch.Generator().manual_seed(derive_seed("annotator", "changes", settings.seed, step))
         masks = torch.from_numpy(images.masks(drawn)).long()
         pictures, painted = augment(to_network(images.images(drawn)), masks, settings, random)
-        return dice_cross_entropy(segmenter(pictures.to(device, memory_format=torch.channels_last)), painted.to(device))
+        return loss(segmenter(pictures.to(device, memory_format=torch.channels_last)), painted.to(device))
 
     steps = max(1, settings.images // settings.batch_size)
     run_steps(
@@ -148,7 +154,7 @@ def teach_segmenter(
         steps=steps,
         learning_rate=settings.learning_rate,
         weight_decay=1e-4,
-        name="annotator",
+        name=name,
         say=say,
     )
     return segmenter

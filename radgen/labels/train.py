@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from radgen.labels.annotated import Annotated
 from radgen.labels.head import HeadShape, LabelHeads
-from radgen.labels.loss import ensemble_loss, label_weights_of
+from radgen.labels.loss import distillation_loss, ensemble_loss, label_weights_of
 from radgen.labels.members import copy_members, start_members
 from radgen.labels.settings import LabelHeadSettings
 from radgen.labels.steps import MAX_GRADIENT_NORM, run_steps
+from radgen.labels.teacher import Teachers, teach_teachers
 from radgen.labels.vary import vary_styles
 from radgen.seeds import derive_seed, random_generator
 
@@ -58,11 +59,16 @@ def train_heads(
     seeds = [derive_seed("labels", "weights", settings.seed, number) for number in range(shape.members)]
     heads = start_members(shape, seeds).to(device)
     standardise(heads, annotated)
+    if settings.teacher_images:
+        teachers = teach_teachers(annotated, held, shape.labels, settings, device=device, say=say)
+        loss = _loss_of_lessons(heads, teachers, settings)
+    else:
+        loss = _loss_of_masks(heads, annotated, held, settings)
     steps = max(1, settings.images // settings.batch_size)
     stop = EarlyStop(heads, annotated, held, settings.patience, max(1, steps // settings.checks))
     run_steps(
         heads,
-        _loss(heads, annotated, held, settings),
+        loss,
         steps=steps,
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
@@ -74,10 +80,10 @@ def train_heads(
     return stop.finish().eval()
 
 
-def _loss(
+def _loss_of_masks(
     heads: LabelHeads, annotated: Annotated, held: NDArray[np.bool_], settings: LabelHeadSettings
 ) -> Callable[[int], Tensor]:
-    """Return step number to loss; a step's rows and styles depend on seed and step alone."""
+    """Return step number to loss by the masks themselves; a step's rows and styles depend on seed and step alone."""
     rows = np.arange(len(annotated))
     device = heads.paint.device
     balance = _label_weights(annotated, held, len(heads.shape.labels), settings.balance).to(device)
@@ -98,6 +104,18 @@ def _loss(
             label_weights=balance if settings.balance else None,
             focus=settings.focus,
         ).sum()
+
+    return loss_at
+
+
+def _loss_of_lessons(heads: LabelHeads, teachers: Teachers, settings: LabelHeadSettings) -> Callable[[int], Tensor]:
+    """Return step number to loss by what each member's teacher paints on samples of that step."""
+
+    def loss_at(step: int) -> Tensor:
+        lesson = teachers.lesson(step)
+        random = torch.Generator().manual_seed(derive_seed("labels", "vary", settings.seed, step))
+        logits = heads(drop(lesson.features, settings.dropout, random), lesson.class_ids)
+        return distillation_loss(logits, lesson.probabilities).sum()
 
     return loss_at
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 MEASURE = "expected error"  # what decides which pairs are dropped, in manifests
@@ -21,7 +20,7 @@ def expected_error(probabilities: Tensor) -> Tensor:
     Parameters
     ----------
     probabilities
-        Float [n, labels, H, W], the mean of the members', summing to 1 over labels.
+        Float [n, labels, H, W], summing to 1 over labels.
 
     Returns
     -------
@@ -37,7 +36,7 @@ def expected_error(probabilities: Tensor) -> Tensor:
     [0.0, 0.143]
     """
     flat = probabilities.flatten(2)  # [n, labels, pixels]
-    painted = F.one_hot(flat.argmax(dim=1), flat.shape[1]).transpose(1, 2).to(flat.dtype)
+    painted = (flat == flat.amax(dim=1, keepdim=True)).to(flat.dtype)
     covered = (flat * painted).sum(dim=2)
     missing = (1 - 2 * covered / (flat.sum(dim=2) + painted.sum(dim=2)).clamp_min(LEAST_PIXELS))[:, 1:]
     belief = flat.amax(dim=2)[:, 1:]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from radgen.labels.doubt import DoubtingSampler
     from radgen.metrics.copies import CopyGuard
 
-VERSION = 5
+VERSION = 6
 
 
 def run(

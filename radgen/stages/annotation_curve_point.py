@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from radgen.labels.annotated import Annotated, PackFacts
     from radgen.labels.curve import Budgets
 
-VERSION = 5
+VERSION = 6
 # They decide which points there are and how these are summed up, not what one of them is.
 _OF_THE_WHOLE_CURVE = frozenset({"counts", "seeds", "seed", "bootstrap_samples", "confidence"})
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from radgen.keyed import Finished, KeyedJob
     from radgen.labels.annotated import PackFacts
 
-VERSION = 5
+VERSION = 6
 
 
 def run(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from radgen.keyed import Finished, KeyedJob
 
-VERSION = 3
+VERSION = 4
 TEACHING_SPLIT = "train"  # of the oracle: all real masks a study has for training
 
 

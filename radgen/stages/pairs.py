@@ -15,7 +15,7 @@ from radgen.sources import SourceSettings
 if TYPE_CHECKING:
     from radgen.labels.pairs import ClassOutcome
 
-VERSION = 3
+VERSION = 4
 
 
 def run(

@@ -12,7 +12,7 @@ from radgen.provenance import digest_file, input_digest, saw_patients_of, what_p
 from radgen.settings import as_plain
 from radgen.sources import SourceSettings
 
-VERSION = 3
+VERSION = 4
 
 
 def run(

@@ -43,7 +43,9 @@ from radgen.labels.vary import vary_styles
 from radgen.provenance import digest_file
 from tests.labels.toys import CLASSES, CPU, STRUCTURES, make_annotation, save_alias_free_file, save_generator_file
 
-SMALL = LabelHeadSettings(members=2, images=640, width=8, folds=2)
+SMALL = LabelHeadSettings(
+    members=2, images=640, batch_size=4, width=8, dropout=0.1, learning_rate=0.1, folds=2, teacher_images=0
+)
 
 
 @pytest.fixture(scope="module")
@@ -308,8 +310,8 @@ def test_masks_are_those_of_the_members_mean_logits(annotated: Annotated) -> Non
     torch.testing.assert_close(ensemble_probabilities(heads, features, class_ids), mean.softmax(dim=1))
     masks, errors = masks_and_errors(heads, features, class_ids)
     assert torch.equal(masks, wanted)
+    torch.testing.assert_close(errors, expected_error((2 * mean).softmax(dim=1)), rtol=1e-3, atol=1e-6)
     squares = torch.nn.functional.avg_pool2d(logits.flatten(0, 1), 2).unflatten(0, logits.shape[:2]).softmax(dim=2)
-    torch.testing.assert_close(errors, expected_error(squares.mean(dim=0)), rtol=1e-3, atol=1e-6)
     apart = disagreement(heads, features, class_ids)
     torch.testing.assert_close(apart, image_disagreement(jensen_shannon(squares)), rtol=1e-3, atol=1e-6)
 

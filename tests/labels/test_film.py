@@ -56,6 +56,14 @@ def test_a_strip_shows_images_and_below_each_its_mask(made: Path) -> None:
     assert _film(made, "again.png").read_bytes() == path.read_bytes()
 
 
+def test_heads_without_a_manifest_are_shown_and_their_ancestry_is_unknown(made: Path) -> None:
+    with_manifest = _film(made, "with.png").read_bytes()
+    (made / "labels" / "manifest.json").unlink()
+    assert _film(made, "without.png").read_bytes() == with_manifest
+    (unknown,) = read_manifest(made / "without.png.manifest.json")["what"]["saw_patients"]["unknown"]
+    assert unknown == "head.safetensors: no manifest beside these heads says whose masks taught them"
+
+
 def test_a_film_has_image_and_mask_side_by_side(made: Path) -> None:
     film = Image.open(_film(made, "film.gif", "--loop", "--scale", "2"))
     assert (film.size, film.n_frames) == ((4 * SIDE, 2 * SIDE), 6)  # type: ignore[attr-defined]

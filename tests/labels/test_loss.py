@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from radgen.labels.loss import ensemble_loss, label_weights_of
+from radgen.labels.loss import distillation_loss, ensemble_loss, label_weights_of
 from radgen.labels.overlap import dice_cross_entropy
 
 
@@ -20,6 +20,28 @@ def test_equal_weights_give_the_plain_loss_of_each_member() -> None:
     found = ensemble_loss(logits, masks, torch.ones(3, 4))
     for member, loss in enumerate(found):
         assert float(loss) == pytest.approx(float(dice_cross_entropy(logits[member], masks)), rel=1e-5)
+
+
+def test_distillation_asks_for_the_teachers_own_probabilities_and_no_surer_ones() -> None:
+    targets = _batch()[0].softmax(dim=2)
+    logits = targets.log().requires_grad_()
+    loss = distillation_loss(logits, targets)
+    torch.autograd.backward(loss.sum())
+    assert logits.grad is not None
+    assert float(logits.grad.abs().max()) < 1e-7
+    entropy = torch.special.entr(targets).sum(dim=2).mean(dim=(1, 2, 3))
+    torch.testing.assert_close(loss.detach(), entropy)  # nothing is missing of the Dice
+    surer = distillation_loss(2 * logits.detach(), targets)
+    assert (surer > loss).all()
+
+
+def test_distillation_of_a_member_depends_on_its_own_teacher_alone() -> None:
+    logits, _ = _batch(2)
+    targets = _batch(2)[0].flip(1).softmax(dim=2)
+    both = distillation_loss(logits, targets)
+    for member in (0, 1):
+        alone = distillation_loss(logits[member : member + 1], targets[member : member + 1])
+        assert float(both[member]) == pytest.approx(float(alone[0]), rel=1e-6)
 
 
 def test_weight_two_is_an_image_shown_twice_and_weight_zero_one_not_shown() -> None:

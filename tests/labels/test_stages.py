@@ -47,7 +47,9 @@ ANNOTATION = AnnotationSettings(count=6, candidates_per_class=16)
 CLASS_SETTINGS = ClassSettings(by="folder", names=CLASSES)
 STRUCTURE_SETTINGS = StructureSettings(names=STRUCTURES)
 SAMPLE = SampleSettings(counts={"plain": 6, "spotted": 5}, match=None, threads=1, seed=2)
-HEAD = LabelHeadSettings(members=2, images=32, folds=2, threads=1)
+HEAD = LabelHeadSettings(
+    members=2, images=32, folds=2, teacher_images=16, teacher_channels=(4, 8), validation_fraction=0.2, threads=1
+)
 TEACHER = AnnotatorSettings(images=64, channels=(4, 8), threads=1)
 PAIRS = PairsSettings(drop_fraction=0.25)
 GAN_SAW = SawPatients(pixels={"train": frozenset({"patient1", "patient3"})})

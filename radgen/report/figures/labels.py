@@ -119,7 +119,7 @@ def draw_uncertainty(study: StudyResults, album: Album, source: str) -> None:
         section="pairs",
         title=f"Uncertainty of the pairs of {source}",
         caption=(
-            "The error that the ensemble of heads expects of each of its masks: 1 − Dice, by its mean probabilities "
+            "The error that the ensemble of heads expects of each of its masks: 1 − Dice, by its mean opinion "
             "(soft Dice confidence, a mean over structures weighted by how surely they are there). Red: dropped, "
             f"{int((~table['kept'].astype(bool)).sum()):,} of {len(table):,} images."
         ),

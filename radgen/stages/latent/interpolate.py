@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from radgen.errors import ConfigError
-from radgen.provenance import digest_file, saw_patients_of, what_part, write_manifest
+from radgen.provenance import SawPatients, digest_file, saw_patients_of, what_part, write_manifest
 from radgen.stages.latent.opened import Key, manifest_path, open_generator, say
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ def run(
     truncation, centroids
         As in the sheet.
     head
-        Label heads of this generator: beside (in a strip below) each frame stands the same with its mask over it.
+        Label heads of this generator: beside (in a strip below) each frame stands the same with its mask over it. Their
+        ancestry is read from the manifest beside them, and is unknown where there is none.
     scale
         Each pixel becomes a square of so many.
     device, threads
@@ -72,6 +73,7 @@ def run(
     if out.suffix not in (*FILMS, ".png"):
         msg = f"{out}: write {', '.join(FILMS)} or .png (frames side by side), not {out.suffix!r}"
         raise ConfigError(msg)
+    saw_by_heads = SawPatients() if head is None else _seen_by(head)
     opened = open_generator(weights, gan_manifest, device, threads)
     read_keys = [Key.of(word) for word in keys]
     styles = opened.styles(read_keys, opened.truncation(truncation, centroids))
@@ -100,12 +102,18 @@ def run(
         manifest_path(out),
         what=what_part(stage="latent.interpolate", version=VERSION, settings=settings, inputs=inputs),
         outputs={"film": out},
-        saw_patients=opened.saw_patients
-        if head is None
-        else opened.saw_patients | saw_patients_of(head.parent / "manifest.json"),
+        saw_patients=opened.saw_patients | saw_by_heads,
         device=opened.device,
     )
     say(f"{out.name}: {len(rows[0])} frames through {', '.join(keys)}")
+
+
+def _seen_by(head: Path) -> SawPatients:
+    """Return the ancestry of heads; without a manifest beside them it is unknown, and the film says so."""
+    beside = head.parent / "manifest.json"
+    if beside.is_file():
+        return saw_patients_of(beside)
+    return SawPatients(unknown=frozenset({f"{head.name}: no manifest beside these heads says whose masks taught them"}))
 
 
 def _with_masks(
