@@ -165,7 +165,7 @@ class AnnotationCurveSettings:
     )
     seeds: int = setting(3, "Repetitions of every number, each with images, heads, pairs and segmenters of its own.")
     held_out: int = setting(32, "Annotated images that no number learns from: the heads' masks are scored on them.")
-    head_images: int = setting(2_000, "Budget of the label heads of one point: annotated images shown.")
+    head_images: int = setting(2_000, "Budget of the label heads of one point; their teachers have that of `labels`.")
     pairs_per_class: int = setting(128, "Pairs of each class that a downstream segmenter learns from.")
     segmenter_images: int = setting(
         2_400, "Budget of each downstream segmenter, on pairs or on real images: augmented images shown."

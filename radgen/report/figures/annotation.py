@@ -10,7 +10,7 @@ from radgen.report.study import StudyResults
 from radgen.report.style import MUTED, REAL, SYNTHETIC, panel_title, quiet_axes
 
 CURVE = ("measure", "arm", "structure", "count", "minutes", "dice", "lower", "upper", "n_seeds", "n_units")
-WORDS = {"synthetic": "annotated synthetic images, then pairs", "real": "annotated real images alone"}
+WORDS = {"synthetic": "synthetic, then pairs", "real": "real images"}
 COLOURS = {"synthetic": SYNTHETIC, "real": REAL}
 MARKERS = {"synthetic": "D", "real": "o"}
 
@@ -34,7 +34,7 @@ def draw_annotation_curve(study: StudyResults, album: Album, source: str) -> Non
     for each in axes[1:]:
         _draw_ceiling(each, ceiling)
     axes[0].set_ylabel("Dice, mean over structures")
-    axes[1].legend(loc="lower right")  # curves rise, and the ceiling lies above them
+    axes[1].legend(loc="best")  # curves may lie anywhere
     minutes = (
         "Minutes count a real image as long as a synthetic one."
         if timed
