@@ -10,7 +10,6 @@ from radgen.benchmark import annotation_curve
 from radgen.benchmark import tables as benchmark
 from radgen.cohort import tables as cohort
 from radgen.features import train as features
-from radgen.gan import run as gan
 from radgen.imageset.core import INDEX_SCHEMA
 from radgen.imaging.across_splits import SCHEMA as NEAR_DUPLICATES_SCHEMA
 from radgen.imaging.qc import QC_SCHEMA
@@ -32,6 +31,7 @@ from radgen.report.qc import duplicates as qc_duplicates
 from radgen.report.qc import sections as qc_sections
 from radgen.report.qc import table as qc_table
 from radgen.report.sections import pairs as pairs_section
+from radgen.training import publishing
 
 READ = {
     "cohort.series": (cohort.SERIES_SCHEMA, ("patient_key", "split")),
@@ -43,7 +43,7 @@ READ = {
     "slices.qc": (QC_SCHEMA, (*qc_table.FIGURES, *qc_table.PICTURES)),
     "judge.checks": (CHECKS_SCHEMA, judge.CHECKS),
     "encoder.history": (features.HISTORY_SCHEMA, training.ENCODER_HISTORY),
-    "gan.history": (gan.HISTORY_SCHEMA, training.HISTORY),
+    "gan.history": (publishing.HISTORY_SCHEMA, training.HISTORY),
     "metrics.quality": (QUALITY_SCHEMA, scores.QUALITY),
     "metrics.nearest": (NEAREST_SCHEMA, scores.NEAREST),
     "annotate.pack": (PACK_SCHEMA, pairs_section.PACK),
