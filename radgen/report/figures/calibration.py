@@ -34,7 +34,7 @@ def draw_calibration(study: StudyResults, album: Album, source: str) -> None:
     _draw(right, curves[curves["set"] == SAMPLES])
     panel_title(right, "Samples: masks of an oracle", f"n = {int((images['set'] == SAMPLES).sum()):,}")
     left.set_ylabel("1 − Dice of what is kept")
-    right.legend(loc="lower right")
+    right.legend(loc="best")
     album.add(
         figure,
         f"calibration_{source}",
