@@ -168,7 +168,7 @@ class AnnotationCurveSettings:
     head_images: int = setting(2_000, "Budget of the label heads of one point; their teachers have that of `labels`.")
     pairs_per_class: int = setting(128, "Pairs of each class that a downstream segmenter learns from.")
     segmenter_images: int = setting(
-        2_400, "Budget of each downstream segmenter, on pairs or on real images: augmented images shown."
+        4_800, "Budget of each downstream segmenter, on pairs or on real images: augmented images shown."
     )
     segmenter_channels: tuple[int, ...] = setting(
         (8, 16, 32, 64), "Channels of the downstream segmenter at full, half, quarter, ... resolution."
