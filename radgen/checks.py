@@ -102,6 +102,7 @@ def check_sections(config: StudyConfig) -> None:
         )
         raise ConfigError(msg)
     _check_semantic(config.semantic, painted)
+    _check_annotator(config)
     if config.gan.generator == "alias-free" and (px < STEM_PX or px & (px - 1)):
         msg = f"slices.size_px is {px}, but an alias-free generator makes a power of two of at least {STEM_PX} pixels"
         raise ConfigError(msg)
@@ -109,6 +110,18 @@ def check_sections(config: StudyConfig) -> None:
     if unknown:
         known = ", ".join(map(str, (*growth_px(config.gan, px), px)))
         msg = f"gan.stages: {unknown[0]} pixels is no stage of this study; stages are {known}"
+        raise ConfigError(msg)
+
+
+def _check_annotator(config: StudyConfig) -> None:
+    drawn = [name for name, source in config.sources.items() if source.kind == "gan"]
+    simulated = config.structures.names and drawn and config.annotation.source == "simulated"
+    dealt = config.cohort.annotator or "annotator" in config.cohort.ranges or config.split_file
+    if simulated and not dealt:
+        msg = (
+            f"annotation.source is simulated for source {drawn[0]}, but cohort.annotator is 0: it learns from masks of "
+            "patients set apart for it; set their share, such as 0.1, or annotation.source: folder to paint yourself"
+        )
         raise ConfigError(msg)
 
 

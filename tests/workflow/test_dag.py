@@ -243,6 +243,7 @@ def test_a_growing_generator_has_a_job_for_each_stage(tmp_path: Path) -> None:
             "size_px is 48, but an alias-free generator makes a power of two",
         ),
         ({"gan": {"stages": {16: {"images": 5}}}}, "gan.stages: 16 pixels is no stage of this study; stages are 32"),
+        ({"cohort": {"annotator": 0}}, "annotation.source is simulated for source main, but cohort.annotator is 0"),
     ],
 )
 def test_sections_that_do_not_fit_are_refused_before_anything_runs(changes: dict[str, Any], message: str) -> None:
