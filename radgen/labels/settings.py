@@ -123,6 +123,12 @@ class LabelHeadSettings:
         if len(self.teacher_channels) < 2 or min(self.teacher_channels) < 1:
             msg = f"teacher_channels needs at least two numbers above 0, not {self.teacher_channels}"
             raise ValueError(msg)
+        if self.fine_layers and self.teacher_images:
+            msg = (
+                f"fine_layers is {self.fine_layers}, but with teacher_images {self.teacher_images} no annotated image is "
+                "shown to the heads; set one of them to 0"
+            )
+            raise ValueError(msg)
         if self.folds < 0 or self.folds == 1:
             msg = f"folds must be 0 or at least 2, not {self.folds}"
             raise ValueError(msg)
