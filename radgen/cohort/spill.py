@@ -5,6 +5,7 @@ Each file loses its name as soon as it is open: it goes with the process, also w
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sqlite3
@@ -19,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from radgen import stale
+from radgen.errors import StorageError
 from radgen.imageset.blocks import BLOCK_ROWS, count_rows, read_blocks
 
 CACHE_KIB = 16_384  # of a database that is held in memory
@@ -29,6 +31,19 @@ def _nameless(beside: Path) -> tuple[int, Path]:
     beside.parent.mkdir(parents=True, exist_ok=True)
     stale.drop(beside)
     return stale.held_temporary(beside)
+
+
+@contextlib.contextmanager
+def _on_disk(beside: Path) -> Iterator[None]:
+    """Raise StorageError where the disk refuses what a database writes."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        msg = (
+            f"{beside.name}: its rows cannot be kept on disk meanwhile ({error}); mend space or rights in "
+            f"{beside.parent}, then run again"
+        )
+        raise StorageError(msg) from error
 
 
 def _database(beside: Path, table: str) -> sqlite3.Connection:
@@ -65,14 +80,15 @@ class RowsByName(Mapping[str, Mapping[str, Any]]):
 
     @cached_property
     def _database(self) -> sqlite3.Connection:
-        database = _database(self._path, "CREATE TABLE rows (name TEXT, row TEXT)")
-        for block in read_blocks(self._path, self._columns):
-            values = zip(*(block[column].to_pylist() for column in self._columns), strict=True)
-            rows = (json.dumps(row, ensure_ascii=False) for row in values)
-            database.executemany(
-                "INSERT INTO rows VALUES (?, ?)", zip(block[self._name].to_pylist(), rows, strict=True)
-            )
-        database.execute("CREATE UNIQUE INDEX by_name ON rows (name)")
+        with _on_disk(self._path):
+            database = _database(self._path, "CREATE TABLE rows (name TEXT, row TEXT)")
+            for block in read_blocks(self._path, self._columns):
+                values = zip(*(block[column].to_pylist() for column in self._columns), strict=True)
+                rows = (json.dumps(row, ensure_ascii=False) for row in values)
+                database.executemany(
+                    "INSERT INTO rows VALUES (?, ?)", zip(block[self._name].to_pylist(), rows, strict=True)
+                )
+            database.execute("CREATE UNIQUE INDEX by_name ON rows (name)")
         return database
 
     def __getitem__(self, text: str) -> Mapping[str, Any]:
@@ -101,9 +117,10 @@ class Rejects:
     """
 
     def __init__(self, beside: Path, rows: Iterable[Mapping[str, Any]] = ()) -> None:
-        self._counts = Counter[tuple[str, str, bool]]()
+        self._beside, self._counts = beside, Counter[tuple[str, str, bool]]()
         columns = "stage TEXT, reason TEXT, file_id TEXT, row TEXT"
-        self._database = _database(beside, f"CREATE TABLE rows ({columns})")
+        with _on_disk(beside):
+            self._database = _database(beside, f"CREATE TABLE rows ({columns})")
         for row in rows:
             self.add(row)
 
@@ -111,7 +128,8 @@ class Rejects:
         """Add a row."""
         self._counts[row["stage"], row["reason"], row["refused"]] += 1
         words = (row["stage"], row["reason"], row["file_id"], json.dumps(dict(row), ensure_ascii=False))
-        self._database.execute("INSERT INTO rows VALUES (?, ?, ?, ?)", words)
+        with _on_disk(self._beside):
+            self._database.execute("INSERT INTO rows VALUES (?, ?, ?, ?)", words)
 
     def by_reason(self, *, refused: bool | None = None, stage: str | None = None) -> dict[str, int]:
         """Count by reason, most frequent first; only the refused or those set aside, or of one stage, if asked."""
@@ -125,7 +143,8 @@ class Rejects:
         return self._counts.total()
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        self._database.execute("CREATE INDEX IF NOT EXISTS in_order ON rows (stage, reason, file_id)")
+        with _on_disk(self._beside):
+            self._database.execute("CREATE INDEX IF NOT EXISTS in_order ON rows (stage, reason, file_id)")
         for (row,) in self._database.execute("SELECT row FROM rows ORDER BY stage, reason, file_id, rowid"):
             yield json.loads(row)
 

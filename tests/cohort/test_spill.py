@@ -14,7 +14,7 @@ import pytest
 
 from radgen.cohort.spill import Dealt, Rejects, RowsByName
 from radgen.cohort.tables import REJECTS_SCHEMA, in_order, read_rows, sort_rejects, write_rows
-from radgen.errors import InputError
+from radgen.errors import InputError, StorageError
 from radgen.imageset.blocks import write_blocks
 
 
@@ -97,3 +97,11 @@ def test_series_out_of_order_are_told(tmp_path: Path) -> None:
     assert pa.concat_tables(in_order(tmp_path, blocks)) == pa.concat_tables(blocks)
     with pytest.raises(InputError, match="not in the order of patient_key and series_key; run the inventory again"):
         list(in_order(tmp_path, reversed(blocks)))
+
+
+def test_a_full_disk_is_told_with_the_remedy(tmp_path: Path) -> None:
+    rejects = Rejects(tmp_path / "rejects.parquet")
+    rejects._database.execute("PRAGMA max_page_count = 20")
+    with pytest.raises(StorageError, match=r"rejects.parquet: its rows cannot be kept .* full\); mend space or rights"):
+        for number in range(10_000):
+            rejects.add(reject("cohort", "a", "b", number))
