@@ -125,8 +125,8 @@ class LabelHeadSettings:
             raise ValueError(msg)
         if self.fine_layers and self.teacher_images:
             msg = (
-                f"fine_layers is {self.fine_layers}, but with teacher_images {self.teacher_images} no annotated image is "
-                "shown to the heads; set one of them to 0"
+                f"fine_layers is {self.fine_layers}, but with teacher_images {self.teacher_images} no annotated image "
+                "is shown to the heads; set one of them to 0"
             )
             raise ValueError(msg)
         if self.folds < 0 or self.folds == 1:
