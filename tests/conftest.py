@@ -19,6 +19,11 @@ def data_root() -> Path:
     return root
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name bytes by their length: packed bytes may hold the clock, and processes must agree on the names of tests."""
+    return f"{argname} of {len(val)} bytes" if isinstance(val, bytes) else None
+
+
 # Files that take longest: two processes that share the files end together when these come first.
 LONGEST = ("workflow", "slurm", "fuzz", "gan", "benchmark")
 
