@@ -147,8 +147,8 @@ BENCHES = {
                 3 * 0.74,
             ),
             Figure(
-                "semantic samples at 64 px, 10 M",
-                rf"reference size, unpaired: .*sampling {NUMBER} images/s",
+                "semantic samples at 64 px, 10 M, bf16",
+                rf"reference size, unpaired: .* {NUMBER} images/s in bf16",
                 "images/CPU-s",
                 36,
             ),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from radgen.semantic.maps.schema import MapSchema
     from radgen.semantic.sampling import SemanticSampler
 
-VERSION = 1
+VERSION = 2
 
 
 def main(words: list[str]) -> int:
@@ -122,16 +122,19 @@ def _write(plan: Plan, options: argparse.Namespace) -> None:
     from radgen.semantic.checkpoint import load_semantic
     from radgen.semantic.sampling import SemanticSampler
     from radgen.semantic.seen import behind, behind_maps
-    from radgen.training.devices import use_device
+    from radgen.training.devices import choose_precision, use_device
 
     settings = plan.study.config.semantic_sample
     seed = settings.seed if options.seed is None else options.seed
     device, why = use_device(options.device, threads=settings.threads)
+    precision = choose_precision(settings.precision, device)
     weights = Path(plan.path("semantic.weights", source=options.source))
     generator, card = load_semantic(weights, device)
     index = options.maps / "index.parquet" if options.maps else Path(plan.path("slices.index"))
     case = _Case.of(plan, index, options.series, card)
-    sampler = SemanticSampler(generator, source=card.source, seed=seed, region_spread=settings.region_spread)
+    sampler = SemanticSampler(
+        generator, source=card.source, seed=seed, region_spread=settings.region_spread, precision=precision
+    )
     modality = card.settings.get("image_modality") or case.maps.column("modality")[case.rows[0]]
     labels = case.labels()
     files = {f"{options.series}_labels.nii.gz": labels}
@@ -151,6 +154,7 @@ def _write(plan: Plan, options: argparse.Namespace) -> None:
                 "images": options.images,
                 "noise_slices": str(options.noise_slices),
                 "region_spread": settings.region_spread,
+                "precision": precision,
                 "channel": options.channel,
                 "modality": modality,
                 "labels": list(case.schema.names),

@@ -12,6 +12,7 @@ running statistics that an averaged network would lack.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -85,12 +86,15 @@ class Modulation(nn.Module):
         self.scale_shift = nn.Conv2d(hidden, 2 * channels, 3, padding=1)
         self._groups = max(1, channels // GROUP_CHANNELS) if channels % GROUP_CHANNELS == 0 else 1
 
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """Map [n, channels, h, w] and condition [n, c, h, w] to [n, channels, h, w]."""
-        scale, shift = self.scale_shift(F.relu(self.shared(condition))).chunk(2, dim=1)
+    def read(self, condition: Tensor) -> Tensor:
+        """Map a condition [n, c, h, w] to [n, hidden, h, w]: what is modulated has no part in it."""
+        return F.relu(self.shared(condition))
+
+    def forward(self, x: Tensor, read: Tensor) -> Tensor:
+        """Map [n, channels, h, w] and what was read to [n, channels, h, w]."""
+        scale, shift = self.scale_shift(read).chunk(2, dim=1)
         normal = F.group_norm(x, self._groups).to(scale.dtype)
-        modulated: Tensor = normal * (1 + scale) + shift
-        return modulated
+        return torch.addcmul(normal + shift, normal, scale)
 
 
 class ModulatedBlock(nn.Module):
@@ -122,20 +126,20 @@ class ModulatedBlock(nn.Module):
             self.shortcut_modulation = Modulation(inputs, condition_channels, hidden)
             self.shortcut = SpectralConv(bands * inputs, bands * outputs, size=1, bias=False)
 
-    def forward(self, x: Tensor, beside: Tensor, condition: Tensor) -> Tensor:
-        """Map the main path's and the shortcut's maps to the sum of both."""
-        y = self.first(F.leaky_relu(self._modulate(self.first_modulation, x, condition), LEAK))
-        y = self.second(F.leaky_relu(self._modulate(self.second_modulation, y, condition), LEAK))
+    def forward(self, x: Tensor, beside: Tensor, read: Sequence[Tensor]) -> Tensor:
+        """Map the main path's and the shortcut's maps, and what each modulation read, to the sum of both."""
+        y = self.first(F.leaky_relu(self._modulate(self.first_modulation, x, read[0]), LEAK))
+        y = self.second(F.leaky_relu(self._modulate(self.second_modulation, y, read[1]), LEAK))
         if self.shortcut is not None and self.shortcut_modulation is not None:
-            beside = self.shortcut(self._modulate(self.shortcut_modulation, beside, condition))
+            beside = self.shortcut(self._modulate(self.shortcut_modulation, beside, read[2]))
         total: Tensor = y + beside
         return total
 
-    def _modulate(self, modulation: Modulation, x: Tensor, condition: Tensor) -> Tensor:
+    def _modulate(self, modulation: Modulation, x: Tensor, read: Tensor) -> Tensor:
         if not self._wavelet:
-            modulated: Tensor = modulation(x, condition)
+            modulated: Tensor = modulation(x, read)
             return modulated
-        return haar(modulation(inverse_haar(x), condition))
+        return haar(modulation(inverse_haar(x), read))
 
 
 class SemanticGenerator(nn.Module):
@@ -166,37 +170,65 @@ class SemanticGenerator(nn.Module):
     def forward(self, maps: Tensor, noise: Tensor) -> Tensor:
         """Map ids int64 [n, H, W] and noise float32 [n, noise_length] to images float32 [n, C, H, W] in [-1, 1]."""
         condition = self._condition(maps, noise)
-        smallest = 1 << (len(self.blocks) - 1)
-        stride = smallest * (2 if self._bands > 1 else 1)
-        x = self.start(_every(condition, stride))
-        for number, block in enumerate(self.blocks):
+        first, *others = self.steps
+        read = (
+            [modulation.read(reduced) for modulation in modulations]
+            for modulations, reduced in zip(self.modulations, (every(condition, step) for step in others), strict=True)
+        )
+        return self.painted(self.start(every(condition, first)), read)
+
+    @property
+    def modulations(self) -> list[list[Modulation]]:
+        """Those of each block: of its first and second convolution, and of its shortcut where there is one."""
+        return [[one for one in block.modules() if isinstance(one, Modulation)] for block in self.blocks]
+
+    @property
+    def steps(self) -> list[int]:
+        """Of how many pixels one is read, along each side: by the start, and by each block."""
+        blocks = [1 << number for number in reversed(range(len(self.blocks)))]
+        return [blocks[0] * (2 if self._bands > 1 else 1), *blocks]
+
+    def painted(self, x: Tensor, read: Iterable[Sequence[Tensor]]) -> Tensor:
+        """Map what the start gave, and what the modulations of each block read, to images [n, C, H, W]."""
+        for number, (block, own) in enumerate(zip(self.blocks, read, strict=True)):
             beside = x
             if number:
                 beside = haar(_smooth(inverse_haar(x))) if self._bands > 1 else double(x)
                 x = double(x) if self._bands > 1 else beside
-            x = block(x, beside, _every(condition, smallest >> number))
+            x = block(x, beside, own)
         painted = self.paint(F.leaky_relu(x, LEAK)).float()
         return torch.tanh(inverse_haar(painted) if self._bands > 1 else painted)
 
     def _condition(self, maps: Tensor, noise: Tensor) -> Tensor:
-        sizes, (height, width) = self.shape.networks, maps.shape[1:]
-        lengths = sizes.image_noise, sizes.region_noise * REGIONS**2, sizes.pixel_noise * height * width
-        whole, regions, local = noise.split_with_sizes(lengths, dim=1)
+        height, width = maps.shape[1:]
+        whole, regions, pixels = split_noise(self.shape, noise)
         parts = [
             one_hot(maps, self.shape.labels),
             whole[:, :, None, None].expand(-1, -1, height, width),
-            _spread_out(regions.view(len(noise), sizes.region_noise, REGIONS, REGIONS), (height, width)),
-            local.view(len(noise), sizes.pixel_noise, height, width),
+            spread_out(regions, (height, width)),
+            pixels,
         ]
         return torch.cat(parts, dim=1).contiguous(memory_format=torch.channels_last)
 
 
-def _every(condition: Tensor, step: int) -> Tensor:
+def every(condition: Tensor, step: int) -> Tensor:
     """Reduce a map to every `step`-th pixel: labels are never mixed."""
     return condition[..., step // 2 :: step, step // 2 :: step].contiguous(memory_format=torch.channels_last)
 
 
-def _spread_out(points: Tensor, size: tuple[int, int]) -> Tensor:
+def split_noise(shape: SemanticShape, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Split noise [n, noise_length] into that of images [n, c], of regions [n, c, 4, 4] and of pixels [n, c, H, W]."""
+    sizes, count = shape.networks, len(noise)
+    lengths = sizes.image_noise, sizes.region_noise * REGIONS**2, sizes.pixel_noise * shape.height * shape.width
+    whole, regions, pixels = noise.split_with_sizes(lengths, dim=1)
+    return (
+        whole,
+        regions.view(count, sizes.region_noise, REGIONS, REGIONS),
+        pixels.view(count, sizes.pixel_noise, shape.height, shape.width),
+    )
+
+
+def spread_out(points: Tensor, size: tuple[int, int]) -> Tensor:
     """Lay a smooth field through points [n, c, h, w] that reach from edge to edge."""
     if not points.shape[1]:
         return points.new_zeros(len(points), 0, *size)

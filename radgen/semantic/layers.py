@@ -85,8 +85,12 @@ class SpectralConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map [n, inputs, h, w] to [n, outputs, h, w]."""
         with torch.autocast(x.device.type, enabled=False):
-            weight = self.weight / torch.dot(self.left, self.weight.flatten(1) @ self.right)
+            weight = self.divided()
         return F.conv2d(x, weight, self.bias, padding=weight.shape[-1] // 2)
+
+    def divided(self) -> Tensor:
+        """Return the weights divided by their largest singular value."""
+        return self.weight / torch.dot(self.left, self.weight.flatten(1) @ self.right)
 
 
 def advance_norms(network: nn.Module) -> None:

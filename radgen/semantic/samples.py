@@ -117,7 +117,7 @@ def write_painted(index: Path, painting: Painting) -> list[Path]:
     for old in index.parent.glob("shard-*"):
         old.unlink()
     count = len(painting.rows) * painting.settings.per_map
-    shape = painting.sampler.generator.shape
+    shape = painting.sampler.shape
     samples = painting.samples()
     bases = []
     for number in range(-(-count // painting.settings.rows_per_shard)):

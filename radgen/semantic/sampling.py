@@ -1,6 +1,6 @@
 """Images of label maps: image i of a map is a function of weights, map, seed, spread, source, the map's name and i.
 
-Each image is made alone, in fp32, because batch size changes the lowest bits of sums.
+Its bytes are those it has when it is made alone, whatever is made with it (`Painter`). Another precision gives others.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from radgen.gan.sampling import to_grey
 from radgen.seeds import derive_seed
 from radgen.semantic.generator import UNLABELLED, SemanticGenerator, draw_noise, spread_regions
 from radgen.semantic.maps.noise import case_noise
+from radgen.semantic.painter import Painter
 
 
 class SemanticSampler:
@@ -33,12 +34,23 @@ class SemanticSampler:
         Seed of the noise.
     region_spread
         Factor on the noise that changes slowly over an image.
+    precision
+        Of the arithmetic: fp32, bf16 or auto.
     """
 
-    def __init__(self, generator: SemanticGenerator, *, source: str, seed: int, region_spread: float = 1.0) -> None:
-        self.generator = generator
+    def __init__(
+        self,
+        generator: SemanticGenerator,
+        *,
+        source: str,
+        seed: int,
+        region_spread: float = 1.0,
+        precision: str = "fp32",
+    ) -> None:
+        self.shape = generator.shape
         self._source, self._seed, self._spread = source, seed, region_spread
         self._device = generator.paint.weight.device
+        self._painter = Painter(generator, precision)
 
     def seed_of(self, map_name: str, index: int) -> int:
         """Return the seed of one image; maps that share a name, as slices of a case, share their noise."""
@@ -82,7 +94,7 @@ class SemanticSampler:
             See `paint` and `case_noise`.
         """
         noise = case_noise(
-            (self.generator.shape.noise_length,),
+            (self.shape.noise_length,),
             slices,
             seed=self.seed_of(case, number),
             case=case,
@@ -112,12 +124,11 @@ class SemanticSampler:
         InputError
             The map has another size or ids than the generator learnt.
         """
-        return self._painted(label_map, map_name, draw_noise(self.generator.shape, list(seeds)))
+        return self._painted(label_map, map_name, draw_noise(self.shape, list(seeds)))
 
-    @torch.no_grad()
     def _painted(self, label_map: NDArray[np.integer], map_name: str, noise: Tensor) -> NDArray[np.uint8]:
         """Make an image of a map for each noise of [n, noise_length]."""
-        shape = self.generator.shape
+        shape = self.shape
         if label_map.shape != (shape.height, shape.width):
             msg = (
                 f"label map {map_name}: {label_map.shape} pixels, but the generator paints "
@@ -131,10 +142,7 @@ class SemanticSampler:
                 f"{UNLABELLED} for unlabelled; map its ids by the schema it was trained with"
             )
             raise InputError(msg)
-        maps = torch.from_numpy(label_map.astype(np.int64))[None].to(self._device)
-        noise = spread_regions(shape, noise, self._spread)
-        made = np.empty((len(noise), shape.image_channels, shape.height, shape.width), dtype=np.uint8)
+        ids = torch.from_numpy(label_map.astype(np.int64)).to(self._device)
+        noise = spread_regions(shape, noise, self._spread).to(self._device)
         with torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False):
-            for place in range(len(noise)):
-                made[place] = to_grey(self.generator(maps, noise[place : place + 1].to(self._device)))[0]
-        return made
+            return to_grey(self._painter.paint(self._painter.prepare(ids), noise))

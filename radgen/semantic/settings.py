@@ -247,11 +247,17 @@ class SemanticSampleSettings:
         "Factor on the noise that changes slowly over an image. Above 1 images of a map differ more in shading than "
         "in training; too much leaves what was learnt.",
     )
+    precision: str = setting(
+        "fp32",
+        "Arithmetic of convolutions: fp32 | bf16 | auto (bf16 where there is such: twice as fast, of other grey levels "
+        "by up to a few).",
+    )
     rows_per_shard: int = setting(1_024, "Images per shard.")
     threads: int = setting(1, "CPU threads; another number may change the lowest bits.")
 
     def __post_init__(self) -> None:
         """Refuse impossible numbers and unknown words."""
         one_of("along", self.along, ALONG)
+        one_of("precision", self.precision, PRECISIONS)
         for name in ("most_maps", "per_map", "region_spread", "rows_per_shard", "threads"):
             above_zero(**{name: getattr(self, name)})

@@ -114,7 +114,11 @@ def _painted(
     generator, card = load_semantic(weights, device)
     how = settings["semantic_sample"]
     sampler = SemanticSampler(
-        generator, source=card.source, seed=int(how["seed"]), region_spread=how.get("region_spread", 1.0)
+        generator,
+        source=card.source,
+        seed=int(how["seed"]),
+        region_spread=how.get("region_spread", 1.0),
+        precision=how.get("precision", "fp32"),
     )
     classes = schema_of_plain(settings["labels"]).to_classes(images.masks([row]))[0]
     made: NDArray[np.uint8] = sampler.paint(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from radgen.imageset.core import ImageSet
     from radgen.semantic.maps.schema import MapSchema
 
-VERSION = 1
+VERSION = 2
 HELD_OUT = ("val", "test")
 
 
@@ -73,18 +73,25 @@ def run(
     from radgen.semantic.samples import Painting, painted_sheet, schema_of_maps, write_painted
     from radgen.semantic.sampling import SemanticSampler
     from radgen.semantic.seen import behind, behind_maps
-    from radgen.training.devices import use_device
+    from radgen.training.devices import choose_precision, use_device
 
     settings = replace(semantic_sample, per_map=per_map or semantic_sample.per_map)
     settings = settings if seed is None else replace(settings, seed=seed)
     chosen, why = use_device(device, threads=settings.threads)
+    settings = replace(settings, precision=choose_precision(settings.precision, chosen))
     generator, card = load_semantic(weights, chosen)
     images, schema = ImageSet(maps), schema_of_maps(maps, card)
     rows = spread(_rows(images, seen, settings, schema), settings.most_maps)
-    sampler = SemanticSampler(generator, source=card.source, seed=settings.seed, region_spread=settings.region_spread)
+    sampler = SemanticSampler(
+        generator,
+        source=card.source,
+        seed=settings.seed,
+        region_spread=settings.region_spread,
+        precision=settings.precision,
+    )
     _say(
         f"semantic-sample {card.source}: {len(rows)} maps, {settings.per_map} images each; device {chosen} ({why}), "
-        f"{settings.threads} thread(s)"
+        f"{settings.precision}, {settings.threads} thread(s)"
     )
     modality = card.settings.get("image_modality")
     digest = digest_file(weights)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from radgen.metrics.alexnet import AlexNetDistance
 
-VERSION = 4
+VERSION = 5
 
 
 def run(
@@ -86,15 +86,20 @@ def run(
     from radgen.semantic.rows import of_image_modality, scored_sides, showing
     from radgen.semantic.run import sheet, spread
     from radgen.semantic.sampling import SemanticSampler
-    from radgen.training.devices import use_device
+    from radgen.training.devices import choose_precision, use_device
 
     chosen, why = use_device(device, threads=semantic_sample.threads)
+    semantic_sample = replace(semantic_sample, precision=choose_precision(semantic_sample.precision, chosen))
     images, schema = ImageSet(slices), MapSchema.of_structures(structures.names, structures.colours)
     segmenter = load_segmenter(annotator, chosen)
     check_segmenter(segmenter.shape, schema.names)
     generator, card = load_semantic(weights, chosen)
     sampler = SemanticSampler(
-        generator, source=card.source, seed=semantic_sample.seed, region_spread=semantic_sample.region_spread
+        generator,
+        source=card.source,
+        seed=semantic_sample.seed,
+        region_spread=semantic_sample.region_spread,
+        precision=semantic_sample.precision,
     )
     sides, empty = showing(scored_sides(images, semantic), schema)
     seen = saw_patients_of(judge_manifest).patients("pixels")

@@ -20,6 +20,7 @@ from radgen.imaging.volume import Volume
 from radgen.provenance import saw_patients_of
 from radgen.semantic.checkpoint import SemanticCard, save_semantic
 from radgen.semantic.generator import SemanticGenerator, SemanticShape
+from radgen.semantic.painter import Painter
 from tests.imaging.archives import AFFINE, Archive
 from tests.imaging.test_reassemble import write
 from tests.imaging.test_restore import oblique, stored_of
@@ -51,10 +52,11 @@ def untrained(folder: Path, side: int, modality: str | None = None) -> None:
 def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every generator paint a grey level for each label, a little lighter or darker by its first noise."""
 
-    def forward(self: SemanticGenerator, maps: Tensor, noise: Tensor) -> Tensor:
-        return (maps[:, None] - 1) * 0.8 + 0.05 * noise[:, :1, None, None].clamp(-2, 2)
+    def paint(_: Painter, label_map: Tensor, noise: Tensor) -> Tensor:
+        return (label_map - 1) * 0.8 + 0.05 * noise[:, :1, None, None].clamp(-2, 2)
 
-    monkeypatch.setattr(SemanticGenerator, "forward", forward)
+    monkeypatch.setattr(Painter, "prepare", lambda _, label_map: label_map)
+    monkeypatch.setattr(Painter, "paint", paint)
 
 
 @pytest.fixture(scope="module")

@@ -246,6 +246,20 @@ def test_regenerate_makes_a_painted_image_again(trained: Path, capsys: pytest.Ca
     assert f"equal: all {study.PX * study.PX} pixels" in capsys.readouterr().out
 
 
+def test_regenerate_works_in_the_precision_of_the_set(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = _copied(trained, tmp_path)
+    rough = SemanticSampleSettings(most_maps=6, precision="bf16")
+    semantic_sample.run(**study.sample_options(root, semantic_sample=rough))
+    made, exact = (ImageSet(one / "samples" / "painted" / "index.parquet") for one in (root, trained))
+    unlike = (made.images(range(12)) != exact.images(range(12))).any(axis=(1, 2, 3))
+    name = made.column("image_id")[int(unlike.argmax())]
+    assert unlike.any()
+    regenerate.run(image_id=name, results=root.parent, study=root.name)
+    assert f"equal: all {study.PX * study.PX} pixels" in capsys.readouterr().out
+
+
 # ---------------------------------------------------------------- final scores
 
 
