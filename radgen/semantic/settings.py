@@ -138,6 +138,9 @@ class SemanticSettings:
         0.0,
         "How hard two images of one map are driven apart in shading, as a share of the judges' push; 0: not at all.",
     )
+    variety_ramp_images: int = setting(
+        2_000, "Maps over which that share grows from nothing, as the first pushes of judges are long; 0: at once."
+    )
     variety_most: float = setting(
         0.3, "Distance of two images of one map, in shading (0 to 2), beyond which nothing is gained."
     )
@@ -190,7 +193,16 @@ class SemanticSettings:
             "save_every_images",
         ):
             above_zero(**{name: getattr(self, name)})
-        for name in ("balance_power", "segmentation", "variety", "label_mix", "penalty", "mask", "most_bad_steps"):
+        for name in (
+            "balance_power",
+            "segmentation",
+            "variety",
+            "variety_ramp_images",
+            "label_mix",
+            "penalty",
+            "mask",
+            "most_bad_steps",
+        ):
             if getattr(self, name) < 0:
                 msg = f"{name} must be 0 or more, not {getattr(self, name)}"
                 raise ValueError(msg)

@@ -211,7 +211,8 @@ class SemanticSystem:
         """Return the push away from images of other noise, which stand still: both sides are alike.
 
         Its strength is a share of the judges' gradient `judged`, image by image. As judges grow sure, they press all
-        images of a map into one; a constant weight is too much for them at first and too little later.
+        images of a map into one; a constant weight is too much for them at first and too little later. The share grows
+        with the images seen: the first pushes of a judge are long, and as long a push apart would drown them.
         """
         settings = self.settings
         if settings.variety == 0:
@@ -221,7 +222,9 @@ class SemanticSystem:
         loss = likeness(fake, other, settings.variety_most)
         losses["likeness"] = loss.detach()
         (slope,) = torch.autograd.grad(loss, fake)
-        return settings.variety * _length(judged) * slope / _length(slope).clamp(min=1e-12)
+        seen_images, ramp = part.step * settings.batch_size, settings.variety_ramp_images
+        grown = seen_images / ramp if seen_images < ramp else 1.0
+        return settings.variety * grown * _length(judged) * slope / _length(slope).clamp(min=1e-12)
 
     def _noise(self, kind: str, first_image: int, count: int) -> Tensor:
         seeds = [derive_seed(kind, self.settings.seed, first_image + i) for i in range(count)]

@@ -31,7 +31,9 @@ MODES = ("paired", "unpaired")
 
 @pytest.mark.parametrize("mode", MODES)
 def test_two_parts_give_the_losses_and_gradients_of_the_whole(mode: str) -> None:
-    whole, parts = (toys.trainer(mode, part_size=size, variety=1.0, balance_power=0.5) for size in (None, 2))
+    whole, parts = (
+        toys.trainer(mode, part_size=size, variety=1.0, variety_ramp_images=0, balance_power=0.5) for size in (None, 2)
+    )
     one, two = whole.step(0), parts.step(0)
     assert one == pytest.approx(two, rel=1e-5)
     for name, player in whole.system.players.items():
@@ -54,8 +56,8 @@ def test_the_discriminators_one_walk_back_gives_the_generators_gradient() -> Non
 
 
 def test_variety_drives_images_from_those_of_other_noise_by_a_share_of_the_judges_push() -> None:
-    system = toys.trainer("paired", variety=0.5, variety_most=2.0).system
-    part = system._part(0, 0, 4)
+    system = toys.trainer("paired", variety=0.5, variety_most=2.0, variety_ramp_images=100).system
+    part = system._part(100, 0, 4)
     fake = system.generator(part.maps, part.noise).detach().requires_grad_()
     judged = torch.ones_like(fake) * torch.arange(1, 5)[:, None, None, None]
     other = system.generator(part.maps, system._noise("semantic other noise", 0, 4)).detach()
@@ -65,8 +67,20 @@ def test_variety_drives_images_from_those_of_other_noise_by_a_share_of_the_judge
     torch.testing.assert_close(slope.flatten(1).norm(dim=1), 0.5 * judged.flatten(1).norm(dim=1))
     assert float(likeness(fake - 1e-3 * slope, other, 2.0)) < float(losses["likeness"])
     content = toys.trainer("paired", variety=0.5, variety_most=1e-6).system
+    part = content._part(5_000, 0, 4)
     assert not content._vary(fake, judged, part, losses).any()
     assert not toys.trainer("paired").system._vary(fake, judged, part, losses).any()
+
+
+def test_the_push_apart_grows_with_the_maps_seen() -> None:
+    system = toys.trainer("paired", variety=0.5, variety_most=2.0, variety_ramp_images=16).system
+    fake = system.generator(system._part(0, 0, 4).maps, system._part(0, 0, 4).noise).detach().requires_grad_()
+    pushes = [system._vary(fake, torch.ones_like(fake), system._part(seen, 0, 4), {}) for seen in (0, 4, 16, 400)]
+    lengths = [float(push.norm()) for push in pushes]
+    assert lengths == pytest.approx([0, lengths[2] / 4, lengths[2], lengths[2]])
+    assert lengths[2] > 0
+    at_once = toys.trainer("paired", variety=0.5, variety_most=2.0, variety_ramp_images=0).system
+    assert at_once._vary(fake, torch.ones_like(fake), at_once._part(0, 0, 4), {}).any()
 
 
 @pytest.mark.parametrize("mode", MODES)
