@@ -82,6 +82,7 @@ class SemanticSourceSettings:
     image_split: str | None = setting(None, "The split whose images are learnt.")
     balance_power: float | None = setting(None, "How much rare labels count.")
     variety: float | None = setting(None, "How hard images of one map are driven apart.")
+    variety_ramp_images: int | None = setting(None, "Maps over which that grows from nothing.")
     mask: float | None = setting(None, "Weight of the mask loss.")
     generated_label: bool | None = setting(
         None, "Whether the paired mode's segmenter has a label for generated pixels."
