@@ -88,7 +88,7 @@ class SemanticSystem:
 
     def _player(self, network: nn.Module, rate: float) -> Player:
         betas = (self.settings.beta1, self.settings.beta2)
-        optimiser = torch.optim.Adam(network.parameters(), lr=rate, betas=betas, foreach=True)
+        optimiser = torch.optim.Adam(network.parameters(), lr=rate, betas=betas, fused=True)
         return Player(network, optimiser, lambda _seen: rate)
 
     @property
@@ -144,7 +144,11 @@ class SemanticSystem:
     def _paired(self, fake: Tensor, part: _Part, share: float) -> tuple[Tensor, Losses]:
         """Play OASIS (equations 1 to 4); return the generator's gradient in its images."""
         weights, count = part.weights, len(fake)
-        real_logits, fake_logits = self.segmenter(torch.cat([part.real, fake])).split(count)
+        # Apart from the others: the generator's gradient is walked back through these alone.
+        fake_logits = self.segmenter(fake)
+        mask = label_mask(part.maps, self.shape.labels, self._coins(part))
+        others = [part.real, mask * part.real + (1 - mask) * fake.detach()][: 2 if self.settings.label_mix > 0 else 1]
+        real_logits, *mixed = self.segmenter(torch.cat(others)).split(count)
         convince = balanced_entropy(fake_logits, part.maps, weights)
         (slope,) = torch.autograd.grad(convince, fake, retain_graph=True)
         real = balanced_entropy(real_logits, part.maps, weights)
@@ -154,10 +158,8 @@ class SemanticSystem:
             generated = generated_entropy(fake_logits)
             losses["fake"] = generated.detach()
             loss = loss + generated
-        if self.settings.label_mix > 0:
-            mask = label_mask(part.maps, self.shape.labels, self._coins(part))
-            mixed = self.segmenter(mask * part.real + (1 - mask) * fake.detach())
-            mixing = label_mix(mixed, real_logits, fake_logits, mask)
+        for logits in mixed:
+            mixing = label_mix(logits, real_logits, fake_logits, mask)
             losses["label_mix"] = mixing.detach()
             loss = loss + self.settings.label_mix * mixing
         _learn(share * loss, self.segmenter)
@@ -172,24 +174,23 @@ class SemanticSystem:
         (share * named).backward(inputs=[fake, *self.segmenter.parameters()])  # type: ignore[no-untyped-call]
         slope = settings.segmentation / share * _taken(fake)
         losses = {"segmentation": named.detach()}
-        fake_logits = discriminator(fake)
+        penalised = settings.penalty > 0 and part.step % settings.penalty_every == 0
+        sides = fake, part.real.requires_grad_(penalised)
+        if penalised:  # real images alone are walked twice
+            fake_logits, real_logits = map(discriminator, sides)
+        else:
+            fake_logits, real_logits = discriminator(torch.cat(sides)).split(len(fake))
         losses["generator"] = F.softplus(-fake_logits).mean().detach()
-        caught = F.softplus(fake_logits).mean()
-        (share * caught).backward(inputs=[fake, *discriminator.parameters()])  # type: ignore[no-untyped-call]
+        loss = F.softplus(fake_logits).mean() + F.softplus(-real_logits).mean()
+        losses["discriminator"] = loss.detach()
+        if penalised:
+            penalty = gradient_penalty(real_logits, part.real)
+            losses["penalty"] = penalty.detach()
+            loss = loss + settings.penalty / 2 * settings.penalty_every * penalty
+        (share * loss).backward(inputs=[fake, *discriminator.parameters()])  # type: ignore[no-untyped-call]
         # An image's logit is its own: the gradient of softplus(-l) is that of softplus(l), times -exp(-l).
         ratio = -(-fake_logits.detach()).clamp(max=30).exp()
-        slope = slope + ratio[:, None, None, None] / share * _taken(fake)
-        penalised = settings.penalty > 0 and part.step % settings.penalty_every == 0
-        shown = part.real.requires_grad_(penalised)
-        real_logits = discriminator(shown)
-        doubted = F.softplus(-real_logits).mean()
-        losses["discriminator"] = (caught + doubted).detach()
-        if penalised:
-            penalty = gradient_penalty(real_logits, shown)
-            losses["penalty"] = penalty.detach()
-            doubted = doubted + settings.penalty / 2 * settings.penalty_every * penalty
-        _learn(share * doubted, discriminator)
-        return slope, losses
+        return slope + ratio[:, None, None, None] / share * _taken(fake), losses
 
     def _mask(self, fake: Tensor, part: _Part, losses: Losses) -> Tensor:
         """Return the gradient of the mask loss in the generated images."""

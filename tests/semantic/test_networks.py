@@ -71,6 +71,19 @@ def test_the_largest_singular_value_becomes_one() -> None:
     assert torch.allclose(layer(x), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("size", [1, 3])
+def test_the_gradient_of_divided_weights_is_autograds(layout: torch.memory_format, size: int) -> None:
+    torch.manual_seed(0)
+    layer = SpectralConv(6, 7, size=size).double().to(memory_format=layout)  # type: ignore[call-overload]
+    x = torch.randn(2, 6, 5, 5, dtype=torch.float64)
+    (found,) = torch.autograd.grad(layer(x).square().sum(), layer.weight)
+    sigma = torch.dot(layer.left, layer.weight.flatten(1) @ layer.right)
+    plain = torch.nn.functional.conv2d(x, layer.weight / sigma, layer.bias, padding=size // 2)
+    (expected,) = torch.autograd.grad(plain.square().sum(), layer.weight)
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+
+
 def test_the_reference_size_is_that_of_the_papers_code() -> None:
     shape = SemanticShape(64, 64, 3, 38, REFERENCE)
     networks = (SemanticGenerator(shape), PixelJudge(shape, free=True), WaveletJudge(shape))

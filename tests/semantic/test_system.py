@@ -15,7 +15,7 @@ import torch
 from radgen.errors import CheckpointError, Interrupted
 from radgen.semantic.checkpoint import SemanticCard, load_semantic, save_semantic
 from radgen.semantic.generator import SemanticShape
-from radgen.semantic.losses import likeness
+from radgen.semantic.losses import balanced_entropy, generated_entropy, label_mask, likeness
 from radgen.semantic.maps.batches import PairBatches, UnpairedBatches
 from radgen.semantic.settings import SemanticSettings
 from radgen.semantic.system import SemanticSystem, semantic_trainer
@@ -44,8 +44,9 @@ def test_two_parts_give_the_losses_and_gradients_of_the_whole(mode: str) -> None
             torch.testing.assert_close(ours.grad, other.grad, rtol=1e-3, atol=1e-5)
 
 
-def test_the_discriminators_one_walk_back_gives_the_generators_gradient() -> None:
-    system = toys.trainer("unpaired", segmentation=0.0, mask=0.0).system
+@pytest.mark.parametrize("penalty", [0.0, 10.0])
+def test_the_discriminators_one_walk_back_gives_the_generators_gradient(penalty: float) -> None:
+    system = toys.trainer("unpaired", segmentation=0.0, mask=0.0, penalty=penalty).system
     assert system.discriminator is not None
     part = system._part(0, 0, 4)
     fake = system.generator(part.maps, part.noise).detach().requires_grad_()
@@ -81,6 +82,45 @@ def test_the_push_apart_grows_with_the_maps_seen() -> None:
     assert lengths[2] > 0
     at_once = toys.trainer("paired", variety=0.5, variety_most=2.0, variety_ramp_images=0).system
     assert at_once._vary(fake, torch.ones_like(fake), at_once._part(0, 0, 4), {}).any()
+
+
+def test_the_paired_game_is_that_of_the_paper() -> None:
+    for label_mix in (0.0, 5.0):
+        system = toys.trainer("paired", mask=0.0, label_mix=label_mix).system
+        part = system._part(0, 0, 4)
+        fake = system.generator(part.maps, part.noise).detach().requires_grad_()
+        slope, losses = system._paired(fake, part, 0.5)
+        found = [parameter.grad for parameter in system.segmenter.parameters()]
+        real, made = system.segmenter(part.real), system.segmenter(fake)
+        convince = balanced_entropy(made, part.maps, part.weights)
+        torch.testing.assert_close(slope, torch.autograd.grad(convince, fake, retain_graph=True)[0])
+        loss = balanced_entropy(real, part.maps, part.weights) + generated_entropy(made)
+        if label_mix:
+            mask = label_mask(part.maps, 3, system._coins(part))
+            mixed = system.segmenter(mask * part.real + (1 - mask) * fake)
+            loss = loss + label_mix * (mixed - mask * real - (1 - mask) * made).square().mean()
+        assert ("label_mix" in losses) == bool(label_mix)
+        expected = torch.autograd.grad(0.5 * loss, list(system.segmenter.parameters()))
+        torch.testing.assert_close(found, list(expected), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_gradients_and_moments_lie_in_memory_as_their_weights_do(mode: str) -> None:
+    trainer = toys.trainer(mode)  # the fused optimiser reads memory in order, whatever the strides say
+    trainer.step(0)
+    resumed = toys.trainer(mode)
+    resumed.load_state(trainer.state())
+    for player in resumed.system.players.values():
+        for parameter, moments in player.optimiser.state.items():
+            assert _lies(moments["exp_avg"]) == _lies(moments["exp_avg_sq"]) == _lies(parameter)
+    for player in trainer.system.players.values():
+        for weight in player.network.parameters():
+            assert weight.grad is not None
+            assert _lies(weight.grad) == _lies(weight)
+
+
+def _lies(x: torch.Tensor) -> list[int]:
+    return [step for step, size in zip(x.stride(), x.shape, strict=True) if size > 1]
 
 
 @pytest.mark.parametrize("mode", MODES)
