@@ -93,8 +93,12 @@ class Modulation(nn.Module):
     def forward(self, x: Tensor, read: Tensor) -> Tensor:
         """Map [n, channels, h, w] and what was read to [n, channels, h, w]."""
         scale, shift = self.scale_shift(read).chunk(2, dim=1)
-        normal = F.group_norm(x, self._groups).to(scale.dtype)
+        normal = self.normalise(x).to(scale.dtype)
         return torch.addcmul(normal + shift, normal, scale)
+
+    def normalise(self, x: Tensor) -> Tensor:
+        """Give each group of channels of each image mean 0 and variance 1."""
+        return F.group_norm(x, self._groups)
 
 
 class ModulatedBlock(nn.Module):

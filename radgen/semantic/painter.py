@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from radgen.semantic.generator import (
     REGIONS,
     UNLABELLED,
+    Modulation,
     SemanticGenerator,
     SemanticShape,
     every,
@@ -206,6 +207,26 @@ def _copies(x: Tensor, count: int) -> Tensor:
     return x.expand(count, -1, -1, -1).clone(memory_format=torch.channels_last)
 
 
+class _Shortcut(nn.Module):
+    """A modulation and the 1 x 1 convolution after it, whose outputs alone are shifted: they are fewer channels."""
+
+    def __init__(self, modulation: Modulation, after: SpectralConv, dtype: torch.dtype) -> None:
+        super().__init__()
+        self._normalise, self._after = modulation.normalise, _Frozen(after.divided(), None, dtype)
+        mix = after.divided().detach().flatten(1)
+        self._channels = mix.shape[::-1]
+        scale, shift = modulation.scale_shift.weight.detach().chunk(2)
+        scale_bias, shift_bias = cast(Tensor, modulation.scale_shift.bias).detach().chunk(2)
+        weight = torch.cat([scale, torch.einsum("oc,cikl->oikl", mix, shift)])
+        self._scale_shift = _Frozen(weight, torch.cat([scale_bias, mix @ shift_bias]), dtype)
+
+    def forward(self, x: Tensor, read: Tensor) -> Tensor:
+        scale, shift = self._scale_shift(read).split_with_sizes(self._channels, dim=1)
+        normal = self._normalise(x)
+        moved: Tensor = self._after(torch.addcmul(normal, normal, scale)).add_(shift)
+        return moved
+
+
 class _Frozen(nn.Module):
     """A convolution whose weights stay as they are, of maps that always have the same sides."""
 
@@ -237,7 +258,11 @@ def _packs(weight: Tensor) -> bool:
 
 def _frozen(generator: SemanticGenerator, dtype: torch.dtype) -> SemanticGenerator:
     """Return a copy whose convolutions are frozen; those that read labels and noise are never called."""
-    frozen = copy.deepcopy(generator)
+    frozen, shape = copy.deepcopy(generator), generator.shape
+    for block in frozen.blocks:
+        modulation, shortcut = block.shortcut_modulation, block.shortcut
+        if isinstance(modulation, Modulation) and isinstance(shortcut, SpectralConv) and not shape.networks.wavelet:
+            block.shortcut_modulation, block.shortcut = _Shortcut(modulation, shortcut, dtype), nn.Identity()
     for parent in list(frozen.modules()):
         for name, layer in list(parent.named_children()):
             if isinstance(layer, SpectralConv | nn.Conv2d):
