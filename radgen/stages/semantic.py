@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from radgen.semantic.run import Evaluate, Lesson
     from radgen.training.ranks import Ranks
 
-VERSION = 4
+VERSION = 5
 # The budget is not in the key, so that a larger one goes on; how often states are saved and which weights are
 # published change no state.
 NOT_IN_KEY = ("images", "save_every_images", "publish", "maps", "init_from")
