@@ -26,7 +26,8 @@ def arm_in_words(arm: ArmSettings) -> str:
         parts.append(f"{arm.annotated_images} more real images with the annotator's masks")
     if arm.synthetic is not None:
         drawn = "online, " if arm.online else ""
-        parts.append(f"synthetic ({', '.join(arm.sources)}, {drawn}{arm.setting})")
+        named = dict.fromkeys([*arm.sources, f"{drawn}{arm.setting}"])  # a source may be called what its setting is
+        parts.append(f"synthetic ({', '.join(named)})")
     ways = {
         "schedule": {"pretrain": "pretrained on synthetic, then real", "pretrain_mixed": "pretrained on synthetic"},
         "method": {"mean_teacher": "mean teacher", "self_supervised": "pretext task first"},

@@ -191,6 +191,11 @@ def class_colour(number: int) -> str:
     return CLASS_CYCLE[number % len(CLASS_CYCLE)]
 
 
+def figure_title(figure: Figure, title: str) -> None:
+    """Title a figure at its own left edge, where labels beside the axes leave a panel's title too little room."""
+    figure.suptitle(title, x=0.012, ha="left", fontsize=_RC["axes.titlesize"], fontweight=_RC["axes.titleweight"])
+
+
 def panel_title(axes: Axes, title: str, note: str = "") -> None:
     """Title a panel at its left edge, with a muted remark under it."""
     axes.set_title(title + ("\n" if note else ""))

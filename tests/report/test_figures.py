@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import Made, make
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 from report_archive import write_cohort, write_slices
 from report_study import FACTS, PATIENTS, REPORT, SOURCE, Tree
@@ -282,6 +284,29 @@ def test_scores_that_were_not_measured_are_told_and_not_drawn(tree: Tree, tmp_pa
     album.finish()
     page = write_page(study, album.folder / "figures.json", tmp_path / "index.html")
     assert not re.search(r"\bnan\b", page)
+
+
+def test_long_names_of_arms_cut_nothing_off(tree: Tree, tmp_path: Path) -> None:
+    long = {
+        arm: f"{words} + synthetic (disjoint), pretrained on synthetic, then real" for arm, words in FACTS.arms.items()
+    }
+    facts = dataclasses.replace(FACTS, arms=long)
+    album, figures = Album(tmp_path / "figures", facts), []
+    new = album.new
+
+    def kept(height_in: float) -> Figure:
+        figures.append(new(height_in))
+        return figures[-1]
+
+    album.new = kept  # type: ignore[method-assign]
+    study = StudyResults(tree.root, REPORT, facts)
+    with figure_style():
+        draw_arms(study, album, "classification")
+        draw_differences(study, album, "classification")
+    for figure in figures:
+        for text in figure.findobj(Text):
+            place = text.get_window_extent()
+            assert not text.get_text() or (place.x0 >= 0 and place.x1 <= figure.bbox.x1), text.get_text()
 
 
 def test_images_without_a_class_are_counted(tree: Tree, tmp_path: Path) -> None:

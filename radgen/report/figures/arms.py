@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from typing import Any
 
 import pandas as pd
@@ -11,13 +12,14 @@ from matplotlib.axes import Axes
 from radgen.report.album import Album
 from radgen.report.arms import arm_words, masks_words, metric_of, primary_rows, whom
 from radgen.report.study import StudyResults, records
-from radgen.report.style import FLOOR, INK, REAL, SYNTHETIC, panel_title, quiet_axes
+from radgen.report.style import FLOOR, INK, REAL, SYNTHETIC, figure_title, quiet_axes
 
 ENDS = ("", "_lower", "_upper")
 NAMED = (
     "task", "arm", "setting", "synthetic", "n_train_patients", "n_train_images", "n_synthetic_images", "metric",
     "n_seeds", "n_patients",
 )  # fmt: skip
+LABEL_CHARACTERS = 44  # beside the axes
 LEGEND = "Blue circles train on real images alone, orange diamonds see synthetic ones."
 
 
@@ -31,7 +33,7 @@ def draw_arms(study: StudyResults, album: Album, task: str) -> None:
     for value in low["mean"]:
         axes.axvline(value, color=FLOOR, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
     metric = metric_of(rows)
-    panel_title(axes, f"{task}: {metric} on {whom(rows)}")
+    figure_title(figure, f"{task}: {metric} on {whom(rows)}")
     first = records(rows)[0]
     album.add(
         figure,
@@ -60,7 +62,7 @@ def draw_differences(study: StudyResults, album: Album, task: str) -> None:
     _draw_forest(axes, study, records(rows), "to_low", "{:+.3f}")
     axes.axvline(0, color=INK, linewidth=0.9, zorder=0)
     metric = metric_of(rows)
-    panel_title(axes, f"{task}: difference of {metric} to the low arm")
+    figure_title(figure, f"{task}: difference of {metric} to the low arm")
     album.add(
         figure,
         f"differences_{task}",
@@ -107,4 +109,5 @@ def _draw_forest(axes: Axes, study: StudyResults, rows: list[dict[str, Any]], co
 def _label(study: StudyResults, row: dict[str, Any]) -> str:
     patients, images, made = row["n_train_patients"], row["n_train_images"], row["n_synthetic_images"]
     real = f"{patients:,} patient{'s' * (patients != 1)}, {images:,} images" if patients else "no real patient"
-    return f"{arm_words(study, row['arm'])}\n{real}{f' + {made:,} synthetic' if made else ''}"
+    words = textwrap.fill(arm_words(study, row["arm"]), LABEL_CHARACTERS)
+    return f"{words}\n{real}{f' + {made:,} synthetic' if made else ''}"
