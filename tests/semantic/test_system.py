@@ -66,7 +66,7 @@ def test_variety_drives_images_from_those_of_other_noise_by_a_share_of_the_judge
     slope = system._vary(fake, judged, part, losses)
     assert 0 < float(losses["likeness"]) < 2
     torch.testing.assert_close(slope.flatten(1).norm(dim=1), 0.5 * judged.flatten(1).norm(dim=1))
-    assert float(likeness(fake - 1e-3 * slope, other, 2.0)) < float(losses["likeness"])
+    assert float(likeness((fake - 1e-3 * slope).detach(), other, 2.0)) < float(losses["likeness"])
     content = toys.trainer("paired", variety=0.5, variety_most=1e-6).system
     part = content._part(5_000, 0, 4)
     assert not content._vary(fake, judged, part, losses).any()
