@@ -146,8 +146,10 @@ class SemanticSystem:
         weights, count = part.weights, len(fake)
         # Apart from the others: the generator's gradient is walked back through these alone.
         fake_logits = self.segmenter(fake)
-        mask = label_mask(part.maps, self.shape.labels, self._coins(part))
-        others = [part.real, mask * part.real + (1 - mask) * fake.detach()][: 2 if self.settings.label_mix > 0 else 1]
+        others = [part.real]
+        if self.settings.label_mix > 0:
+            mask = label_mask(part.maps, self.shape.labels, self._coins(part))
+            others.append(mask * part.real + (1 - mask) * fake.detach())
         real_logits, *mixed = self.segmenter(torch.cat(others)).split(count)
         convince = balanced_entropy(fake_logits, part.maps, weights)
         (slope,) = torch.autograd.grad(convince, fake, retain_graph=True)
@@ -158,8 +160,8 @@ class SemanticSystem:
             generated = generated_entropy(fake_logits)
             losses["fake"] = generated.detach()
             loss = loss + generated
-        for logits in mixed:
-            mixing = label_mix(logits, real_logits, fake_logits, mask)
+        if self.settings.label_mix > 0:
+            mixing = label_mix(mixed[0], real_logits, fake_logits, mask)
             losses["label_mix"] = mixing.detach()
             loss = loss + self.settings.label_mix * mixing
         _learn(share * loss, self.segmenter)
