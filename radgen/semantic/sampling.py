@@ -19,6 +19,7 @@ from radgen.seeds import derive_seed
 from radgen.semantic.generator import UNLABELLED, SemanticGenerator, draw_noise, spread_regions
 from radgen.semantic.maps.noise import case_noise
 from radgen.semantic.painter import Painter
+from radgen.semantic.settings import SemanticSampleSettings
 
 
 class SemanticSampler:
@@ -51,6 +52,17 @@ class SemanticSampler:
         self._source, self._seed, self._spread = source, seed, region_spread
         self._device = generator.paint.weight.device
         self._painter = Painter(generator, precision)
+
+    @classmethod
+    def of(cls, generator: SemanticGenerator, source: str, settings: SemanticSampleSettings) -> SemanticSampler:
+        """Return the sampler that a study's settings ask for."""
+        return cls(
+            generator,
+            source=source,
+            seed=settings.seed,
+            region_spread=settings.region_spread,
+            precision=settings.precision,
+        )
 
     def seed_of(self, map_name: str, index: int) -> int:
         """Return the seed of one image; maps that share a name, as slices of a case, share their noise."""

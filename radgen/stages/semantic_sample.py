@@ -82,13 +82,7 @@ def run(
     generator, card = load_semantic(weights, chosen)
     images, schema = ImageSet(maps), schema_of_maps(maps, card)
     rows = spread(_rows(images, seen, settings, schema), settings.most_maps)
-    sampler = SemanticSampler(
-        generator,
-        source=card.source,
-        seed=settings.seed,
-        region_spread=settings.region_spread,
-        precision=settings.precision,
-    )
+    sampler = SemanticSampler.of(generator, card.source, settings)
     _say(
         f"semantic-sample {card.source}: {len(rows)} maps, {settings.per_map} images each; device {chosen} ({why}), "
         f"{settings.precision}, {settings.threads} thread(s)"

@@ -94,13 +94,7 @@ def run(
     segmenter = load_segmenter(annotator, chosen)
     check_segmenter(segmenter.shape, schema.names)
     generator, card = load_semantic(weights, chosen)
-    sampler = SemanticSampler(
-        generator,
-        source=card.source,
-        seed=semantic_sample.seed,
-        region_spread=semantic_sample.region_spread,
-        precision=semantic_sample.precision,
-    )
+    sampler = SemanticSampler.of(generator, card.source, semantic_sample)
     sides, empty = showing(scored_sides(images, semantic), schema)
     seen = saw_patients_of(judge_manifest).patients("pixels")
     train = of_image_modality(images, images.rows_where(split="train"), semantic)
