@@ -17,11 +17,10 @@ from radgen.study import Study
 from radgen.workflow import Plan
 
 if TYPE_CHECKING:
-    from radgen.imageset.core import ImageSet
     from radgen.imaging.reassemble import SourceGrid
     from radgen.imaging.volume import Volume
     from radgen.semantic.checkpoint import SemanticCard
-    from radgen.semantic.maps.schema import MapSchema
+    from radgen.semantic.maps.surroundings import MapReader
     from radgen.semantic.sampling import SemanticSampler
 
 VERSION = 2
@@ -59,16 +58,16 @@ def main(words: list[str]) -> int:
 class _Case:
     """The label maps of one case: a set, positions int64 in it, and the grid they were cut from."""
 
-    maps: ImageSet
+    reader: MapReader
     rows: NDArray[np.int64]
     grid: SourceGrid
-    schema: MapSchema
 
     @classmethod
     def of(cls, plan: Plan, index: Path, series: str, card: SemanticCard) -> _Case:
         """Find a case and its grid: of the import beside the maps, or of the study's archive."""
         from radgen.imageset.core import ImageSet
         from radgen.imaging.reassemble import cohort_grids, read_grids
+        from radgen.semantic.maps.surroundings import MapReader
         from radgen.semantic.samples import schema_of_maps
 
         maps = ImageSet(index)
@@ -86,22 +85,22 @@ class _Case:
         if series not in grids:
             msg = f"{beside}: no grid of series {series}: its map was pictures, which have no place in space"
             raise InputError(msg)
-        return cls(maps, rows, grids[series], schema_of_maps(index, card))
+        return cls(MapReader(maps, schema_of_maps(index, card), card.surroundings), rows, grids[series])
 
     def labels(self) -> Volume:
         """Return the stored ids, uint8; 0 where no slice was stored."""
         from radgen.imaging.reassemble import reassemble
 
-        return reassemble(self.maps, self.rows.tolist(), self.grid, kind="masks")
+        return reassemble(self.reader.maps, self.rows.tolist(), self.grid, kind="masks")
 
     def painted(self, sampler: SemanticSampler, number: int, options: argparse.Namespace, modality: str) -> Volume:
         """Return an image, float32: in units of the maps' window where it is of their modality, else grey levels."""
         from radgen.imaging.reassemble import in_units
         from radgen.imaging.restore import restore
 
-        places: list[dict[str, Any]] = self.maps.table.take(self.rows).to_pylist()
+        places: list[dict[str, Any]] = self.reader.maps.table.take(self.rows).to_pylist()
         made = sampler.case(
-            self.schema.to_classes(self.maps.masks(self.rows)),
+            self.reader.classes(self.rows),
             options.series,
             [place["slice_index"] for place in places],
             number,
@@ -135,7 +134,7 @@ def _write(plan: Plan, options: argparse.Namespace) -> None:
     sampler = SemanticSampler(
         generator, source=card.source, seed=seed, region_spread=settings.region_spread, precision=precision
     )
-    modality = card.settings.get("image_modality") or case.maps.column("modality")[case.rows[0]]
+    modality = card.settings.get("image_modality") or case.reader.maps.column("modality")[case.rows[0]]
     labels = case.labels()
     files = {f"{options.series}_labels.nii.gz": labels}
     for number in range(options.images):
@@ -157,13 +156,13 @@ def _write(plan: Plan, options: argparse.Namespace) -> None:
                 "precision": precision,
                 "channel": options.channel,
                 "modality": modality,
-                "labels": list(case.schema.names),
+                "labels": list(case.reader.schema.names),
             },
             inputs={"weights": input_digest(weights), "maps": input_digest(index)},
             seed=seed,
         ),
         outputs={name: options.out / name for name in files},
-        saw_patients=behind(weights) | behind_maps(case.maps, case.rows, index),
+        saw_patients=behind(weights) | behind_maps(case.reader, case.rows, index),
         device=device.type,
         notes={"device_reason": why, "slices": len(case.rows)},
     )

@@ -125,7 +125,7 @@ def outlines_filled(exam: Exam, real: Images, outside: tuple[int, ...], seed: in
 
     A segmenter knows where organs lie in a body: what it finds here no image has shown it.
     """
-    bodies = ~np.isin(exam.schema.to_classes(exam.maps.masks(exam.map_rows)), outside)
+    bodies = ~np.isin(exam.classes(exam.map_rows), outside)
     tissue = real[real > 0]
     random = random_generator("semantic outlines", seed)
     noise = random.normal(tissue.mean(), tissue.std(), (len(bodies), real.shape[1], *bodies.shape[1:]))
@@ -137,7 +137,7 @@ def _outlines(exam: Exam, made: Images, real: Images, threshold: float, outside:
     sides = {"synthetic": (made, exam.map_rows), "real": (real, exam.image_rows)}
     rows = []
     for role, (images, places) in sides.items():
-        maps = exam.schema.to_classes(exam.maps.masks(places))
+        maps = exam.classes(places)
         bodies = soft_body(grey_tensor(images) / 127.5 - 1, threshold, 1e-3).numpy() > 0.5
         apart = [surface_distance(one, ~np.isin(two, outside)) for one, two in zip(bodies, maps, strict=True)]
         known = [value for value in apart if np.isfinite(value)]

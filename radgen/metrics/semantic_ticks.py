@@ -21,6 +21,7 @@ from radgen.labels.overlap import score_structures
 from radgen.labels.segmenter import Segmenter, predict
 from radgen.metrics.frechet import frechet_distance, moments
 from radgen.semantic.maps.schema import MapSchema
+from radgen.semantic.maps.surroundings import MapReader, Surroundings
 from radgen.semantic.sampling import SemanticSampler
 from radgen.semantic.scores import encoder_distance, psnr, rmse, sameness, ssim
 
@@ -47,6 +48,8 @@ class Exam:
         Names labels; it learnt from other patients.
     device
         Where the segmenter works.
+    surroundings
+        How background of the maps is told apart.
     """
 
     maps: ImageSet
@@ -57,10 +60,15 @@ class Exam:
     schema: MapSchema
     segmenter: Segmenter
     device: torch.device
+    surroundings: Surroundings | None = None
+
+    def classes(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return maps as the generator sees them, int64 [n, H, W]."""
+        return MapReader(self.maps, self.schema, self.surroundings).classes(rows)
 
     def painted(self, sampler: SemanticSampler) -> NDArray[np.uint8]:
         """Return one image of each map, uint8 [m, C, H, W]."""
-        classes = self.schema.to_classes(self.maps.masks(self.map_rows))
+        classes = self.classes(self.map_rows)
         names = self.maps.column("image_id")[self.map_rows]
         return np.concatenate([sampler.images(one, name, [0]) for one, name in zip(classes, names, strict=True)])
 
@@ -74,7 +82,7 @@ class Exam:
     def likeness(self, sampler: SemanticSampler, samples: int) -> list[float]:
         """Return the mean MS-SSIM between images of each of a few maps."""
         rows = self.map_rows[:: max(1, len(self.map_rows) // VARIED_MAPS)][:VARIED_MAPS]
-        classes = self.schema.to_classes(self.maps.masks(rows))
+        classes = self.classes(rows)
         names = self.maps.column("image_id")[rows]
         return [
             sameness(grey_tensor(sampler.images(one, name, range(samples))), data_range=GREY_RANGE)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from radgen.errors import CheckpointError, ConfigError
 from radgen.semantic.generator import SemanticGenerator, SemanticShape
+from radgen.semantic.maps.surroundings import Surroundings
 from radgen.settings import as_plain, build
 from radgen.training.weights import fill, read_weights, save_weights
 
@@ -35,6 +36,8 @@ class SemanticCard:
         Maps shown when these weights were taken.
     settings
         Plain settings of the training.
+    surroundings
+        How background of maps is told apart; labels of it follow those with names.
     """
 
     shape: SemanticShape
@@ -42,6 +45,7 @@ class SemanticCard:
     source: str
     seen_images: int
     settings: Mapping[str, Any]
+    surroundings: Surroundings | None = None
 
 
 def save_semantic(path: Path, tensors: Mapping[str, Tensor], card: SemanticCard) -> None:
@@ -69,7 +73,9 @@ def _read_card(path: Path, text: str) -> SemanticCard:
         plain = json.loads(text)
         if plain.pop("kind", None) == KIND:
             names, shape = tuple(plain.pop("label_names")), build(SemanticShape, plain.pop("shape"))
-            return SemanticCard(shape=shape, label_names=names, **plain)
+            told = plain.pop("surroundings", None)
+            surroundings = None if told is None else Surroundings(tuple(told["thresholds"]), told["blur_px"])
+            return SemanticCard(shape=shape, label_names=names, surroundings=surroundings, **plain)
     except (AttributeError, ConfigError, KeyError, TypeError, ValueError) as error:
         msg = f"{path}: its card is damaged ({error}); give weights of a semantic generator"
         raise CheckpointError(msg) from error

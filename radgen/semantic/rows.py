@@ -42,6 +42,8 @@ class Sides:
         Images.
     paired
         Whether image i is that of map i.
+    looked_at
+        Whether the maps' own images are looked at too, to tell their background apart.
     """
 
     maps: ImageSet
@@ -49,13 +51,15 @@ class Sides:
     images: ImageSet
     image_rows: Rows
     paired: bool = False
+    looked_at: bool = False
 
     def saw(self) -> SawPatients:
         """Return whose masks and whose pixels were seen; classes of maps come from who labelled them."""
         places = self.map_rows
         pairs = zip(self.maps.column("split")[places], self.maps.column("patient")[places], strict=True)
         masks = by_split((str(split), patient) for split, patient in pairs if patient is not None)
-        return SawPatients(pixels=patients_of(self.images, self.image_rows), masks=masks)
+        saw = SawPatients(pixels=patients_of(self.images, self.image_rows), masks=masks)
+        return saw | SawPatients(pixels=masks) if self.looked_at else saw
 
 
 @dataclass(frozen=True)

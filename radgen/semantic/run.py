@@ -21,6 +21,7 @@ from radgen.semantic.maps.batches import PairBatches, UnpairedBatches
 from radgen.semantic.maps.counts import LabelCounts, rarest_classes
 from radgen.semantic.maps.schema import MapSchema
 from radgen.semantic.maps.sheet import multimodal_sheet
+from radgen.semantic.maps.surroundings import MapReader, Surroundings, label_count
 from radgen.semantic.rows import Sides
 from radgen.semantic.sampling import SemanticSampler
 from radgen.semantic.settings import SemanticSettings
@@ -56,6 +57,8 @@ class Lesson:
         Validation maps, a few of which are painted at ticks.
     left_out
         Maps of background alone, which teach nothing.
+    surroundings
+        How background of all these maps is told apart, found on those that are learnt from.
     """
 
     source: str
@@ -64,21 +67,36 @@ class Lesson:
     counts: LabelCounts
     shown: Sides
     left_out: int = 0
+    surroundings: Surroundings | None = None
 
     def batches(self, settings: SemanticSettings) -> Batches:
         """Return maps and images in the order of training."""
         sides = self.sides
         if settings.mode == "paired":
             balance = rarest_classes(self.counts, self.schema) if settings.balance else None
-            return PairBatches(sides.images, sides.image_rows, self.schema, seed=settings.seed, balance=balance)
+            return PairBatches(
+                *(sides.images, sides.image_rows, self.schema),
+                seed=settings.seed,
+                balance=balance,
+                surroundings=self.surroundings,
+            )
         # Maps as they are: images come so, and a discriminator would learn from rare labels alone what was generated.
         here, there = (sides.maps, sides.map_rows), (sides.images, sides.image_rows)
-        return UnpairedBatches(*here, *there, self.schema, seed=settings.seed)
+        return UnpairedBatches(*here, *there, self.schema, seed=settings.seed, surroundings=self.surroundings)
 
     def shape(self, settings: SemanticSettings) -> SemanticShape:
         """Return the shape of the networks."""
         channels, height, width = self.sides.images.image_shape
-        return SemanticShape(height, width, channels, self.schema.classes, settings.networks)
+        return SemanticShape(height, width, channels, self.labels, settings.networks)
+
+    @property
+    def labels(self) -> int:
+        """How many labels the networks are told of."""
+        return label_count(self.schema, self.surroundings)
+
+    def sheet(self, sampler: SemanticSampler) -> NDArray[np.uint8]:
+        """Paint a few validation maps, see `sheet`."""
+        return sheet(sampler, MapReader(self.shown.maps, self.schema, self.surroundings), self.shown)
 
 
 @dataclass(frozen=True)
@@ -163,7 +181,7 @@ def train_semantic(folder: Path, lesson: Lesson, settings: SemanticSettings, mea
     trainer = build_trainer(lesson, settings, means)
     average = trainer.system.average
     plain = {name: value for name, value in as_plain(settings).items() if name not in {"init_from", "maps"}}
-    card = SemanticCard(average.shape, lesson.schema.names, lesson.source, 0, plain)
+    card = SemanticCard(average.shape, lesson.schema.names, lesson.source, 0, plain, lesson.surroundings)
 
     def save(path: Path, seen_images: int) -> None:
         save_semantic(path, average.state_dict(), dataclasses.replace(card, seen_images=seen_images))
@@ -175,7 +193,7 @@ def train_semantic(folder: Path, lesson: Lesson, settings: SemanticSettings, mea
         candidates.keep(seen_images)
         average.eval()
         sampler = SemanticSampler(average, source=lesson.source, seed=settings.seed)
-        write_png(folder / "samples.png", sheet(sampler, lesson.schema, lesson.shown))
+        write_png(folder / "samples.png", lesson.sheet(sampler))
         scores = means.evaluate(sampler) if means.evaluate is not None else {}
         if board is not None:
             board.add(seen_images, {**history.latest(), **scores})
@@ -208,18 +226,18 @@ def _publish(
     files = publish(folder, settings.images, candidates, named, result.history)
     generator, card = load_semantic(files["weights"], torch.device("cpu"))
     sampler = SemanticSampler(generator, source=card.source, seed=settings.seed)
-    write_png(files["grid"], sheet(sampler, lesson.schema, lesson.shown))
+    write_png(files["grid"], lesson.sheet(sampler))
     return Outcome(files, chosen[settings.publish], result)
 
 
-def sheet(sampler: SemanticSampler, schema: MapSchema, shown: Sides) -> NDArray[np.uint8]:
+def sheet(sampler: SemanticSampler, reader: MapReader, shown: Sides) -> NDArray[np.uint8]:
     """Paint a few maps: rows are maps, columns the map, its image where there is one, and images of other noise."""
     rows = spread(shown.map_rows, SHEET_MAPS)
-    maps = schema.to_classes(shown.maps.masks(rows))
+    maps = reader.classes(rows)
     names = shown.maps.column("image_id")[rows]
     made = [sampler.images(one, name, range(SHEET_SAMPLES)) for one, name in zip(maps, names, strict=True)]
     real = shown.images.images(rows) if shown.paired else None
-    return multimodal_sheet(schema.paint(maps), np.stack(made), real)
+    return multimodal_sheet(reader.paint(maps), np.stack(made), real)
 
 
 def spread(rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:

@@ -17,6 +17,7 @@ from radgen.imageset.writers import ShardWriter
 from radgen.semantic.checkpoint import SemanticCard
 from radgen.semantic.maps.schema import MapSchema, read_schema
 from radgen.semantic.maps.sheet import multimodal_sheet
+from radgen.semantic.maps.surroundings import MapReader
 from radgen.semantic.run import spread
 from radgen.semantic.sampling import SemanticSampler
 from radgen.semantic.settings import SemanticSampleSettings
@@ -58,9 +59,7 @@ class Painting:
     Attributes
     ----------
     maps, rows
-        A set with masks and positions int64 in its index.
-    schema
-        Of the masks.
+        Label maps and positions int64 in their index.
     sampler
         Makes the images.
     source
@@ -73,9 +72,8 @@ class Painting:
         How many images, and of which noise.
     """
 
-    maps: ImageSet
+    maps: MapReader
     rows: NDArray[np.int64]
-    schema: MapSchema
     sampler: SemanticSampler
     source: str
     modality: str | None
@@ -84,12 +82,12 @@ class Painting:
 
     def samples(self) -> Iterator[Sample]:
         """Yield index row, image and mask of every image, map by map."""
-        index = self.maps.table.take(self.rows).to_pylist()  # of the index, which is small
+        index = self.maps.maps.table.take(self.rows).to_pylist()  # of the index, which is small
         for place, row in zip(self.rows, index, strict=True):
-            stored = self.maps.masks([place])[0]
+            stored = self.maps.maps.masks([place])[0]
             name = row["series"] if self.settings.along == "case" and row["series"] else row["image_id"]
             seeds = [self.sampler.seed_of(name, number) for number in range(self.settings.per_map)]
-            made = self.sampler.paint(self.schema.to_classes(stored), row["image_id"], seeds)
+            made = self.sampler.paint(self.maps.classes([place])[0], row["image_id"], seeds)
             for number, (seed, image) in enumerate(zip(seeds, made, strict=True)):
                 yield self._row(row, number, seed), image, stored
 
@@ -97,13 +95,27 @@ class Painting:
         same = self.modality in (None, of_map["modality"])
         copied = (*FROM_MAP, *(WINDOW if same else ()))
         return {name: of_map[name] for name in copied} | {
-            "image_id": f"{self.source}_{of_map['image_id']}_{number:03d}",
+            "image_id": image_id(self.source, of_map["image_id"], number),
             "source": self.source,
             "split": "synthetic",
             "modality": self.modality or of_map["modality"],
             "seed": seed,
             "checkpoint": self.checkpoint,
         }
+
+
+def image_id(source: str, map_id: str, number: int) -> str:
+    """Return the id of image `number` of a map."""
+    return f"{source}_{map_id}_{number:03d}"
+
+
+def map_id(source: str, image_id: str) -> str:
+    """Return the id of the map that an image was painted on.
+
+    >>> map_id("painted", image_id("painted", "map_7", 2))
+    'map_7'
+    """
+    return image_id.removeprefix(f"{source}_").rpartition("_")[0]
 
 
 def write_painted(index: Path, painting: Painting) -> list[Path]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from radgen.errors import InputError
 from radgen.imageset.core import ImageSet
 from radgen.provenance import SawPatients, by_split, saw_patients_of
+from radgen.semantic.maps.surroundings import MapReader
 from radgen.semantic.rows import Sides
 
 SEEN_SCHEMA = pa.schema(
@@ -33,6 +34,7 @@ def seen_table(taught: Sides, chose: Sides) -> pa.Table:
         for aspect, images, rows in (
             ("mask", sides.maps, sides.map_rows),
             ("pixels", sides.images, sides.image_rows),
+            *([("pixels", sides.maps, sides.map_rows)] if sides.looked_at and not sides.paired else []),
         )
     ]
     rows = [
@@ -75,15 +77,16 @@ def behind(path: Path) -> SawPatients:
     return saw_patients_of(manifest)
 
 
-def behind_maps(images: ImageSet, rows: NDArray[np.int64], maps: Path) -> SawPatients:
+def behind_maps(maps: MapReader, rows: NDArray[np.int64], index: Path) -> SawPatients:
     """Return the patients whose masks were painted on; of maps without a patient, all that is behind their set.
 
-    A map brings its class along, which whoever labelled its patient gave.
+    A map brings its class along, which whoever labelled its patient gave; pixels too, if surroundings are told apart.
     """
+    images = maps.maps
     patients = images.column("patient")[rows]
     known = [
         (str(split), str(name)) for split, name in zip(images.column("split")[rows], patients, strict=True) if name
     ]
     masks = by_split(known)
-    saw = SawPatients(masks=masks, labels=masks)
-    return saw | behind(maps) if len(known) < len(rows) else saw
+    saw = SawPatients(masks=masks, labels=masks, pixels=masks if maps.surroundings else {})
+    return saw | behind(index) if len(known) < len(rows) else saw

@@ -14,6 +14,7 @@ BEST = ("domain_fid", "dice")
 ALONG = ("slice", "case")
 START = ("best", "last")
 STUDY_MAPS = ("learnt", "val", "test")
+MOST_GROUPS = 8
 
 
 @section
@@ -87,6 +88,7 @@ class SemanticSourceSettings:
     generated_label: bool | None = setting(
         None, "Whether the paired mode's segmenter has a label for generated pixels."
     )
+    surroundings: int | None = setting(None, "Groups of grey levels that background is told apart by.")
     init_from: str | None = setting(None, "Weights to go on from.")
 
 
@@ -109,6 +111,13 @@ class SemanticSettings:
         "Unpaired: the split whose images are learnt, such as generator, where people are dealt by hand; null for that "
         "of the maps, whose patients are then dealt to the two sides.",
     )
+    surroundings: int = setting(
+        0,
+        "Groups of grey levels into which the background of a map is told apart by the map's own image, for masks that "
+        "name little of what a picture shows: 2 to 8; 0 leaves background one label. They are found and not drawn: no "
+        "sample's mask holds them.",
+    )
+    surroundings_blur_px: float = setting(1.0, "Standard deviation of the Gaussian that smooths that image before.")
     networks: SemanticNetworkSettings = setting(SMALL, "Sizes of the networks.")
     images: int = setting(20_000, "Budget: maps shown in training. Raising it later goes on from the saved state.")
     seed: int = setting(1, "Seed of weights, order and noise.")
@@ -203,6 +212,7 @@ class SemanticSettings:
             "penalty",
             "mask",
             "most_bad_steps",
+            "surroundings_blur_px",
         ):
             if getattr(self, name) < 0:
                 msg = f"{name} must be 0 or more, not {getattr(self, name)}"
@@ -212,6 +222,15 @@ class SemanticSettings:
             raise ValueError(msg)
         if self.part_size is not None and (self.part_size < 1 or self.batch_size % self.part_size):
             msg = f"part_size must divide batch_size {self.batch_size}, but it is {self.part_size}"
+            raise ValueError(msg)
+        if self.surroundings not in (0, *range(2, MOST_GROUPS + 1)):
+            msg = f"surroundings must be 0 for none, or 2 to {MOST_GROUPS} groups, not {self.surroundings}"
+            raise ValueError(msg)
+        if self.maps is not None and self.surroundings:
+            msg = (
+                f"maps is {self.maps!r}, but surroundings is {self.surroundings}: maps of a folder have no images to "
+                "tell their background apart by; set surroundings: 0"
+            )
             raise ValueError(msg)
         if self.maps is not None and self.mode == "paired":
             msg = f"maps is {self.maps!r}, but mode is paired: maps of a folder have no images; set mode: unpaired"

@@ -106,9 +106,12 @@ def _sampled(
 def _painted(
     weights: Path, settings: dict[str, Any], images: ImageSet, row: int, device: torch.device
 ) -> NDArray[np.uint8]:
-    """Paint the stored mask again, with the noise of the stored seed."""
+    """Paint the stored mask again, and what surrounds it in the map's own image, with the noise of the stored seed."""
+    from radgen.imageset.core import ImageSet
     from radgen.semantic.checkpoint import load_semantic
     from radgen.semantic.maps.schema import schema_of_plain
+    from radgen.semantic.maps.surroundings import MapReader
+    from radgen.semantic.samples import map_id
     from radgen.semantic.sampling import SemanticSampler
 
     generator, card = load_semantic(weights, device)
@@ -120,10 +123,12 @@ def _painted(
         region_spread=how.get("region_spread", 1.0),
         precision=how.get("precision", "fp32"),
     )
-    classes = schema_of_plain(settings["labels"]).to_classes(images.masks([row]))[0]
-    made: NDArray[np.uint8] = sampler.paint(
-        classes, str(images.column("image_id")[row]), [int(images.column("seed")[row])]
-    )[0]
+    name, places, maps = str(images.column("image_id")[row]), [row], images
+    if card.surroundings is not None:
+        maps = ImageSet(images.folder / read_manifest(images.folder / "manifest.json")["run"]["notes"]["painted_on"])
+        places = maps.rows_where(image_id=map_id(card.source, name)).tolist()
+    classes = MapReader(maps, schema_of_plain(settings["labels"]), card.surroundings).classes(places)[0]
+    made: NDArray[np.uint8] = sampler.paint(classes, name, [int(images.column("seed")[row])])[0]
     return made
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from radgen.semantic.run import Evaluate, Lesson
     from radgen.training.ranks import Ranks
 
-VERSION = 5
+VERSION = 6
 # The budget is not in the key, so that a larger one goes on; how often states are saved and which weights are
 # published change no state.
 NOT_IN_KEY = ("images", "save_every_images", "publish", "maps", "init_from")
@@ -155,6 +155,7 @@ def _lesson(
 ) -> Lesson:
     from radgen.imageset.core import ImageSet
     from radgen.semantic.maps.schema import MapSchema
+    from radgen.semantic.maps.surroundings import find_surroundings
     from radgen.semantic.rows import Rules, checked, learning_sides, showing, validation_sides
     from radgen.semantic.run import Lesson
 
@@ -165,7 +166,12 @@ def _lesson(
     sides, counts = checked(found, schema)
     left_out = len(found.map_rows) - len(sides.map_rows)
     shown, _ = showing(validation_sides(images, asked), schema)
-    return Lesson(source, schema, sides, counts, shown, left_out)
+    groups, blur_px = asked.settings.surroundings, asked.settings.surroundings_blur_px
+    if not groups:
+        return Lesson(source, schema, sides, counts, shown, left_out)
+    surroundings = find_surroundings(sides.maps, sides.map_rows, schema, groups=groups, blur_px=blur_px)
+    sides, shown = replace(sides, looked_at=True), replace(shown, looked_at=True)
+    return Lesson(source, schema, sides, counts, shown, left_out, surroundings)
 
 
 def _settings(
@@ -192,7 +198,7 @@ def _inputs(lesson: Lesson, files: dict[str, Path]) -> dict[str, str]:
 
     sides, shown = lesson.sides, lesson.shown
     return {
-        "maps": rows_digest(sides.maps, sides.map_rows, with_masks=True, with_images=False),
+        "maps": rows_digest(sides.maps, sides.map_rows, with_masks=True, with_images=sides.looked_at),
         "images": rows_digest(sides.images, sides.image_rows, with_masks=False),
         "validation_maps": rows_digest(shown.maps, shown.map_rows, with_masks=True),
         "validation_images": rows_digest(shown.images, shown.image_rows, with_masks=False),
@@ -265,7 +271,7 @@ class _Task:
         lesson, settings, ranks = self.lesson, self.settings, self.ranks
         sides = lesson.sides
         _say(
-            f"semantic {lesson.source}: {settings.mode}, {len(sides.map_rows)} maps of {lesson.schema.classes} labels, "
+            f"semantic {lesson.source}: {settings.mode}, {len(sides.map_rows)} maps of {lesson.labels} labels, "
             f"{len(sides.image_rows)} images, {lesson.left_out} maps of background alone left out; device "
             f"{ranks.device} ({self.device_reason}), {ranks.count} process(es), {settings.threads} thread(s), "
             f"{settings.precision}"
@@ -285,6 +291,7 @@ class _Task:
             "precision": settings.precision,
             "maps": len(sides.map_rows),
             "images": len(sides.image_rows),
+            "surroundings": [] if lesson.surroundings is None else list(lesson.surroundings.thresholds),
             "empty_maps_left_out": lesson.left_out,
             "published_images": outcome.published_images,
             "scores": scores,
@@ -312,6 +319,7 @@ class _Task:
             schema=lesson.schema,
             segmenter=segmenter,
             device=device,
+            surroundings=lesson.surroundings,
         )
         network = load_features(self.networks["encoder"], device)
         return semantic_tick_scorer(exam, network, samples_per_map=self.settings.samples_per_map)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from radgen.imageset.core import ImageSet
     from radgen.semantic.maps.schema import MapSchema
+    from radgen.semantic.maps.surroundings import MapReader
 
 VERSION = 2
 HELD_OUT = ("val", "test")
@@ -69,6 +71,7 @@ def run(
     from radgen.imageset.core import ImageSet
     from radgen.semantic.checkpoint import load_semantic
     from radgen.semantic.maps.schema import plain_schema
+    from radgen.semantic.maps.surroundings import MapReader
     from radgen.semantic.run import spread
     from radgen.semantic.samples import Painting, painted_sheet, schema_of_maps, write_painted
     from radgen.semantic.sampling import SemanticSampler
@@ -81,6 +84,7 @@ def run(
     settings = replace(settings, precision=choose_precision(settings.precision, chosen))
     generator, card = load_semantic(weights, chosen)
     images, schema = ImageSet(maps), schema_of_maps(maps, card)
+    reader = MapReader(images, schema, card.surroundings)
     rows = spread(_rows(images, seen, settings, schema), settings.most_maps)
     sampler = SemanticSampler.of(generator, card.source, settings)
     _say(
@@ -89,7 +93,7 @@ def run(
     )
     modality = card.settings.get("image_modality")
     digest = digest_file(weights)
-    files = write_painted(index, Painting(images, rows, schema, sampler, card.source, modality, digest, settings))
+    files = write_painted(index, Painting(reader, rows, sampler, card.source, modality, digest, settings))
     write_png(grid, painted_sheet(index, schema, settings.per_map))
     write_manifest(
         manifest,
@@ -97,13 +101,15 @@ def run(
             stage="semantic_sample",
             version=VERSION,
             settings={"semantic_sample": as_plain(settings), "source": card.source, "labels": plain_schema(schema)},
-            inputs=_inputs(weights, maps, images),
+            inputs=_inputs(weights, maps, reader),
             seed=settings.seed,
         ),
         outputs={file.name: file for file in [*files, grid]},
-        saw_patients=behind(weights) | behind_maps(images, rows, maps),
+        saw_patients=behind(weights) | behind_maps(reader, rows, maps),
         device=chosen.type,
-        notes={"device_reason": why, "maps": len(rows), "images": len(rows) * settings.per_map},
+        notes={"device_reason": why, "maps": len(rows), "images": len(rows) * settings.per_map}
+        # Where surroundings are told apart an image is made again from its map's own image too.
+        | ({} if card.surroundings is None else {"painted_on": os.path.relpath(maps, index.parent)}),
     )
 
 
@@ -123,12 +129,14 @@ def _rows(
     return with_structures(count_labels(images, rows), schema, images, empty="drop")
 
 
-def _inputs(weights: Path, maps: Path, images: ImageSet) -> dict[str, str]:
-    from radgen.imageset.core import masks_path
+def _inputs(weights: Path, maps: Path, reader: MapReader) -> dict[str, str]:
+    from radgen.imageset.core import images_path, masks_path
 
-    shards = sorted(set(images.table.column("shard").to_pylist()))
-    masks = {f"masks/{shard}": input_digest(masks_path(images.folder / shard)) for shard in shards}
-    return {"weights": input_digest(weights), "maps": input_digest(maps)} | masks
+    bases = {shard: reader.maps.folder / shard for shard in sorted(set(reader.maps.table.column("shard").to_pylist()))}
+    read = {f"masks/{shard}": masks_path(base) for shard, base in bases.items()}
+    if reader.surroundings is not None:
+        read |= {f"images/{shard}": images_path(base) for shard, base in bases.items()}
+    return {name: input_digest(path) for name, path in {"weights": weights, "maps": maps, **read}.items()}
 
 
 def _say(line: str) -> None:

@@ -83,6 +83,7 @@ def run(
     from radgen.metrics.semantic_ticks import Exam
     from radgen.semantic.checkpoint import load_semantic
     from radgen.semantic.maps.schema import MapSchema
+    from radgen.semantic.maps.surroundings import MapReader
     from radgen.semantic.rows import of_image_modality, scored_sides, showing
     from radgen.semantic.run import sheet, spread
     from radgen.semantic.sampling import SemanticSampler
@@ -109,6 +110,7 @@ def run(
         schema=schema,
         segmenter=segmenter,
         device=chosen,
+        surroundings=card.surroundings,
     )
     _say(
         f"semantic-scores {source}: {len(exam.map_rows)} test maps, {len(exam.image_rows)} images; {empty} maps of "
@@ -127,7 +129,7 @@ def run(
         seed=semantic_sample.seed,
     )
     write_table(scores, table)
-    write_png(grid, sheet(sampler, schema, sides))
+    write_png(grid, sheet(sampler, MapReader(images, schema, card.surroundings), sides))
     for row in table.to_pylist():
         value = "none" if row["value"] is None else f"{row['value']:.4g}"
         _say(f"  {row['metric']} {row['label']} ({row['role']}): {value}")

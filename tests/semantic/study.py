@@ -62,10 +62,12 @@ def picture(random: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.
     return image.clip(0, 255).astype(np.uint8)[None], mask.astype(np.uint8)
 
 
-def write_images(folder: Path, *, modalities: tuple[str, ...] = ("CT",), change: Any = None) -> Path:
+def write_images(
+    folder: Path, *, modalities: tuple[str, ...] = ("CT",), change: Any = None, brightness: int = 0
+) -> Path:
     """Write the image set and its manifest; return its index. Patients take modalities in turn.
 
-    `change(row, mask)` may alter a mask in place before it is written.
+    `change(row, mask)` may alter a mask in place before it is written; `brightness` is added to all images.
     """
     random = np.random.default_rng(0)
     with ShardWriter(folder, "shard-000", (1, PX, PX), with_masks=True) as writer:
@@ -88,7 +90,7 @@ def write_images(folder: Path, *, modalities: tuple[str, ...] = ("CT",), change:
                     }
                     if change is not None:
                         change(row, mask)
-                    writer.append(row, image, mask)
+                    writer.append(row, (image.astype(int) + brightness).clip(0, 255).astype(np.uint8), mask)
     index = folder / "index.parquet"
     gather_index([folder / "shard-000.index.parquet"], index)
     _manifest(folder / "manifest.json", "slices", {"index": index})

@@ -1,7 +1,7 @@
 """Batches for semantic synthesis: maps with their images, or maps of one set and images of another.
 
 Like `RowBatches`, a pure function of seed and images seen: training resumes exactly, and reading ahead changes no byte.
-The two functions below are the one definition of what a network sees, in training, validation and sampling.
+`MapReader` and the function below are the one definition of what a network sees, in training, validation and sampling.
 """
 
 from __future__ import annotations
@@ -18,14 +18,10 @@ from radgen.imageset.torch import RowBatches
 from radgen.seeds import derive_seed
 from radgen.semantic.maps.schema import MapSchema
 from radgen.semantic.maps.sides import Rows, check_grids, check_size
+from radgen.semantic.maps.surroundings import MapReader, Surroundings
 
 GREY_HALF_RANGE = 127.5
 Batch = tuple[Tensor, Tensor]
-
-
-def map_tensor(stored: NDArray[np.uint8], schema: MapSchema) -> Tensor:
-    """Return stored ids [n, H, W] as int64 classes 0 to K - 1, unlabelled -1."""
-    return torch.from_numpy(schema.to_classes(stored))
 
 
 def image_tensor(stored: NDArray[np.uint8]) -> Tensor:
@@ -49,6 +45,8 @@ class PairBatches:
     balance
         A class for each row, such as `rarest_classes`: classes then take turns, however rare. None: every row once per
         epoch.
+    surroundings
+        How background is told apart.
 
     Raises
     ------
@@ -66,8 +64,9 @@ class PairBatches:
         *,
         seed: int,
         balance: NDArray[np.integer] | Sequence[int] | None = None,
+        surroundings: Surroundings | None = None,
     ) -> None:
-        self._images, self._schema = images, schema
+        self._images, self._maps = images, MapReader(images, schema, surroundings)
         self._rows = np.asarray(rows, dtype=np.int64)
         self._order = _order(images, self._rows, balance, derive_seed("semantic pairs", seed))
         check_size(images.mask_shape, str(images.folder))
@@ -79,7 +78,7 @@ class PairBatches:
     def batch(self, seen_images: int, size: int) -> Batch:
         """Return maps int64 [size, H, W] and images float32 [size, C, H, W], the pairs of a position in training."""
         rows = self._rows[self._order.positions(seen_images, size)]
-        return map_tensor(self._images.masks(rows), self._schema), image_tensor(self._images.images(rows))
+        return torch.from_numpy(self._maps.classes(rows)), image_tensor(self._images.images(rows))
 
 
 class UnpairedBatches:
@@ -97,6 +96,8 @@ class UnpairedBatches:
         Of both orders, which do not depend on each other.
     balance
         As of `PairBatches`, for the maps.
+    surroundings
+        How background of the maps is told apart, by their own images, which nothing else reads.
 
     Raises
     ------
@@ -116,8 +117,9 @@ class UnpairedBatches:
         *,
         seed: int,
         balance: NDArray[np.integer] | Sequence[int] | None = None,
+        surroundings: Surroundings | None = None,
     ) -> None:
-        self._maps, self._images, self._schema = maps, images, schema
+        self._maps, self._images = MapReader(maps, schema, surroundings), images
         self._map_rows = np.asarray(map_rows, dtype=np.int64)
         self._image_rows = np.asarray(image_rows, dtype=np.int64)
         self._map_order = _order(maps, self._map_rows, balance, derive_seed("semantic side A", seed))
@@ -129,7 +131,7 @@ class UnpairedBatches:
         """Return maps int64 [size, H, W] of side A and images float32 [size, C, H, W] of side B."""
         here = self._map_rows[self._map_order.positions(seen_images, size)]
         there = self._image_rows[self._image_order.positions(seen_images, size)]
-        return map_tensor(self._maps.masks(here), self._schema), image_tensor(self._images.images(there))
+        return torch.from_numpy(self._maps.classes(here)), image_tensor(self._images.images(there))
 
 
 def _order(

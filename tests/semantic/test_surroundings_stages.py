@@ -1,0 +1,110 @@
+"""Surroundings through the stages: training, samples that keep drawn masks, ancestry, scores, making an image again."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from radgen.errors import InputError
+from radgen.imageset.core import ImageSet
+from radgen.metrics.settings import MetricsSettings
+from radgen.provenance import read_manifest, saw_patients_of
+from radgen.semantic.checkpoint import load_semantic
+from radgen.semantic.settings import SemanticSampleSettings, SemanticSettings
+from radgen.stages import regenerate, semantic, semantic_sample, semantic_scores
+from tests.semantic import study
+from tests.semantic.maps.toys import discs, write_maps
+
+GROUPS = 3
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the root of a toy study with a paired and an unpaired source whose surroundings are told apart."""
+    torch.set_num_threads(1)
+    root = study.make(tmp_path_factory.mktemp("surroundings"))
+    for name, mode in (("painted", "paired"), ("apart", "unpaired")):
+        settings = study.semantic(surroundings=GROUPS, mode=mode, images=12)
+        semantic.run(**study.train_options(root, name, semantic=settings))
+        semantic_sample.run(**study.sample_options(root, name))
+    return root
+
+
+def test_the_generator_learns_them_and_its_weights_say_how_they_were_found(trained: Path) -> None:
+    generator, card = load_semantic(trained / "semantic" / "painted" / "generator.safetensors", torch.device("cpu"))
+    assert card.surroundings is not None
+    assert generator.shape.labels == len(card.label_names) + GROUPS - 1 == 5
+    notes = read_manifest(trained / "semantic" / "painted" / "manifest.json")["run"]["notes"]
+    assert notes["surroundings"] == list(card.surroundings.thresholds)
+
+
+def test_samples_hold_drawn_labels_alone_and_say_whose_images_were_looked_at(trained: Path) -> None:
+    made, real = (ImageSet(trained / name / "index.parquet") for name in ("samples/apart", "slices"))
+    parents = [name.removeprefix("apart_").rpartition("_")[0] for name in made.column("image_id")]
+    rows = np.array([real.rows_where(image_id=name)[0] for name in parents])
+    np.testing.assert_array_equal(made.masks(range(len(made))), real.masks(rows))
+    seen = pq.read_table(trained / "semantic" / "apart" / "seen.parquet").to_pylist()
+    mask, pixels = ({row["patient"] for row in seen if row["aspect"] == name} for name in ("mask", "pixels"))
+    assert mask <= pixels
+    for place in ("semantic", "samples"):
+        saw = saw_patients_of(trained / place / "apart" / "manifest.json")
+        assert saw.patients("masks")
+        assert saw.patients("masks") <= saw.patients("pixels")
+
+
+@pytest.mark.parametrize("source", ["painted", "apart"])
+def test_an_image_is_made_again_from_its_maps_own_image(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], source: str
+) -> None:
+    root = shutil.copytree(trained, tmp_path / "study")
+    name = ImageSet(root / "samples" / source / "index.parquet").column("image_id")[7]
+    regenerate.run(image_id=name, results=root.parent, study=root.name)
+    assert f"equal: all {study.PX * study.PX} pixels" in capsys.readouterr().out
+    shutil.rmtree(root / "slices")
+    study.write_images(root / "slices", brightness=60)
+    regenerate.run(image_id=name, results=root.parent, study=root.name)
+    assert "different: largest difference" in capsys.readouterr().out
+
+
+def test_final_scores_paint_them_too(trained: Path) -> None:
+    options, made, out = study.train_options(trained), trained / "semantic" / "painted", trained / "metrics"
+    semantic_scores.run(
+        weights=made / "generator.safetensors",
+        semantic_manifest=made / "manifest.json",
+        judge=trained / "judge" / "judge.safetensors",
+        judge_manifest=trained / "judge" / "manifest.json",
+        scores=out / "painted.parquet",
+        grid=out / "painted.png",
+        manifest=out / "painted.manifest.json",
+        semantic_sample=SemanticSampleSettings(),
+        metrics=MetricsSettings(images=20),
+        **{name: options[name] for name in ("slices", "slices_manifest", "annotator", "annotator_manifest", "source")},
+        **{name: options[name] for name in ("semantic", "classes", "structures", "device")},
+    )
+    rows = pq.read_table(out / "painted.parquet").to_pylist()
+    assert {row["label"] for row in rows if row["metric"] == "dice"} == set(study.STRUCTURES)
+
+
+def test_imported_maps_have_no_surroundings_to_tell_apart(trained: Path, tmp_path: Path) -> None:
+    maps = write_maps(tmp_path / "maps", np.minimum(discs(4), 2))
+    with pytest.raises(InputError, match=r"or train with semantic\.surroundings: 0"):
+        semantic_sample.run(**study.sample_options(trained, maps=maps.index, seen=None))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"surroundings": 1}, "surroundings must be 0 for none, or 2 to 8 groups, not 1"),
+        ({"surroundings": 9}, "or 2 to 8 groups, not 9"),
+        ({"surroundings": 3, "mode": "unpaired", "maps": "drawn"}, "maps of a folder have no images to tell"),
+        ({"surroundings_blur_px": -1.0}, "surroundings_blur_px must be 0 or more, not -1.0"),
+    ],
+)
+def test_impossible_settings_are_refused(given: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        SemanticSettings(**given)  # type: ignore[arg-type]
