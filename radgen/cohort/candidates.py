@@ -14,7 +14,7 @@ from radgen.imaging.volume import canonical_turn
 Size = tuple[tuple[int, int, int], tuple[float, float, float] | None]  # shape and voxel edges, canonical axes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Remark:
     """Something out of the ordinary that was found in a series which is used all the same, and what was done about it.
 
@@ -34,7 +34,7 @@ class Remark:
     unit: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """One series as the archive has it, with identifiers as written; only hashed ids of it leave the inventory.
 
@@ -87,7 +87,7 @@ class Candidate:
         return PurePosixPath(self.paths[0]).parent
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Refused:
     """A file that is not used, and why; `series` is the raw identifier of the series it belonged to."""
 

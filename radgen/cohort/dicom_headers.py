@@ -35,7 +35,7 @@ SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 SECONDARY_MODALITIES = frozenset({"OT", "SC", "DOC"})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class DicomHeader:
     """What the inventory needs to know of one DICOM file.
 

@@ -16,7 +16,7 @@ from radgen.imaging.volume import CANONICAL_DIRECTIONS, Volume
 WITHOUT_MM = frozenset({"picture", "npy"})
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class VolumeHeader:
     """Of a NIfTI, NRRD, NumPy or picture file.
 

@@ -21,7 +21,7 @@ from radgen.cohort.privacy import flag_burned_in, guard_texts
 from radgen.cohort.refusal import Reason
 from radgen.cohort.scan import ScannedFile, scan_archive
 from radgen.cohort.settings import InventorySettings
-from radgen.cohort.tables import reject_row, sort_rejects
+from radgen.cohort.tables import Rows, reject_row
 from radgen.errors import CohortError
 from radgen.seeds import derive_seed
 
@@ -32,9 +32,9 @@ STAGE = "inventory"
 class Inventory:
     """Rows of index.parquet, rejects.parquet and private/files.parquet, and notes for the manifest."""
 
-    index: list[dict[str, Any]]
-    rejects: list[dict[str, Any]]
-    files: list[dict[str, Any]]
+    index: Rows[tuple[Candidate, str | None]]
+    rejects: Rows[Refused]
+    files: Rows[ScannedFile]
     notes: dict[str, Any]
 
 
@@ -87,13 +87,17 @@ def take_inventory(
     named = [candidate for candidate in candidates if candidate.patient]
     digests = {file.path: file.digest for file in files}
     copies = find_copies(named, digests, roots)
-    index = [
-        _index_row(candidate, settings, key, digests) | {"copies": digest}
-        for candidate, digest in zip(named, copies, strict=True)
-    ]
     return Inventory(
-        index=sorted(index, key=lambda row: (row["patient_key"], row["series_key"])),
-        rejects=sort_rejects(_reject(item, key) for item in refused),
+        index=Rows(
+            zip(named, copies, strict=True),
+            lambda found: _index_row(found[0], settings, key, digests) | {"copies": found[1]},
+            order=lambda found: (patient_key(key, str(found[0].patient)), hashed_id(key, "series", found[0].series)),
+        ),
+        rejects=Rows(
+            refused,
+            lambda item: _reject(item, key),
+            order=lambda item: (str(item.reason), hashed_id(key, "file", item.path)),
+        ),
         files=_file_rows(files, candidates, refused, key),
         notes=notes | _counts(named, files, refused),
     )
@@ -241,34 +245,37 @@ def _reject(item: Refused, key: bytes) -> dict[str, Any]:
 
 def _file_rows(
     files: Sequence[ScannedFile], candidates: Sequence[Candidate], refused: Sequence[Refused], key: bytes
-) -> list[dict[str, Any]]:
+) -> Rows[ScannedFile]:
     """Return the private table: what every file is called, and what the archive calls its patient, study and series."""
-    known: dict[str, dict[str, Any]] = {
-        item.path: {"series": item.series, "series_key": hashed_id(key, "series", item.series)}
-        for item in refused
-        if item.series is not None
-    }
+    known: dict[str, Candidate | Refused] = {item.path: item for item in refused if item.series is not None}
     for candidate in candidates:
-        facts = {
-            "patient": candidate.patient,
-            "study": candidate.study,
-            "series": candidate.series,
-            "series_key": hashed_id(key, "series", candidate.series),
-            "patient_key": patient_key(key, candidate.patient) if candidate.patient else None,
-            "study_key": hashed_id(key, "study", candidate.study),
-            "class_value": candidate.tag_value,
-        }
-        known.update(dict.fromkeys((*candidate.paths, *candidate.masks), facts))
-    rows = [
-        {
+        known.update(dict.fromkeys((*candidate.paths, *candidate.masks), candidate))
+
+    def row(file: ScannedFile) -> dict[str, Any]:
+        return {
             "file_id": hashed_id(key, "file", file.path),
             "path": file.path,
             "segments": list(file.header.segment_labels) if isinstance(file.header, DicomHeader) else None,
-            **known.get(file.path, {}),
+            **_private(known.get(file.path), key),
         }
-        for file in files
-    ]
-    return sorted(rows, key=lambda row: row["file_id"])
+
+    return Rows(files, row, order=lambda file: hashed_id(key, "file", file.path))
+
+
+def _private(item: Candidate | Refused | None, key: bytes) -> dict[str, Any]:
+    """Return what the archive calls the series of a file, and how it is called elsewhere."""
+    if item is None or item.series is None:
+        return {}
+    named = {"series": item.series, "series_key": hashed_id(key, "series", item.series)}
+    if isinstance(item, Refused):
+        return named
+    return named | {
+        "patient": item.patient,
+        "study": item.study,
+        "patient_key": patient_key(key, item.patient) if item.patient else None,
+        "study_key": hashed_id(key, "study", item.study),
+        "class_value": item.tag_value,
+    }
 
 
 def _counts(named: Sequence[Candidate], files: Sequence[ScannedFile], refused: Sequence[Refused]) -> dict[str, Any]:

@@ -57,6 +57,8 @@ def attach_masks(
     candidates, refused
         Candidates with `masks`, `mask_kind` and `mask_labels`; masks that fit no image or several.
     """
+    if not masks:
+        return list(candidates), []
     finder = _Finder(candidates)
     cases = CaseFinder(candidates, labels_of or {}, [file.path for file in masks])
     found: dict[int, list[_Mask]] = {}

@@ -19,7 +19,7 @@ SAME_PLACE_MM = 1e-2
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Plane:
     """One frame of a DICOM file and its place in the patient.
 

@@ -35,7 +35,7 @@ FILES_PER_TASK = 64
 GUARD = Guard(seconds=2 * HEADER_SECONDS, memory_bytes=16 << 30)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ScannedFile:
     """What one look at a file found.
 

@@ -106,7 +106,7 @@ class RowsByName(Mapping[str, Mapping[str, Any]]):
 
 
 class Rejects:
-    """Rows of a rejects table, any number, in the order of `tables.sort_rejects`.
+    """Rows of a rejects table, any number, in the order of stage, reason and file_id.
 
     Parameters
     ----------

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -13,8 +14,9 @@ import pyarrow.parquet as pq
 
 from radgen.cohort.refusal import SET_ASIDE, Reason
 from radgen.errors import InputError
-from radgen.imageset.blocks import read_blocks, unreadable
-from radgen.imageset.core import write_table
+from radgen.imageset.blocks import BLOCK_ROWS, read_blocks, unreadable, write_blocks
+
+Item = TypeVar("Item")
 
 REMARK = pa.struct(
     [
@@ -102,9 +104,39 @@ FILES_SCHEMA = pa.schema(
 )
 
 
+class Rows(Generic[Item]):
+    """Rows of a table in order, each made anew whenever it is asked for, so that those of a million files take no room.
+
+    Parameters
+    ----------
+    items
+        What rows are made of.
+    make
+        Makes a row of one.
+    order
+        Its place among the others; equals stay as they come.
+    """
+
+    def __init__(
+        self, items: Iterable[Item], make: Callable[[Item], dict[str, Any]], *, order: Callable[[Item], Any]
+    ) -> None:
+        self._items, self._make = sorted(items, key=order), make
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return map(self._make, self._items)
+
+    def __getitem__(self, place: int) -> dict[str, Any]:
+        return self._make(self._items[place])
+
+
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> None:
-    """Write rows as Parquet in the given order, atomically."""
-    write_table(path, pa.Table.from_pylist([dict(row) for row in rows], schema=schema))
+    """Write rows as Parquet in the given order, atomically and some thousand at a time."""
+    left = iter(rows)
+    blocks = iter(lambda: [dict(row) for row in islice(left, BLOCK_ROWS)], [])
+    write_blocks(path, (pa.Table.from_pylist(block, schema=schema) for block in blocks), schema)
 
 
 def read_rows(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
@@ -177,8 +209,3 @@ def reject_row(
         "unit": measured[1],
         "sentence": sentence,
     }
-
-
-def sort_rejects(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Order rejects so that the same refusals give the same bytes."""
-    return sorted(rows, key=lambda row: (row["stage"], row["reason"], row["file_id"]))

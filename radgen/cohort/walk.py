@@ -10,7 +10,7 @@ from pathlib import Path
 from radgen.cohort.refusal import Reason
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One name in the archive.
 

@@ -14,7 +14,7 @@ from pathlib import Path
 ROLES = ("image", "mask")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FileFacts:
     """What a layout knows of one file.
 
