@@ -83,7 +83,7 @@ def read_labels(path: Path) -> tuple[Label, ...]:
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))["labels"]
         return tuple(Label(int(row["id"]), str(row["name"]), _parse_colour(row["colour"])) for row in rows)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         msg = f"{path}: not a readable label table ({error}); make the pack again"
         raise AnnotationError(msg) from error
 

@@ -150,3 +150,7 @@ def test_damaged_packs_are_named(tmp_path: Path) -> None:
     path.write_bytes(b"no table")
     with pytest.raises(AnnotationError, match=r"pack.parquet: not a readable pack"):
         read_pack(path)
+    for text in ('{"labels": [{"id": 1, "name": "a", "colour": 3}]}', "[" * 100_000):
+        (tmp_path / "labels.json").write_text(text)
+        with pytest.raises(AnnotationError, match=r"labels.json: not a readable label table"):
+            read_labels(tmp_path / "labels.json")

@@ -123,6 +123,8 @@ def test_a_merge_table_fills_in_the_structures(tmp_path: Path) -> None:
     [
         ("a,b\n1,2\n", "columns are a, b, but source and structure are needed"),
         ("source,structure\n1,liver\n1,lung\n", "source label 1 stands for two structures"),
+        ("source,structure\n1,liver\n2\n", "a line '2' has no source or no structure; complete it, or remove it"),
+        (f"source,structure\n{'1' * 5000},liver\n", "Exceeds the limit"),
     ],
 )
 def test_a_merge_table_that_is_none_is_refused(tmp_path: Path, text: str, message: str) -> None:

@@ -38,6 +38,7 @@ from tests.annotation.test_read_tdid import NODULES
 from tests.annotation.toys import LABELS, SHAPE, toy_mask
 from tests.fuzz.document import Document, Said
 from tests.fuzz.returned_masks import coco, exported, painted, returned, tdid, zipped
+from tests.fuzz.small_files import SMALL
 from tests.gan import toys
 from tests.gan.published import craft
 from tests.radiogenomic.test_rna_damage import write_good as write_rna
@@ -239,4 +240,5 @@ READERS: dict[str, Document] = {
     "import-png": Document(partial(_picture, "png"), _load_picture, sealed=True),
     "import-tiff": Document(partial(_picture, "tif"), _load_picture),
     "import-jpeg": Document(partial(_picture, "jpg"), _load_picture),
+    **SMALL,
 }

@@ -18,6 +18,7 @@ FOUND: dict[str, tuple[int, ...]] = {
     "config": (0, 4, 5, 6, 7, 9),  # bytes that are no UTF-8
     "imageset-index": (91, 96),  # a row that no shard has; bytes that are no UTF-8
     "imageset-pixels": (53, 114),  # a column that is no tensor any more
+    "merge-table": (5, 37),  # a line without a structure
 }
 FOUND_LAST: dict[str, tuple[int, ...]] = {  # of seed 2
     "masks-zip": (44,),  # a member's name that is no UTF-8
