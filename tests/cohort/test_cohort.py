@@ -179,6 +179,18 @@ def test_the_page_tells_what_was_measured_and_remarked() -> None:
     assert "Used with a remark" not in draw_page([row | {"remarks": []}], [], [], {})
 
 
+def test_whatever_the_tables_say_is_no_markup_on_the_page() -> None:
+    hostile = "<script>alert(1)</script>"
+    words = dict.fromkeys(("patient_key", "class_name", "modality", "format"), hostile)
+    remark = {"kind": hostile, "treatment": hostile, "figure": 1.0, "unit": hostile}
+    counts = {"class_name": hostile, "split": "train", "patients": 1, "series": 1, "slices": 3}
+    reject = {"reason": hostile, "refused": True, "figure": 1.0, "unit": hostile, "sentence": hostile}
+    series = words | {"split": "train", "n_slices": 3, "remarks": [remark]}
+    page = draw_page([series], [counts], [reject], {"claim": hostile})
+    assert "<script" not in page.lower()
+    assert page.lower().count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 10
+
+
 def test_the_page_heads_no_patient_level_claim(pictures: Study) -> None:
     pictures.inventory = InventorySettings(patient_from="none", shards=SHARDS)
     made = pictures.run()
