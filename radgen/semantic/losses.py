@@ -83,7 +83,7 @@ def label_mix(mixed: Tensor, real: Tensor, fake: Tensor, mask: Tensor) -> Tensor
     return F.mse_loss(mixed, mask * real + (1 - mask) * fake)
 
 
-def shading(images: Tensor) -> Tensor:
+def shading(images: Tensor, inside: Tensor | None = None) -> Tensor:
     """Return images as thumbnails of the same mean and spread: [n, k], of mean 0 and norm 1, 0 for an even image.
 
     Blocks of an eighth of the shorter side leave no grain, and whatever makes a whole image brighter or richer in
@@ -93,19 +93,30 @@ def shading(images: Tensor) -> Tensor:
     ----------
     images
         [n, C, H, W].
+    inside
+        bool [n, H, W], the pixels that count; a block counts by their number. None: all.
     """
-    blocks = F.avg_pool2d(images, min(images.shape[-2:]) // THUMBNAIL_BLOCKS).flatten(1)
-    return F.normalize(blocks - blocks.mean(dim=1, keepdim=True), dim=1)
+    side = min(images.shape[-2:]) // THUMBNAIL_BLOCKS
+    if inside is None:
+        blocks = F.avg_pool2d(images, side).flatten(1)
+        return F.normalize(blocks - blocks.mean(dim=1, keepdim=True), dim=1)
+    counted = inside[:, None].to(images.dtype)
+    share = F.avg_pool2d(counted, side)
+    means = F.avg_pool2d(images * counted, side) / share.clamp(min=1 / side**2)
+    weight = share.expand_as(means).flatten(1)
+    blocks = means.flatten(1)
+    centre = (weight * blocks).sum(dim=1, keepdim=True) / weight.sum(dim=1, keepdim=True).clamp(min=1 / side**2)
+    return F.normalize(weight.sqrt() * (blocks - centre), dim=1)
 
 
-def likeness(one: Tensor, two: Tensor, most: float) -> Tensor:
+def likeness(one: Tensor, two: Tensor, most: float, inside: Tensor | None = None) -> Tensor:
     """Mean over images of how much nearer than `most` two images of one map are, in their shading; 0 at best.
 
     Source: Yang et al. 2019, "Diversity-sensitive conditional generative adversarial networks", equation 2; the
     distance of the noise, all but constant in many dimensions, is left out. Distances are those of `shading`: in
     plain grey levels grain or a change of brightness would be variety enough.
     """
-    apart: Tensor = torch.linalg.vector_norm(shading(one) - shading(two), dim=1)
+    apart: Tensor = torch.linalg.vector_norm(shading(one, inside) - shading(two, inside), dim=1)
     return (most - apart).clamp(min=0).mean()
 
 
@@ -132,6 +143,10 @@ def mask_loss(
     outside_ids
         Labels that are not body.
     """
-    outside = torch.isin(maps, torch.tensor(outside_ids, dtype=maps.dtype, device=maps.device))
-    difference = (soft_body(images, threshold, softness) - (~outside).float()).abs()
+    difference = (soft_body(images, threshold, softness) - body_of(maps, outside_ids).float()).abs()
     return (difference * (maps != UNLABELLED)).mean()
+
+
+def body_of(maps: Tensor, outside_ids: tuple[int, ...]) -> Tensor:
+    """Return where maps int64 [n, H, W] show body, bool: all labels but these, and what is unlabelled."""
+    return ~torch.isin(maps, torch.tensor(outside_ids, dtype=maps.dtype, device=maps.device))

@@ -11,6 +11,7 @@ MODES = ("paired", "unpaired")
 PRECISIONS = ("auto", "bf16", "fp32")
 PUBLISH = ("best", "last")
 BEST = ("domain_fid", "dice")
+WHERE = ("image", "body")
 ALONG = ("slice", "case")
 START = ("best", "last")
 STUDY_MAPS = ("learnt", "val", "test")
@@ -154,6 +155,11 @@ class SemanticSettings:
     variety_most: float = setting(
         0.3, "Distance of two images of one map, in shading (0 to 2), beyond which nothing is gained."
     )
+    variety_where: str = setting(
+        "image",
+        "Where shading is looked at: image, or body (labels but outside_ids). Where no mask loss keeps the air black, "
+        "images of one map would differ in it, as that costs least.",
+    )
     mask: float = setting(
         0.0, "Weight of the mask loss: body of the image against body of the map (structures.body); 0 for none."
     )
@@ -184,7 +190,8 @@ class SemanticSettings:
 
     def __post_init__(self) -> None:
         """Refuse values with which no training is possible."""
-        for name, allowed in (("mode", MODES), ("precision", PRECISIONS), ("publish", PUBLISH), ("best", BEST)):
+        words = {"mode": MODES, "precision": PRECISIONS, "publish": PUBLISH, "best": BEST, "variety_where": WHERE}
+        for name, allowed in words.items():
             one_of(name, getattr(self, name), allowed)
         for name in (
             "images",

@@ -23,6 +23,7 @@ from radgen.semantic.judges import PixelJudge, WaveletJudge
 from radgen.semantic.layers import advance_norms
 from radgen.semantic.losses import (
     balanced_entropy,
+    body_of,
     generated_entropy,
     label_mask,
     label_mix,
@@ -222,7 +223,8 @@ class SemanticSystem:
             return torch.zeros_like(fake)
         with torch.no_grad(), autocast(self._device, settings.precision):
             other = self.generator(part.maps, self._noise("semantic other noise", part.first_image, len(fake)))
-        loss = likeness(fake, other, settings.variety_most)
+        inside = body_of(part.maps, settings.outside_ids) if settings.variety_where == "body" else None
+        loss = likeness(fake, other, settings.variety_most, inside)
         losses["likeness"] = loss.detach()
         (slope,) = torch.autograd.grad(loss, fake)
         seen_images, ramp = part.step * settings.batch_size, settings.variety_ramp_images

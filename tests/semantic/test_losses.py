@@ -7,6 +7,7 @@ import torch
 
 from radgen.semantic.losses import (
     balanced_entropy,
+    body_of,
     generated_entropy,
     label_mask,
     label_mix,
@@ -78,6 +79,26 @@ def test_neither_grain_nor_brightness_is_shading() -> None:
     assert apart[1] < 1e-5
     assert apart[2] > 2 * apart[0]
     assert not shading(torch.ones(1, 1, 32, 32)).any()
+
+
+def test_shading_of_the_body_alone_sees_nothing_else_and_moves_nothing_else() -> None:
+    random = torch.Generator().manual_seed(1)
+    body = body_of(toys.maps(2), (0,))
+    image = torch.rand(2, 1, toys.PX, toys.PX, generator=random) + torch.linspace(0, 1, toys.PX)
+    air = torch.where(body[:, None], image, 9 * torch.rand(image.shape, generator=random))
+    assert float((shading(image) - shading(air)).norm(dim=1).min()) > 0.3
+    assert torch.allclose(shading(image, torch.ones_like(body)), shading(image), atol=1e-6)
+    assert torch.allclose(shading(image, body), shading(air, body))
+    assert not shading(image * body[:, None], body)[:, 0].any()  # a corner block, all air
+    moved = (image * torch.linspace(0.5, 1.5, toys.PX)[:, None]).requires_grad_()
+    likeness(moved, image, 2.0, body).backward()
+    assert moved.grad is not None
+    assert moved.grad[body[:, None]].any()
+    assert not moved.grad[~body[:, None]].any()
+    even = torch.ones(1, 1, toys.PX, toys.PX, requires_grad=True)
+    likeness(even, even.detach(), 2.0, torch.zeros(1, toys.PX, toys.PX, dtype=torch.bool)).backward()
+    assert even.grad is not None
+    assert bool(even.grad.isfinite().all())
 
 
 def test_the_mask_loss_has_a_gradient_that_moves_the_boundary() -> None:
