@@ -8,7 +8,8 @@ map, as `radgen semantic-sample` does (which also writes them): in fp32, its def
 What the sampler does once in its life, such as dividing spectral norms out, is not timed; what it does once per map is.
 
 The reference's figures (0.74 images shown and 12 made per processor-second) are for 64 pixels,
-38 labels, batches of 4 and networks of 10, 22 and 21 million parameters.
+38 labels, batches of 4 and networks of 10, 22 and 21 million parameters, on another machine; docs/semantic.md has both
+beside each other on one.
 """
 
 from __future__ import annotations
