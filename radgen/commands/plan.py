@@ -106,7 +106,7 @@ def _row(cost: Cost, disk_mib: float) -> str:
 
 def _columns(*words: str) -> str:
     widths = (12, 24, 7, 12, 12, 12, 10)
-    return f"{words[0]:<10}" + "".join(f"{word:>{width}}" for word, width in zip(words[1:], widths, strict=True))
+    return f"{words[0]:<10}" + "".join(f" {word:>{width - 1}}" for word, width in zip(words[1:], widths, strict=True))
 
 
 def _generators(study: Study, rows: list[Cost], machine: Machine) -> str:
