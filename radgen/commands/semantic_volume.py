@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -124,16 +124,17 @@ def _write(plan: Plan, options: argparse.Namespace) -> None:
     from radgen.training.devices import choose_precision, use_device
 
     settings = plan.study.config.semantic_sample
-    seed = settings.seed if options.seed is None else options.seed
     device, why = use_device(options.device, threads=settings.threads)
-    precision = choose_precision(settings.precision, device)
+    settings = replace(
+        settings,
+        seed=settings.seed if options.seed is None else options.seed,
+        precision=choose_precision(settings.precision, device),
+    )
     weights = Path(plan.path("semantic.weights", source=options.source))
     generator, card = load_semantic(weights, device)
     index = options.maps / "index.parquet" if options.maps else Path(plan.path("slices.index"))
     case = _Case.of(plan, index, options.series, card)
-    sampler = SemanticSampler(
-        generator, source=card.source, seed=seed, region_spread=settings.region_spread, precision=precision
-    )
+    sampler = SemanticSampler.of(generator, card.source, settings)
     modality = card.settings.get("image_modality") or case.reader.maps.column("modality")[case.rows[0]]
     labels = case.labels()
     files = {f"{options.series}_labels.nii.gz": labels}
@@ -153,13 +154,13 @@ def _write(plan: Plan, options: argparse.Namespace) -> None:
                 "images": options.images,
                 "noise_slices": str(options.noise_slices),
                 "region_spread": settings.region_spread,
-                "precision": precision,
+                "precision": settings.precision,
                 "channel": options.channel,
                 "modality": modality,
                 "labels": list(case.reader.schema.names),
             },
             inputs={"weights": input_digest(weights), "maps": input_digest(index)},
-            seed=seed,
+            seed=settings.seed,
         ),
         outputs={name: options.out / name for name in files},
         saw_patients=behind(weights) | behind_maps(case.reader, case.rows, index),

@@ -113,16 +113,10 @@ def _painted(
     from radgen.semantic.maps.surroundings import MapReader
     from radgen.semantic.samples import map_id
     from radgen.semantic.sampling import SemanticSampler
+    from radgen.semantic.settings import SemanticSampleSettings
 
     generator, card = load_semantic(weights, device)
-    how = settings["semantic_sample"]
-    sampler = SemanticSampler(
-        generator,
-        source=card.source,
-        seed=int(how["seed"]),
-        region_spread=how.get("region_spread", 1.0),
-        precision=how.get("precision", "fp32"),
-    )
+    sampler = SemanticSampler.of(generator, card.source, build(SemanticSampleSettings, settings["semantic_sample"]))
     name, places, maps = str(images.column("image_id")[row]), [row], images
     if card.surroundings is not None:
         maps = ImageSet(images.folder / read_manifest(images.folder / "manifest.json")["run"]["notes"]["painted_on"])
