@@ -61,6 +61,7 @@ class Archive:
                 "archive": "",
                 "given_split": "",
                 "mask_labels": [""],
+                "remarks": [],
                 "repeat": 0,
                 "file_ids": [f"{name}-image"],
                 "mask_ids": [f"{name}-mask"],
