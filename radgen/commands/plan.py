@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from radgen.config import read_config
-from radgen.errors import ConfigError
-from radgen.planning.amounts import Amount, Cohort, amounts
+from radgen.planning.amounts import Amount, amounts, left_out
 from radgen.planning.disk import disk_mib
 from radgen.planning.machine import Cost, Machine, calendar_hours, costs
 from radgen.planning.published import comparison
 from radgen.planning.rates import Rates, measured_rates, shipped_rates
+from radgen.planning.sets import Cohort, known_slices
+from radgen.sources import KINDS
 from radgen.study import Study
 
 GENERATORS = 3
@@ -25,6 +26,7 @@ def main(words: list[str]) -> int:
     parser = argparse.ArgumentParser("radgen plan", description=__doc__)
     parser.add_argument("config", type=Path, nargs="?", help="the study's YAML file")
     parser.add_argument("--slices", type=int, help="slices in all; else those counted by the study's own cohort")
+    parser.add_argument("--patches", type=int, help="nodule patches of patients with genes; else those cut")
     parser.add_argument("--cpus", type=int, default=os.cpu_count() or 1, help="jobs of one thread at a time")
     parser.add_argument("--gpus", type=int, default=0, help="jobs of one GPU at a time")
     parser.add_argument("--gpu", default="A100", help="model of the GPU: V100, A100, H100 or H200")
@@ -40,29 +42,9 @@ def main(words: list[str]) -> int:
     study = Study.of(read_config(options.config))
     share = {} if options.gpu_share is None else {"gpu_share": options.gpu_share}
     machine = Machine(options.cpus, options.gpus, options.gpu, **share)
-    cohort = Cohort.of(study, options.slices or known_slices(study))
+    cohort = Cohort.of(study, options.slices or known_slices(study), options.patches)
     _say(plan_lines(study, cohort, _rates(options.measured), machine))
     return 0
-
-
-def known_slices(study: Study) -> int:
-    """Return the slices that a study's cohort has counted, or its phantom will have.
-
-    Raises
-    ------
-    ConfigError
-        Nobody has counted them yet.
-    """
-    counts = Path(study.path("cohort.counts"))
-    if counts.is_file():
-        import pyarrow.parquet as pq
-
-        return int(sum(pq.read_table(counts, columns=["slices"]).column("slices").to_pylist()))
-    phantom = study.config.phantom
-    if phantom is not None:
-        return phantom.patients * phantom.slices_per_patient
-    msg = f"{counts}: not there yet, so the slices are not known; run `snakemake cohort`, or give --slices"
-    raise ConfigError(msg)
 
 
 def plan_lines(study: Study, cohort: Cohort, rates: Rates, machine: Machine) -> Iterator[str]:
@@ -71,6 +53,9 @@ def plan_lines(study: Study, cohort: Cohort, rates: Rates, machine: Machine) -> 
     rows = costs(found, rates, machine)
     px = study.config.slices.size_px
     yield f"{cohort.slices:,} slices of {px} px, {cohort.train:,} of them for training; {len(study.shards)} shards"
+    if cohort.patches:
+        patch_px = study.config.nodules.size_px
+        yield f"{cohort.patches:,} nodule patches of {patch_px} px of {cohort.profiles:,} patients with genes"
     yield f"machine: {machine.cpus} processors, {machine.gpus} GPUs" + (
         f" ({machine.gpu_model}, {machine.gpu_share:.0%} of its peak: assumed)" if machine.gpus else ""
     )
@@ -83,14 +68,14 @@ def plan_lines(study: Study, cohort: Cohort, rates: Rates, machine: Machine) -> 
     hours, disk = calendar_hours(rows, machine), sum(sizes.values()) / 1024
     yield _columns("all", "", "", "", f"{cpu:,.2f}", f"{gpu:,.2f}", f"{hours:,.2f}", f"{disk:,.2f}")
     yield f"from start to report: {hours:,.1f} hours" if hours < 48 else f"from start to report: {hours / 24:,.1f} days"
-    if study.sources_of("gan"):
-        yield _generators(study, rows, machine)
-    others = [name for name in study.sources if name not in study.sources_of("gan")]
-    if others:
-        yield f"not counted: what sources {', '.join(others)} need until their images are there"
+    for kind in KINDS:
+        if study.sources_of(kind):
+            yield _sources(study, kind, rows, machine)
+    yield from left_out(study, cohort)
     yield (
         "assumed: work grows with pixels and with images shown; every stage keeps the networks it was measured with, "
-        "generator training is counted in operations; waiting in a queue and about 5 s of start to a job are left out"
+        "training of generators is counted in operations; waiting in a queue and about 5 s of start to a job are left "
+        "out"
     )
 
 
@@ -106,20 +91,24 @@ def _row(cost: Cost, disk_mib: float) -> str:
 
 def _columns(*words: str) -> str:
     widths = (12, 24, 7, 12, 12, 12, 10)
-    return f"{words[0]:<10}" + "".join(f" {word:>{width - 1}}" for word, width in zip(words[1:], widths, strict=True))
+    return f"{words[0]:<20}" + "".join(f" {word:>{width - 1}}" for word, width in zip(words[1:], widths, strict=True))
 
 
-def _generators(study: Study, rows: list[Cost], machine: Machine) -> str:
-    """Say what three generators, or more, cost."""
-    present = len(study.sources_of("gan"))
+def _sources(study: Study, kind: str, rows: list[Cost], machine: Machine) -> str:
+    """Say what sources of one kind cost, and three generators in all, or more."""
+    present = len(study.sources_of(kind))
+    parts = [cost.amount.of_kind.get(kind, 0.0) / cost.amount.size if cost.amount.size else 0.0 for cost in rows]
+    cpu = sum(part * cost.cpu_hours for part, cost in zip(parts, rows, strict=True)) / present
+    gpu = sum(part * cost.gpu_hours for part, cost in zip(parts, rows, strict=True)) / present
+    each = f"each costs {_hours(cpu, gpu, machine)} {'on average ' if present > 1 else ''}up to its scores and audits"
+    if kind != "gan":
+        return f"sources of kind {kind}: {present} named; {each}"
     wanted = max(GENERATORS, present)
-    own = [cost for cost in rows if cost.amount.per_source]
-    cpu, gpu = (sum(hours) / present for hours in ([c.cpu_hours for c in own], [c.gpu_hours for c in own]))
     all_cpu = sum(cost.cpu_hours for cost in rows) + (wanted - present) * cpu
     all_gpu = sum(cost.gpu_hours for cost in rows) + (wanted - present) * gpu
     return (
-        f"generators: {present} named; each costs {_hours(cpu, gpu, machine)} up to its pairs, scores and audits, "
-        f"{wanted} of them {_hours(all_cpu, all_gpu, machine)} with everything they share"
+        f"generators: {present} named; {each}, {wanted} of them {_hours(all_cpu, all_gpu, machine)} with everything "
+        "they share"
     )
 
 

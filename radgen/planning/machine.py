@@ -13,22 +13,33 @@ from radgen.planning.rates import Rates
 PEAK_TFLOPS: Mapping[str, float] = {"V100": 125.0, "A100": 312.0, "H100": 989.0, "H200": 989.0}
 # Share of it that training small images reaches: an assumption, no GPU has been measured.
 GPU_SHARE = 0.1
-# Which stages a stage waits for.
+# Where images of a source come from.
+IMAGES = ("sample", "semantic-sample", "radiogenomic-sample", "images")
+# Which stages a stage waits for; those that are named first in `JOBS` come first.
 AFTER: Mapping[str, tuple[str, ...]] = {
-    "ingest": ("phantom",),
+    "ingest": ("phantom", "radiogenomic-phantom"),
     "slices": ("ingest",),
-    "judge": ("slices",),
+    "nodules": ("ingest",),
+    "genes": ("ingest",),
+    "judge": ("slices", "nodules"),
     "annotator": ("slices",),
     "encoder": ("slices",),
     "gan": ("encoder",),
+    "semantic": ("encoder", "annotator"),
+    "radiogenomic": ("nodules", "genes"),
     "sample": ("gan",),
+    "semantic-sample": ("semantic",),
+    "radiogenomic-sample": ("radiogenomic",),
     "annotate": ("gan", "annotator"),
     "labels": ("annotate",),
     "pairs": ("labels",),
-    "metrics": ("sample", "judge"),
-    "benchmark": ("sample", "pairs"),
-    "audit": ("sample", "pairs", "judge"),
-    "report": ("benchmark", "metrics", "audit"),
+    "metrics": (*IMAGES, "judge"),
+    "semantic-scores": ("semantic", "judge"),
+    "radiogenomic-scores": ("radiogenomic-sample", "judge"),
+    "survival": ("radiogenomic",),
+    "benchmark": (*IMAGES, "pairs"),
+    "audit": (*IMAGES, "pairs", "judge"),
+    "report": ("benchmark", "metrics", "semantic-scores", "radiogenomic-scores", "survival", "audit"),
 }
 HOUR = 3600.0
 

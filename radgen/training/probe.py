@@ -61,7 +61,7 @@ def probe(
     for _ in range(WARM_UP_STEPS):
         trainee.step(seen)
         seen += batch
-    with _OperationCount() as counter:
+    with OperationCount() as counter:
         trainee.step(seen)
     gflops = counter.flops / batch / 1e9
     steps, took = _timed(trainee, seen + batch, device, PROBE_SECONDS if seconds is None else seconds)
@@ -75,7 +75,7 @@ def probe(
     return lines
 
 
-class _OperationCount(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class OperationCount(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Count floating-point operations; torch's own counter hooks modules and fails where gradients are taken apart."""
 
     def __init__(self) -> None:

@@ -12,12 +12,13 @@ from radgen.config import StudyConfig, load_config
 from radgen.errors import ConfigError, InputError
 from radgen.gan.aliasfree.presets import chain_shape
 from radgen.gan.settings import GanSettings
-from radgen.planning.amounts import JOBS, Amount, Cohort, amounts, synthetic_images
+from radgen.planning.amounts import JOBS, Amount, amounts
 from radgen.planning.disk import disk_mib
 from radgen.planning.machine import Machine, calendar_hours, costs
 from radgen.planning.operations import alias_free_gflop, residual_gflop, training_gflop
 from radgen.planning.published import PUBLISHED, planned_gflop
 from radgen.planning.rates import Rates, measured_rates, shipped_rates
+from radgen.planning.sets import Cohort, synthetic_images
 from radgen.study import Study
 from tests.conftest import REPOSITORY
 
@@ -53,8 +54,8 @@ def test_work_grows_with_images_pixels_and_generators() -> None:
 
 
 def test_the_study_decides_which_stages_there_are() -> None:
-    plain = {"phantom": None, "archive": "x", "sources": {}, "arms": {}}
-    assert set(by_stage(demo(**plain))) == {"ingest", "slices", "judge", "benchmark", "report"}
+    plain: dict[str, object] = {"phantom": None, "archive": "x", "sources": {}, "arms": {}}
+    assert set(by_stage(demo(**plain))) == {"ingest", "slices", "benchmark", "report"}
     assert "labels" not in by_stage(demo(sources=sources("a"), structures={"names": []}, classes={"by": "position"}))
 
 
@@ -68,17 +69,6 @@ def test_the_audit_grows_with_both_sides_and_networks_may_be_jobs() -> None:
     arm, seed = (demo(benchmark={"jobs": jobs, "training": training}) for jobs in ("arm", "seed"))
     assert by_stage(seed)["benchmark"].jobs == 3 * by_stage(arm)["benchmark"].jobs
     assert by_stage(demo(sample={"jobs": 5}, sources=sources("a", "b")))["sample"].jobs == 10
-
-
-def test_other_kinds_of_sources_are_not_taken_for_generators(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    both = sources("a") | {"made": {"kind": "images", "images": "somewhere"}}
-    assert by_stage(demo(sources=both))["gan"] == by_stage(demo(sources=sources("a")))["gan"]
-    config = tmp_path / "own.yaml"
-    config.write_text("study: own\nsources: {made: {kind: images, images: somewhere}}\npatient_key: {public: x}\n")
-    assert radgen(["plan", str(config), "--slices", "100"]) == 0
-    assert "not counted: what sources made need" in capsys.readouterr().out
 
 
 def test_synthetic_images_fill_up_or_are_counted() -> None:
