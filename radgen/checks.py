@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from radgen.config import StudyConfig
 from radgen.errors import ConfigError
 from radgen.gan.settings import STEM_PX, growth_px
-from radgen.semantic.settings import SIDE_STEP_PX, SemanticSettings, at_source
+from radgen.semantic.settings import SIDE_STEP_PX, Settings, at_source
 from radgen.sources import stored_in
 from radgen.study_genes import check_radiogenomic
 
@@ -101,7 +101,8 @@ def check_sections(config: StudyConfig) -> None:
             f"{SIDE_STEP_PX}; choose {near}"
         )
         raise ConfigError(msg)
-    _check_semantic(config.semantic, painted)
+    _check_semantic("semantic", config.semantic, painted)
+    _check_semantic("semantic_sample", config.semantic_sample, painted)
     _check_annotator(config)
     if config.gan.generator == "alias-free" and (px < STEM_PX or px & (px - 1)):
         msg = f"slices.size_px is {px}, but an alias-free generator makes a power of two of at least {STEM_PX} pixels"
@@ -125,15 +126,15 @@ def _check_annotator(config: StudyConfig) -> None:
         raise ConfigError(msg)
 
 
-def _check_semantic(semantic: SemanticSettings, sources: list[str]) -> None:
-    strangers = sorted(set(semantic.sources) - set(sources))
+def _check_semantic(section: str, settings: Settings, sources: list[str]) -> None:
+    strangers = sorted(set(settings.sources) - set(sources))
     if strangers:
         known = ", ".join(sources) or "none"
-        msg = f"semantic.sources: {strangers[0]!r} is no source of kind semantic; these are {known}"
+        msg = f"{section}.sources: {strangers[0]!r} is no source of kind semantic; these are {known}"
         raise ConfigError(msg)
     for name in sources:
         try:
-            at_source(semantic, name)
+            at_source(settings, name)
         except ValueError as error:
-            msg = f"semantic.sources.{name}: {error}"
+            msg = f"{section}.sources.{name}: {error}"
             raise ConfigError(msg) from error

@@ -342,6 +342,8 @@ class Study:
                 values[name] = at_stage(self.config.gan, int(px or self.config.slices.size_px))
             elif name == "semantic":
                 values[name] = self.semantic(str(source))
+            elif name == "semantic_sample":
+                values[name] = at_source(self.config.semantic_sample, str(source))
             elif name == "annotation":
                 values[name] = at_round(self.config.annotation, str(round or FIRST_ROUND))
             elif name == "arm_settings":

@@ -97,6 +97,14 @@ def test_settings_of_single_sources_belong_to_sources_that_paint() -> None:
         plan(semantic={"sources": {"main": {"mask": 1.0}}}).check_inputs()
     with pytest.raises(ConfigError, match=r"semantic.sources.painted: mode must be one of .*, not 'both'"):
         plan(semantic={"sources": {"painted": {"mode": "both"}}}).check_inputs()
+    with pytest.raises(ConfigError, match=r"semantic_sample.sources: 'main' is no source of kind semantic"):
+        plan(semantic_sample={"sources": {"main": {"region_spread": 2.0}}}).check_inputs()
+    with pytest.raises(ConfigError, match=r"semantic_sample.sources.painted: region_spread must be .*0"):
+        plan(semantic_sample={"sources": {"painted": {"region_spread": 0.0}}}).check_inputs()
+    own = plan(semantic_sample={"region_spread": 2.0, "sources": {"painted": {"region_spread": 3.0}}}).study
+    for stage in ("semantic_sample", "semantic_scores"):
+        assert own.settings(stage, source="painted")["semantic_sample"]["region_spread"] == 3.0
+        assert own.settings(stage, source="main")["semantic_sample"]["region_spread"] == 2.0
 
 
 def test_maps_of_a_folder_and_weights_to_go_on_from_must_be_there(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from radgen.config import read_config
 from radgen.errors import ConfigError, InputError
+from radgen.semantic.settings import at_source
 from radgen.study import Study
 from radgen.workflow import Plan
 
@@ -123,7 +124,7 @@ def _write(plan: Plan, options: argparse.Namespace) -> None:
     from radgen.semantic.seen import behind, behind_maps
     from radgen.training.devices import choose_precision, use_device
 
-    settings = plan.study.config.semantic_sample
+    settings = at_source(plan.study.config.semantic_sample, options.source)
     device, why = use_device(options.device, threads=settings.threads)
     settings = replace(
         settings,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TypeVar
 
 from radgen.settings import above_zero, one_of, section, setting
 
@@ -244,7 +245,10 @@ class SemanticSettings:
             raise ValueError(msg)
 
 
-def at_source(settings: SemanticSettings, source: str) -> SemanticSettings:
+Settings = TypeVar("Settings", "SemanticSettings", "SemanticSampleSettings")
+
+
+def at_source(settings: Settings, source: str) -> Settings:
     """Return the settings of one source, from which what other sources do is left out.
 
     >>> at_source(SemanticSettings(sources={"two": SemanticSourceSettings(mode="unpaired")}), "two").mode
@@ -263,6 +267,13 @@ def started_from(init_from: str | None, sources: tuple[str, ...]) -> tuple[str, 
     """
     source, _, which = (init_from or "").partition("/")
     return (source, which) if source in sources and which in START else None
+
+
+@section
+class SemanticSampleSourceSettings:
+    """What images of one source are made with otherwise than `semantic_sample` says; null leaves it as it is there."""
+
+    region_spread: float | None = setting(None, "Factor on the noise that changes slowly over an image.")
 
 
 @section
@@ -293,6 +304,7 @@ class SemanticSampleSettings:
     )
     rows_per_shard: int = setting(1_024, "Images per shard.")
     threads: int = setting(1, "CPU threads; another number may change the lowest bits.")
+    sources: dict[str, SemanticSampleSourceSettings] = setting({}, "What single sources do otherwise, by name.")
 
     def __post_init__(self) -> None:
         """Refuse impossible numbers and unknown words."""
