@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from radgen.config import read_config
-from radgen.planning.amounts import Amount, amounts, left_out
+from radgen.planning.amounts import Amount, amounts, countable, left_out
 from radgen.planning.disk import disk_mib
 from radgen.planning.machine import Cost, Machine, calendar_hours, costs
 from radgen.planning.published import comparison
@@ -69,8 +69,9 @@ def plan_lines(study: Study, cohort: Cohort, rates: Rates, machine: Machine) -> 
     yield _columns("all", "", "", "", f"{cpu:,.2f}", f"{gpu:,.2f}", f"{hours:,.2f}", f"{disk:,.2f}")
     yield f"from start to report: {hours:,.1f} hours" if hours < 48 else f"from start to report: {hours / 24:,.1f} days"
     for kind in KINDS:
-        if study.sources_of(kind):
-            yield _sources(study, kind, rows, machine)
+        present = len(countable(study, kind, cohort))
+        if present:
+            yield _sources(kind, present, rows, machine)
     yield from left_out(study, cohort)
     yield (
         "assumed: work grows with pixels and with images shown; every stage keeps the networks it was measured with, "
@@ -94,9 +95,8 @@ def _columns(*words: str) -> str:
     return f"{words[0]:<20}" + "".join(f" {word:>{width - 1}}" for word, width in zip(words[1:], widths, strict=True))
 
 
-def _sources(study: Study, kind: str, rows: list[Cost], machine: Machine) -> str:
+def _sources(kind: str, present: int, rows: list[Cost], machine: Machine) -> str:
     """Say what sources of one kind cost, and three generators in all, or more."""
-    present = len(study.sources_of(kind))
     parts = [cost.amount.of_kind.get(kind, 0.0) / cost.amount.size if cost.amount.size else 0.0 for cost in rows]
     cpu = sum(part * cost.cpu_hours for part, cost in zip(parts, rows, strict=True)) / present
     gpu = sum(part * cost.gpu_hours for part, cost in zip(parts, rows, strict=True)) / present

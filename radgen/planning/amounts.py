@@ -90,7 +90,7 @@ def amounts(study: Study, cohort: Cohort) -> list[Amount]:
     found = [*_archive(study, cohort), *_networks(study)]
     counted = {"gan": _gan, "semantic": _semantic, "radiogenomic": _radiogenomic, "images": _images}
     for kind in KINDS:
-        for source in study.sources_of(kind):
+        for source in countable(study, kind, cohort):
             own = counted[kind](study, source, cohort)
             found += [replace(amount, of_kind={kind: amount.size}) for amount in own]
     found += _benchmark(study)
@@ -178,19 +178,21 @@ def _radiogenomic(study: Study, source: str, cohort: Cohort) -> Iterator[Amount]
 
 
 def _images(study: Study, source: str, cohort: Cohort) -> Iterator[Amount]:
-    made = made_by(study, source, cohort)
-    if made is None:  # `left_out` says so
-        return
-    mpx = slice_mpx(study)
-    yield Amount("images", made * mpx, "Mpx", 1, made)
+    made = made_by(study, source, cohort) or 0
+    yield Amount("images", made * slice_mpx(study), "Mpx", 1, made)
     yield _metrics(study, made)
     yield _audit(study, made, _slices(study, cohort))
+
+
+def countable(study: Study, kind: str, cohort: Cohort) -> list[str]:
+    """Return the sources of a kind whose images are known in number."""
+    return [name for name in study.sources_of(kind) if made_by(study, name, cohort) is not None]
 
 
 def left_out(study: Study, cohort: Cohort) -> Iterator[str]:
     """Yield what is not counted, with the reason and what to do."""
     for source in study.sources_of("images"):
-        if made_by(study, source, cohort) is None:
+        if source not in countable(study, "images", cohort):
             place = study.config.sources[source].images
             yield (
                 f"left out: check, metrics, audit and disk of source {source}, whose images cannot be counted: "
