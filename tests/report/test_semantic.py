@@ -28,7 +28,8 @@ def write_semantic(tree: Tree) -> None:
         for place, name in enumerate(METRICS)
     ]
     tree.table("semantic.history", history, source=SOURCE)
-    tree.manifest("semantic.manifest", "semantic", {}, {"published_images": 2000}, source=SOURCE)
+    notes = {"published_images": 2000, "surroundings": [41.5, 120.0]}
+    tree.manifest("semantic.manifest", "semantic", {}, notes, source=SOURCE)
     rows = [
         ("judge_fd", "", "synthetic", 2.5, 36, None),
         ("judge_fd", "", "floor", 1.25, 90, None),
@@ -79,5 +80,7 @@ def test_scores_stand_beside_those_of_real_images(drawn: tuple[StudyResults, Pic
         '<td>Frechet distance (judge)</td><td></td><td class="n">2.500</td><td class="n">1.250</td>',
         '<td>liver</td><td class="n">0.875</td><td class="n">0.938</td><td class="n">0.625</td>',
         "no image with a body in both",
+        "told apart automatically, into 3 groups of grey levels",
+        "(parted at 42, 120 of 255)",
     ):
         assert row in text.replace("\n", ""), row

@@ -44,6 +44,7 @@ def semantic_block(study: StudyResults, pictures: Pictures) -> Block | None:
             pictures.of("semantic", source=source),
             _scores(study, source),
             _left_out(study, source),
+            _surroundings(study, source),
         )
         for source in sources
     ]
@@ -53,6 +54,18 @@ def semantic_block(study: StudyResults, pictures: Pictures) -> Block | None:
 def _left_out(study: StudyResults, source: str) -> Html:
     maps = dig(study.manifest("semantic.scores_manifest", source=source), "run", "notes", "empty_maps_left_out")
     return paragraph(f"Test maps of background alone, left out: {count(maps)}.") if maps else join()
+
+
+def _surroundings(study: StudyResults, source: str) -> Html:
+    levels = dig(study.manifest("semantic.manifest", source=source), "run", "notes", "surroundings")
+    if not levels:
+        return join()
+    told = ", ".join(number(level, 0) for level in levels)
+    return paragraph(
+        f"Background of its maps was told apart automatically, into {len(levels) + 1} groups of grey levels of the "
+        f"map's own smoothed image (parted at {told} of 255). Its images follow the anatomy of the patients whose maps "
+        "they were painted on; their masks hold drawn structures alone."
+    )
 
 
 def _scores(study: StudyResults, source: str) -> Html:
