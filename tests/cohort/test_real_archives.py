@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -139,7 +140,7 @@ def test_hippocampus_masks_fit_their_images(data_root: Path, tmp_path: Path) -> 
     found = inventory_of(root, patient_from="regex", patient_regex="hippocampus_([0-9]+)")
     paths = paths_of(found, root, tmp_path)
     structures = StructureSettings(names=("anterior", "posterior"))
-    for row in found.index[:20]:
+    for row in islice(found.index, 20):
         image = read_series(row, paths)
         mask = read_mask(row, paths, structures, image)
         assert mask is not None
