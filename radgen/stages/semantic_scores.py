@@ -133,7 +133,7 @@ def run(
     for row in table.to_pylist():
         value = "none" if row["value"] is None else f"{row['value']:.4g}"
         _say(f"  {row['metric']} {row['label']} ({row['role']}): {value}")
-    held_out = SawPatients(pixels=patients_of(images, sides.image_rows), masks=patients_of(images, sides.map_rows))
+    held_out = replace(sides, looked_at=card.surroundings is not None).saw()
     floor = SawPatients(pixels=patients_of(images, unseen))
     write_manifest(
         manifest,

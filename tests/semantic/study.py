@@ -160,6 +160,26 @@ def train_command(root: Path, name: str) -> list[str]:
     return words
 
 
+def score_options(root: Path, out: Path, source: str = "painted", **changes: Any) -> dict[str, Any]:
+    """Return the options of the scoring stage on this study; results lie in a folder."""
+    options, made = train_options(root, source), root / "semantic" / source
+    shared = ("slices", "slices_manifest", "annotator", "annotator_manifest", "source")
+    return (
+        {name: options[name] for name in (*shared, "semantic", "classes", "structures", "device")}
+        | {
+            "weights": made / "generator.safetensors",
+            "semantic_manifest": made / "manifest.json",
+            "judge": root / "judge" / "judge.safetensors",
+            "judge_manifest": root / "judge" / "manifest.json",
+            "scores": out / f"{source}.parquet",
+            "grid": out / f"{source}.png",
+            "manifest": out / f"{source}.manifest.json",
+            "semantic_sample": SemanticSampleSettings(),
+        }
+        | changes
+    )
+
+
 def sample_options(root: Path, source: str = "painted", **changes: Any) -> dict[str, Any]:
     """Return the options of the sampling stage on this study."""
     made, out = root / "semantic" / source, root / "samples" / source

@@ -265,21 +265,7 @@ def test_regenerate_works_in_the_precision_of_the_set(
 
 def _scored(trained: Path, out: Path, metrics: MetricsSettings) -> dict[tuple[str, str, str], float]:
     """Score the painted source into a folder; return the values by metric, structure and role."""
-    options = study.train_options(trained)
-    made = trained / "semantic" / "painted"
-    semantic_scores.run(
-        weights=made / "generator.safetensors",
-        semantic_manifest=made / "manifest.json",
-        judge=trained / "judge" / "judge.safetensors",
-        judge_manifest=trained / "judge" / "manifest.json",
-        scores=out / "painted.parquet",
-        grid=out / "painted.png",
-        manifest=out / "painted.manifest.json",
-        semantic_sample=SemanticSampleSettings(),
-        metrics=metrics,
-        **{name: options[name] for name in ("slices", "slices_manifest", "annotator", "annotator_manifest", "source")},
-        **{name: options[name] for name in ("semantic", "classes", "structures", "device")},
-    )
+    semantic_scores.run(**study.score_options(trained, out, metrics=metrics))
     rows = pq.read_table(out / "painted.parquet").to_pylist()
     return {(row["metric"], row["label"], row["role"]): row["value"] for row in rows}
 

@@ -15,21 +15,22 @@ from radgen.imageset.core import ImageSet
 from radgen.metrics.settings import MetricsSettings
 from radgen.provenance import read_manifest, saw_patients_of
 from radgen.semantic.checkpoint import load_semantic
-from radgen.semantic.settings import SemanticSampleSettings, SemanticSettings
+from radgen.semantic.settings import SemanticSettings
 from radgen.stages import regenerate, semantic, semantic_sample, semantic_scores
 from tests.semantic import study
 from tests.semantic.maps.toys import discs, write_maps
 
 GROUPS = 3
+# No patient has a map and an image of these sides.
+APART = study.semantic(surroundings=GROUPS, mode="unpaired", map_modality="CT", image_modality="MR", images=12)
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the root of a toy study with a paired and an unpaired source whose surroundings are told apart."""
     torch.set_num_threads(1)
-    root = study.make(tmp_path_factory.mktemp("surroundings"))
-    for name, mode in (("painted", "paired"), ("apart", "unpaired")):
-        settings = study.semantic(surroundings=GROUPS, mode=mode, images=12)
+    root = study.make(tmp_path_factory.mktemp("surroundings"), modalities=("CT", "MR"))
+    for name, settings in (("painted", study.semantic(surroundings=GROUPS, images=12)), ("apart", APART)):
         semantic.run(**study.train_options(root, name, semantic=settings))
         semantic_sample.run(**study.sample_options(root, name))
     return root
@@ -72,20 +73,12 @@ def test_an_image_is_made_again_from_its_maps_own_image(
 
 
 def test_final_scores_paint_them_too(trained: Path) -> None:
-    options, made, out = study.train_options(trained), trained / "semantic" / "painted", trained / "metrics"
-    semantic_scores.run(
-        weights=made / "generator.safetensors",
-        semantic_manifest=made / "manifest.json",
-        judge=trained / "judge" / "judge.safetensors",
-        judge_manifest=trained / "judge" / "manifest.json",
-        scores=out / "painted.parquet",
-        grid=out / "painted.png",
-        manifest=out / "painted.manifest.json",
-        semantic_sample=SemanticSampleSettings(),
-        metrics=MetricsSettings(images=20),
-        **{name: options[name] for name in ("slices", "slices_manifest", "annotator", "annotator_manifest", "source")},
-        **{name: options[name] for name in ("semantic", "classes", "structures", "device")},
-    )
+    out = trained / "metrics"
+    metrics = MetricsSettings(images=20)
+    semantic_scores.run(**study.score_options(trained, out, metrics=metrics))
+    semantic_scores.run(**study.score_options(trained, out, "apart", metrics=metrics, semantic=APART))
+    saw = saw_patients_of(out / "apart.manifest.json")
+    assert saw.patients("masks") <= saw.patients("pixels")
     rows = pq.read_table(out / "painted.parquet").to_pylist()
     assert {row["label"] for row in rows if row["metric"] == "dice"} == set(study.STRUCTURES)
 
