@@ -157,7 +157,7 @@ def main() -> None:
             layers = convolutions(trained)
             step = seconds_of(lambda number: trained.step(FIRST + number * trained.batch_size), options.steps)  # noqa: B023
             plain = seconds_of(lambda _: plain_step(layers), options.steps)  # noqa: B023
-        sizes = f"{parameters(trained.generator)} + {parameters(trained.discriminator)} parameters"
+        sizes = f"{parameters(trained.system.generator)} + {parameters(trained.system.discriminator)} parameters"
         rate = settings.batch_size / step
         print(f"trainer, {name}, {sizes}: {rate:.3g} images per second of processor time")
         print(f"trainer, {name}: {rate / GOALS[options.preset]:.2f} x the goal of {GOALS[options.preset]:g}")

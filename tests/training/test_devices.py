@@ -49,17 +49,30 @@ def test_threads_and_precision_are_obeyed() -> None:
         assert (x @ x).dtype == torch.float32
 
 
-@pytest.mark.parametrize(("has_bf16", "chosen"), [(True, "bf16"), (False, "fp32")])
+@pytest.mark.parametrize(
+    ("machine", "library", "avx512_bf16", "amx", "chosen"),
+    [
+        ("x86_64", True, True, False, "bf16"),
+        ("AMD64", True, False, True, "bf16"),
+        ("x86_64", True, False, False, "fp32"),  # AVX-512 alone: the library would emulate it, four times slower
+        ("x86_64", False, False, False, "fp32"),
+        ("aarch64", True, False, False, "bf16"),
+        ("aarch64", False, False, False, "fp32"),
+    ],
+)
 def test_auto_takes_bf16_only_where_the_processor_has_it(
-    monkeypatch: pytest.MonkeyPatch, has_bf16: bool, chosen: str
+    monkeypatch: pytest.MonkeyPatch, machine: str, library: bool, avx512_bf16: bool, amx: bool, chosen: str
 ) -> None:
-    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: has_bf16)
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: library)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512_bf16)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
     cpu = torch.device("cpu")
     assert choose_precision("auto", cpu) == chosen
     assert [choose_precision(word, cpu) for word in ("bf16", "fp32")] == ["bf16", "fp32"]
     x = torch.randn(4, 4)
     with autocast(cpu, "auto"):
-        assert (x @ x).dtype == (torch.bfloat16 if has_bf16 else torch.float32)
+        assert (x @ x).dtype == (torch.bfloat16 if chosen == "bf16" else torch.float32)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to keep memory")
