@@ -66,7 +66,8 @@ def plain_images(generator: AliasFreeGenerator, w: Tensor) -> Tensor:
     x = generator.input(w, Span(0, layers[0].plan.in_size))
     for layer in layers:
         x = plain_layer(layer, x, w)
-    return generator.to_image(x, w) * OUTPUT_SCALE
+    images: Tensor = generator.to_image(x, w) * OUTPUT_SCALE
+    return images
 
 
 def seconds_of(call: Callable[[], object], runs: int) -> float:

@@ -81,8 +81,8 @@ def training_step(
             made = generator(z, class_ids, noise)
             fake = made.detach().requires_grad_()
             meeting = meet(discriminator, real, fake, class_ids, fake)
-        meeting.discriminator.backward(inputs=list(discriminator.parameters()))
-        made.backward(meeting.slope)
+        torch.autograd.backward(meeting.discriminator, inputs=list(discriminator.parameters()))
+        torch.autograd.backward(made, meeting.slope)
         for optimiser in optimisers:
             optimiser.step()
 

@@ -5,13 +5,13 @@
 Phantom patients of two classes (a lesion in the slice or none) are drawn without a scanner; an encoder learns to tell
 the classes and gives the maps; a second one, of another seed and taught by views, is used in no loss and scores.
 At each tick the Frechet distance of 500 samples per class to the real slices is printed, by both, beside that of other
-real slices. `--discriminator residual` trains the same generator by the house's trainer instead.
+real slices. `--discriminator residual` trains the same generator against the
+residual one.
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -32,26 +32,22 @@ from radgen.features.network import FeatureNetwork
 from radgen.features.rows import TrainingRows
 from radgen.features.settings import EncoderSettings
 from radgen.features.train import Lesson, train_network
-from radgen.gan.augment import augment
-from radgen.gan.generator import Generator
 from radgen.gan.grid import sample_grid, write_png
-from radgen.gan.projected.blur import blur, blur_sigma_px
-from radgen.gan.projected.discriminator import build_projected
+from radgen.gan.kinds import kind_of
 from radgen.gan.projected.embedding import class_means
-from radgen.gan.projected.game import meet
 from radgen.gan.projected.settings import ProjectedSettings
 from radgen.gan.run import generator_shape
-from radgen.gan.sampling import Sampler, from_grey
+from radgen.gan.sampling import Sampler
 from radgen.gan.settings import GanSettings
-from radgen.gan.train import GanTrainer
+from radgen.gan.train import GanSystem, gan_trainer
 from radgen.imageset.core import ImageSet
 from radgen.imageset.torch import RowBatches
 from radgen.imageset.writers import ShardWriter
 from radgen.imaging.window import Window
 from radgen.metrics.frechet import frechet_between
 from radgen.seeds import derive_seed
-from radgen.training.devices import autocast, place, set_threads
-from radgen.training.ema import ema_decay, move_average
+from radgen.training.adversarial import AdversarialTrainer
+from radgen.training.devices import set_threads
 
 CLASSES = ClassSettings(by="folder", names=("normal", "lesion"))
 CPU = torch.device("cpu")
@@ -60,53 +56,17 @@ LEAST_PLACES = 6  # of the lesion, at 64 pixels
 WINDOW = Window(-160.0, 240.0)
 
 
-class ProjectedTrainer:
-    """Generator, projected discriminator and running average: the step that `radgen.gan.projected.game` describes."""
-
-    def __init__(
-        self, batches: RowBatches, settings: GanSettings, projected: ProjectedSettings, shape: object, **parts: object
-    ) -> None:
-        self.settings, self._projected, self._batches = settings, projected, batches
-        torch.manual_seed(derive_seed("gan", settings.seed, "weights"))
-        self.generator = Generator(shape)
-        self.discriminator = build_projected(shape, projected, **parts)
-        place(self.generator, CPU)
-        place(self.discriminator, CPU)
-        self.average = copy.deepcopy(self.generator).eval().requires_grad_(requires_grad=False)
-        betas = (0.0, 0.99)  # Sauer et al. 2022, section 3
-        self._optimisers = [
-            torch.optim.Adam(network.parameters(), rate, betas=betas, fused=True)
-            for network, rate in ((self.generator, settings.learning_rate), (self.discriminator, 2e-3))
-        ]
-
-    def step(self, seen_images: int) -> dict[str, float]:
-        """Show one batch."""
-        settings, count = self.settings, self.settings.batch_size
-        random = torch.Generator().manual_seed(derive_seed("gan", settings.seed, "step", seen_images))
-        grey, class_ids = self._batches.batch(seen_images, count)
-        sigma = blur_sigma_px(seen_images, start_px=self._projected.blur_sigma_px, images=self._projected.blur_images)
-        for optimiser in self._optimisers:
-            optimiser.zero_grad(set_to_none=True)
-        z = torch.randn(count, settings.z_dim, generator=random)
-        with autocast(CPU, settings.precision):
-            made = self.generator(z, class_ids, torch.randn(count, self.generator.noise_length, generator=random))
-            fake = made.detach().requires_grad_()
-            shown = [blur(augment(x, settings.augment, random), sigma) for x in (from_grey(grey.numpy(), CPU), fake)]
-            meeting = meet(self.discriminator, *shown, class_ids, fake)
-        meeting.discriminator.backward(inputs=list(self.discriminator.parameters()))
-        made.backward(meeting.slope)
-        for optimiser in self._optimisers:
-            optimiser.step()
-        decay = ema_decay(
-            seen_images=seen_images,
-            batch_size=count,
-            half_life_images=settings.ema_half_life_images,
-            rampup=settings.ema_rampup,
-        )
-        move_average(self.average, self.generator, decay)
-        with torch.no_grad():
-            self.average.mapping.track(self.average.mapping(z, class_ids), class_ids)
-        return {"discriminator": meeting.discriminator.item(), "generator": meeting.generator.item()}
+def build_trainer(
+    images: ImageSet, rows: NDArray[np.int64], coach: FeatureNetwork, settings: GanSettings
+) -> AdversarialTrainer[GanSystem]:
+    """Return the house's trainer of a new generator on these slices."""
+    ids = images.column("class_id").astype(np.int64)
+    torch.manual_seed(derive_seed("gan", settings.seed, "weights"))
+    shape = generator_shape(images, len(CLASSES.names), settings)
+    generator = kind_of(shape).build(shape)
+    batches = RowBatches(images, rows, ids[rows], seed=settings.seed, balanced=True)
+    means = class_means(coach.features, images, rows, ids[rows], len(CLASSES.names))
+    return gan_trainer(generator, settings, batches, CPU, encoder=coach, class_means=means)
 
 
 def write_slices(folder: Path, px: int, patients: int) -> ImageSet:
@@ -167,26 +127,24 @@ def main() -> None:
         train, held_out = (images.rows_where(split=split) for split in ("train", "val"))
         coach, judge = teach(images, train, "classes", 1), teach(images, train, "views", 2)
         reference, other = (images.images(balanced(ids, rows)) for rows in (train, held_out))
-        settings = GanSettings(batch_size=options.batch, guidance=0.0, precision="auto")
-        batches = RowBatches(images, train, ids[train], seed=1, balanced=True)
-        shape = generator_shape(images, 2, settings)
-        if options.discriminator == "residual":
-            trainer: ProjectedTrainer | GanTrainer = GanTrainer(shape, settings, batches, CPU)
-        else:
-            means = class_means(coach.features, images, train, ids[train], 2)
-            projected = ProjectedSettings(blur_images=options.blur_images)
-            trainer = ProjectedTrainer(batches, settings, projected, shape, encoder=coach, class_means=means)
-            print(trainer.discriminator.facts())
+        settings = GanSettings(
+            discriminator=options.discriminator,
+            batch_size=options.batch,
+            guidance=0.0,
+            projected=ProjectedSettings(blur_images=options.blur_images),
+        )
+        trainer = build_trainer(images, train, coach, settings)
 
         def score(pictures: NDArray[np.uint8]) -> str:
             distances = [frechet_between(one.features(reference), one.features(pictures)) for one in (coach, judge)]
             return f"Frechet distance by the encoder {distances[0]:.2f}, by the judge {distances[1]:.2f}"
 
         print(f"{len(train)} training slices; other real slices: {score(other)}")
-        start, losses = time.process_time(), {}
+        start = time.process_time()
+        losses: dict[str, float] = {}
         for seen in range(0, options.images + 1, options.batch):
             if seen % options.tick < options.batch:
-                sampler = Sampler(trainer.average, CLASSES.names, source="trial", seed=1, truncation=1.0)
+                sampler = Sampler(trainer.system.average, CLASSES.names, source="trial", seed=1, truncation=1.0)
                 spent = time.process_time() - start
                 pictures = np.concatenate([sampler.images(number, range(SAMPLES)) for number in range(2)])
                 rounded = {key: round(value, 3) for key, value in losses.items()}

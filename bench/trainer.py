@@ -26,7 +26,7 @@ import torch.nn.functional as F
 from machine import describe
 from torch import Tensor, nn
 
-from radgen.gan.generator import Generator
+from radgen.gan.kinds import kind_of
 from radgen.gan.layers import EqualConv, ModulatedConv
 from radgen.gan.run import generator_shape
 from radgen.gan.settings import GanSettings
@@ -57,7 +57,8 @@ def trainer(folder: Path, px: int, settings: GanSettings) -> AdversarialTrainer[
     images = ImageSet(folder / "shard.index.parquet")
     batches = RowBatches(images, np.arange(PICTURES), np.arange(PICTURES) % 2, seed=0, balanced=True)
     torch.manual_seed(0)
-    generator = Generator(generator_shape(images, 2, settings))
+    shape = generator_shape(images, 2, settings)
+    generator = kind_of(shape).build(shape)
     return gan_trainer(generator, settings, batches, torch.device("cpu"))
 
 
@@ -69,7 +70,7 @@ def convolutions(trained: AdversarialTrainer[GanSystem]) -> list[tuple[Tensor, T
 
     def note(name: str) -> Callable[[nn.Module, object, Tensor], None]:
         def hook(module: nn.Module, _inputs: object, output: Tensor) -> None:
-            weight: Tensor = module.weight.detach()  # type: ignore[assignment, operator]
+            weight: Tensor = module.weight.detach()  # type: ignore[operator]
             if weight.shape[-1] == 3:
                 size = (output.shape[0], weight.shape[1], *output.shape[2:])
                 x = torch.randn(size, dtype=kind).contiguous(memory_format=torch.channels_last)
@@ -117,12 +118,12 @@ def seconds_of(call: Callable[[int], object], steps: int) -> float:
 
 def variants(preset: str, threads: int, precision: str) -> dict[str, GanSettings]:
     """Return the settings that a preset times, by name."""
-    common = {"threads": threads, "precision": precision}
     if preset == "small":
-        return {"default settings": GanSettings(**common)}
+        return {"default settings": GanSettings(threads=threads, precision=precision)}
     return {
         f"penalties every {every} step(s)": GanSettings(
-            **common,
+            threads=threads,
+            precision=precision,
             loss="relativistic",
             penalty_every=every,
             w_dim=512,
