@@ -20,7 +20,7 @@ from radgen.features.rows import patients_of, source_rows
 from radgen.imageset.core import ImageSet
 from radgen.provenance import SawPatients, by_split
 from radgen.seeds import stable_unit
-from radgen.semantic.maps.counts import LabelCounts, check_labels, count_labels, with_structures
+from radgen.semantic.maps.counts import LabelCounts, check_labels, count_labels, shows_structure, with_structures
 from radgen.semantic.maps.schema import MapSchema
 from radgen.semantic.maps.sides import ANYBODY, check_others, rows_of
 from radgen.semantic.settings import SemanticSettings
@@ -171,6 +171,15 @@ def showing(sides: Sides, schema: MapSchema) -> tuple[Sides, int]:
     """
     kept = with_structures(count_labels(sides.maps, sides.map_rows), schema, sides.maps, empty="drop")
     return _only(sides, kept), len(sides.map_rows) - len(kept)
+
+
+def like_maps(images: ImageSet, rows: Rows, schema: MapSchema) -> Rows:
+    """Keep the images whose own masks show a structure, as the maps that are scored do, so that like meets like.
+
+    Where no mask of these images shows one they have none, as on a side B that nobody drew on: all stay.
+    """
+    kept = rows[shows_structure(count_labels(images, rows), schema)]
+    return kept if len(kept) else rows
 
 
 def _only(sides: Sides, map_rows: Rows) -> Sides:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from radgen.metrics.alexnet import AlexNetDistance
 
-VERSION = 5
+VERSION = 6
 
 
 def run(
@@ -84,7 +84,7 @@ def run(
     from radgen.semantic.checkpoint import load_semantic
     from radgen.semantic.maps.schema import MapSchema
     from radgen.semantic.maps.surroundings import MapReader
-    from radgen.semantic.rows import of_image_modality, scored_sides, showing
+    from radgen.semantic.rows import like_maps, of_image_modality, scored_sides, showing
     from radgen.semantic.run import sheet, spread
     from radgen.semantic.sampling import SemanticSampler
     from radgen.training.devices import choose_precision, use_device
@@ -97,9 +97,12 @@ def run(
     generator, card = load_semantic(weights, chosen)
     sampler = SemanticSampler.of(generator, card.source, semantic_sample)
     sides, empty = showing(scored_sides(images, semantic), schema)
+    shown = sides.image_rows
+    sides = replace(sides, image_rows=like_maps(images, shown, schema))
     seen = saw_patients_of(judge_manifest).patients("pixels")
     train = of_image_modality(images, images.rows_where(split="train"), semantic)
     unseen = train[[patient not in seen for patient in images.column("patient")[train]]]
+    unseen = like_maps(images, unseen, schema)
     network = load_features(judge, chosen)
     exam = Exam(
         maps=images,
@@ -113,8 +116,8 @@ def run(
         surroundings=card.surroundings,
     )
     _say(
-        f"semantic-scores {source}: {len(exam.map_rows)} test maps, {len(exam.image_rows)} images; {empty} maps of "
-        f"background alone left out; {chosen} ({why})"
+        f"semantic-scores {source}: {len(exam.map_rows)} test maps, {len(exam.image_rows)} images; {empty} maps and "
+        f"{len(shown) - len(sides.image_rows)} images of background alone left out; {chosen} ({why})"
     )
     table = score_semantic(
         source,
@@ -164,7 +167,11 @@ def run(
         | floor
         | SawPatients(unknown=saw_patients_of(slices_manifest).unknown),
         device=chosen.type,
-        notes={"device_reason": why, "empty_maps_left_out": empty},
+        notes={
+            "device_reason": why,
+            "empty_maps_left_out": empty,
+            "empty_images_left_out": len(shown) - len(sides.image_rows),
+        },
     )
 
 

@@ -21,7 +21,7 @@ from radgen.metrics.settings import MetricsSettings
 from radgen.provenance import read_manifest, saw_patients_of
 from radgen.semantic.checkpoint import load_semantic
 from radgen.semantic.maps.schema import MapSchema
-from radgen.semantic.rows import scored_sides, showing
+from radgen.semantic.rows import like_maps, scored_sides, showing
 from radgen.semantic.settings import SemanticSampleSettings
 from radgen.sources import SourceSettings
 from radgen.stages import regenerate, semantic, semantic_sample, semantic_scores
@@ -338,6 +338,16 @@ def test_a_map_of_background_alone_is_not_scored(tmp_path: Path) -> None:
         assert (len(sides.map_rows), empty) == (55, 1)
         assert "test3-0005" not in images.column("image_id")[sides.map_rows]
         assert len(sides.image_rows) == (55 if mode == "paired" else 56)
+        # Else the judge would tell slices without an organ from slices with one, however well images are painted.
+        alike = like_maps(images, sides.image_rows, schema)
+        assert len(alike) == 55
+        assert "test3-0005" not in images.column("image_id")[alike]
+
+
+def test_images_that_nobody_drew_on_are_all_scored(tmp_path: Path) -> None:
+    images = ImageSet(study.write_images(tmp_path, change=_empty))
+    rows = images.rows_where(split="test")
+    assert like_maps(images, rows, MapSchema.of_structures(study.STRUCTURES)).tolist() == rows.tolist()
 
 
 def _unknown(row: dict[str, Any], mask: Any) -> None:

@@ -154,10 +154,7 @@ def with_structures(
     InputError
         A map shows background alone and is not to be dropped, or all do.
     """
-    nothing = [schema.background] if schema.unlabelled is None else [schema.background, schema.unlabelled]
-    shown = counts.shows.copy()
-    shown[:, nothing] = False
-    full = np.asarray(shown.any(axis=1))
+    full = shows_structure(counts, schema)
     if not full.all() and (empty == "refuse" or not full.any()):
         first = maps.column("image_id")[counts.rows[np.flatnonzero(~full)[0]]]
         remedy = "drop such maps, or leave them out" if full.any() else "give maps that show a structure"
@@ -167,6 +164,13 @@ def with_structures(
         )
         raise InputError(msg)
     return counts.rows[full]
+
+
+def shows_structure(counts: LabelCounts, schema: MapSchema) -> NDArray[np.bool_]:
+    """Return which maps show more than background and unlabelled pixels: bool [n]."""
+    shown = counts.shows.copy()
+    shown[:, [schema.background] if schema.unlabelled is None else [schema.background, schema.unlabelled]] = False
+    return np.asarray(shown.any(axis=1))
 
 
 def rarest_classes(counts: LabelCounts, schema: MapSchema) -> NDArray[np.int64]:
