@@ -5,8 +5,8 @@
 Phantom patients of two classes (a lesion in the slice or none) are drawn without a scanner; an encoder learns to tell
 the classes and gives the maps; a second one, of another seed and taught by views, is used in no loss and scores.
 At each tick the Frechet distance of 500 samples per class to the real slices is printed, by both, beside that of other
-real slices. `--discriminator residual` trains the same generator against the
-residual one.
+real slices. `--discriminator residual` trains the same generator against
+the residual discriminator.
 """
 
 from __future__ import annotations

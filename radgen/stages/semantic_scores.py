@@ -101,8 +101,8 @@ def run(
     sides = replace(sides, image_rows=like_maps(images, shown, schema))
     seen = saw_patients_of(judge_manifest).patients("pixels")
     train = of_image_modality(images, images.rows_where(split="train"), semantic)
-    unseen = train[[patient not in seen for patient in images.column("patient")[train]]]
-    unseen = like_maps(images, unseen, schema)
+    others = train[[patient not in seen for patient in images.column("patient")[train]]]
+    unseen = like_maps(images, others, schema)
     network = load_features(judge, chosen)
     exam = Exam(
         maps=images,
@@ -136,8 +136,10 @@ def run(
     for row in table.to_pylist():
         value = "none" if row["value"] is None else f"{row['value']:.4g}"
         _say(f"  {row['metric']} {row['label']} ({row['role']}): {value}")
+    # Masks of real images say which are scored, and what the segmenter finds in them.
     held_out = replace(sides, looked_at=card.surroundings is not None).saw()
-    floor = SawPatients(pixels=patients_of(images, unseen))
+    held_out |= SawPatients(masks=patients_of(images, shown))
+    floor = SawPatients(pixels=patients_of(images, unseen), masks=patients_of(images, others))
     write_manifest(
         manifest,
         what=what_part(

@@ -344,6 +344,33 @@ def test_a_map_of_background_alone_is_not_scored(tmp_path: Path) -> None:
         assert "test3-0005" not in images.column("image_id")[alike]
 
 
+def _first_slices_empty(row: dict[str, Any], mask: Any) -> None:
+    if row["image_id"].endswith("-0000"):
+        mask[:] = 0
+
+
+@pytest.mark.parametrize("mode", ["paired", "unpaired"])
+def test_real_slices_without_a_structure_are_in_neither_reference_nor_floor(
+    trained: Path, tmp_path: Path, mode: str
+) -> None:
+    root = study.make(tmp_path / "some", change=_first_slices_empty)
+    shutil.copytree(trained / "semantic", root / "semantic")
+    options = study.score_options(
+        root, tmp_path, semantic=study.semantic(mode=mode), metrics=MetricsSettings(images=1000)
+    )
+    semantic_scores.run(**options)
+    images = ImageSet(root / "slices" / "index.parquet")
+    real = {split: len(images.rows_where(split=split)) for split in ("train", "test")}
+    empty = {split: len(set(images.column("patient")[images.rows_where(split=split)])) for split in real}
+    rows = pq.read_table(tmp_path / "painted.parquet").to_pylist()
+    counts = {(row["metric"], row["role"]): row["n"] for row in rows}
+    assert counts["dice", "real"] == real["test"] - empty["test"]
+    assert counts["judge_fd", "floor"] == real["train"] - empty["train"]
+    notes = read_manifest(tmp_path / "painted.manifest.json")["run"]["notes"]
+    left_out = empty["test"] if mode == "unpaired" else 0  # in the paired mode they went with their maps
+    assert (notes["empty_maps_left_out"], notes["empty_images_left_out"]) == (empty["test"], left_out)
+
+
 def test_images_that_nobody_drew_on_are_all_scored(tmp_path: Path) -> None:
     images = ImageSet(study.write_images(tmp_path, change=_empty))
     rows = images.rows_where(split="test")
