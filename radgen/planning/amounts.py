@@ -254,7 +254,9 @@ def nodule_mpx(study: Study) -> float:
 
 def semantic_labels(study: Study, source: str) -> int:
     """Return the labels that the networks of a semantic source are told of: background, structures, surroundings."""
-    return 1 + len(study.config.structures.names) + max(0, study.semantic(source).surroundings - 1)
+    semantic = study.semantic(source)
+    groups = semantic.surroundings - (0 if semantic.surroundings_padding else 1)
+    return 1 + len(study.config.structures.names) + (groups if semantic.surroundings else 0)
 
 
 def gan_images(study: Study) -> list[tuple[int, float]]:

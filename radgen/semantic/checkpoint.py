@@ -74,7 +74,7 @@ def _read_card(path: Path, text: str) -> SemanticCard:
         if plain.pop("kind", None) == KIND:
             names, shape = tuple(plain.pop("label_names")), build(SemanticShape, plain.pop("shape"))
             told = plain.pop("surroundings", None)
-            surroundings = None if told is None else Surroundings(tuple(told["thresholds"]), told["blur_px"])
+            surroundings = None if told is None else Surroundings(**told | {"thresholds": tuple(told["thresholds"])})
             return SemanticCard(shape=shape, label_names=names, surroundings=surroundings, **plain)
     except (AttributeError, ConfigError, KeyError, TypeError, ValueError) as error:
         msg = f"{path}: its card is damaged ({error}); give weights of a semantic generator"

@@ -120,6 +120,10 @@ class SemanticSettings:
         "sample's mask holds them.",
     )
     surroundings_blur_px: float = setting(1.0, "Standard deviation of the Gaussian that smooths that image before.")
+    surroundings_padding: bool = setting(
+        False,
+        "Whether black around a crop keeps the background's label for itself, so that dark tissue has another one.",
+    )
     networks: SemanticNetworkSettings = setting(SMALL, "Sizes of the networks.")
     images: int = setting(20_000, "Budget: maps shown in training. Raising it later goes on from the saved state.")
     seed: int = setting(1, "Seed of weights, order and noise.")

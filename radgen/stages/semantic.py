@@ -166,10 +166,14 @@ def _lesson(
     sides, counts = checked(found, schema)
     left_out = len(found.map_rows) - len(sides.map_rows)
     shown, _ = showing(validation_sides(images, asked), schema)
-    groups, blur_px = asked.settings.surroundings, asked.settings.surroundings_blur_px
-    if not groups:
+    if not asked.settings.surroundings:
         return Lesson(source, schema, sides, counts, shown, left_out)
-    surroundings = find_surroundings(sides.maps, sides.map_rows, schema, groups=groups, blur_px=blur_px)
+    surroundings = find_surroundings(
+        *(sides.maps, sides.map_rows, schema),
+        groups=asked.settings.surroundings,
+        blur_px=asked.settings.surroundings_blur_px,
+        padding=asked.settings.surroundings_padding,
+    )
     sides, shown = replace(sides, looked_at=True), replace(shown, looked_at=True)
     return Lesson(source, schema, sides, counts, shown, left_out, surroundings)
 
@@ -292,6 +296,7 @@ class _Task:
             "maps": len(sides.map_rows),
             "images": len(sides.image_rows),
             "surroundings": [] if lesson.surroundings is None else list(lesson.surroundings.thresholds),
+            "padding_apart": lesson.surroundings is not None and lesson.surroundings.padding,
             "empty_maps_left_out": lesson.left_out,
             "published_images": outcome.published_images,
             "scores": scores,

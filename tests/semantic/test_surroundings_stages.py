@@ -44,6 +44,16 @@ def test_the_generator_learns_them_and_its_weights_say_how_they_were_found(train
     assert notes["surroundings"] == list(card.surroundings.thresholds)
 
 
+def test_weights_remember_that_padding_has_the_backgrounds_label_for_itself(trained: Path) -> None:
+    settings = study.semantic(surroundings=GROUPS, surroundings_padding=True, images=12)
+    semantic.run(**study.train_options(trained, "padded", semantic=settings))
+    generator, card = load_semantic(trained / "semantic" / "padded" / "generator.safetensors", torch.device("cpu"))
+    assert card.surroundings is not None
+    assert card.surroundings.padding
+    assert generator.shape.labels == len(card.label_names) + GROUPS
+    assert read_manifest(trained / "semantic" / "padded" / "manifest.json")["run"]["notes"]["padding_apart"]
+
+
 def test_samples_hold_drawn_labels_alone_and_say_whose_images_were_looked_at(trained: Path) -> None:
     made, real = (ImageSet(trained / name / "index.parquet") for name in ("samples/apart", "slices"))
     parents = [name.removeprefix("apart_").rpartition("_")[0] for name in made.column("image_id")]

@@ -57,14 +57,16 @@ def _left_out(study: StudyResults, source: str) -> Html:
 
 
 def _surroundings(study: StudyResults, source: str) -> Html:
-    levels = dig(study.manifest("semantic.manifest", source=source), "run", "notes", "surroundings")
+    notes = dig(study.manifest("semantic.manifest", source=source), "run", "notes") or {}
+    levels = notes.get("surroundings")
     if not levels:
         return join()
     told = ", ".join(number(level, 0) for level in levels)
+    padding = " and the black around crops" if notes.get("padding_apart") else ""
     return paragraph(
         f"Background of its maps was told apart automatically, into {len(levels) + 1} groups of grey levels of the "
-        f"map's own smoothed image (parted at {told} of 255). Its images follow the anatomy of the patients whose maps "
-        "they were painted on; their masks hold drawn structures alone."
+        f"map's own smoothed image (parted at {told} of 255){padding}. Its images follow the anatomy of the patients "
+        "whose maps they were painted on; their masks hold drawn structures alone."
     )
 
 

@@ -2,6 +2,7 @@
 
 Where masks name a small structure alone, most of a picture is background to its map, and noise would have to invent all
 of its anatomy. Grouping that background by grey level gives the generator its outlines. They are found, not drawn.
+Black around a crop is no anatomy: it may keep the background's label alone.
 
 Source: background labelled by clustering of grey levels as in SynthSeg (Billot et al. 2023); thresholds for several
 classes by Otsu (1979).
@@ -13,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from radgen.errors import InputError
@@ -22,6 +24,7 @@ from radgen.semantic.maps.schema import MapSchema
 LEVELS = 256
 MAPS_AT_ONCE = 256
 REACH_SIGMAS = 3
+PADDING_SIDE_PX = 5
 
 
 @dataclass(frozen=True)
@@ -31,23 +34,41 @@ class Surroundings:
     Attributes
     ----------
     thresholds
-        Grey levels of the smoothed image, 0 to 255 and rising. What is darker than the first stays background; each
-        threshold begins one further label, after those of the schema.
+        Grey levels of the smoothed image, 0 to 255 and rising: what parts one group from the next. The darkest group
+        stays background; each further one has a label, after those of the schema.
     blur_px
         Standard deviation of the Gaussian that smooths the image before.
+    padding
+        Whether padding (`padding_of`) alone stays background: the darkest group then has a label too, and grey levels
+        beside padding are not smoothed with its black.
     """
 
     thresholds: tuple[float, ...]
     blur_px: float
+    padding: bool = False
+
+    @property
+    def labels(self) -> int:
+        """How many labels there are beyond those of the schema."""
+        return len(self.thresholds) + self.padding
 
     def tell_apart(self, classes: NDArray[np.int64], images: NDArray[np.uint8], schema: MapSchema) -> NDArray[np.int64]:
         """Return maps [n, H, W] whose background is split by the grey levels of images [n, C, H, W].
 
         A map's result does not depend on the others.
         """
-        group = np.searchsorted(np.array(self.thresholds), smoothed(images, self.blur_px), side="right")
-        brighter = (classes == schema.background_class) & (group > 0)
-        return np.where(brighter, schema.classes - 1 + group, classes)
+        levels, padded = self.levels(images)
+        group = np.searchsorted(np.array(self.thresholds), levels, side="right") + self.padding
+        group[padded] = 0
+        named = (classes == schema.background_class) & (group > 0)
+        return np.where(named, schema.classes - 1 + group, classes)
+
+    def levels(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Return smoothed grey levels of images [n, C, H, W] and what is padding, both [n, H, W]."""
+        if not self.padding:
+            return smoothed(images, self.blur_px), np.zeros((len(images), *images.shape[2:]), dtype=np.bool_)
+        padded = padding_of(images)
+        return smoothed(images, self.blur_px, ~padded), padded
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,11 +123,11 @@ class MapReader:
 
 def label_count(schema: MapSchema, surroundings: Surroundings | None) -> int:
     """Return how many labels a network is told of."""
-    return schema.classes + (0 if surroundings is None else len(surroundings.thresholds))
+    return schema.classes + (0 if surroundings is None else surroundings.labels)
 
 
 def find_surroundings(
-    maps: ImageSet, rows: NDArray[np.int64], schema: MapSchema, *, groups: int, blur_px: float
+    maps: ImageSet, rows: NDArray[np.int64], schema: MapSchema, *, groups: int, blur_px: float, padding: bool = False
 ) -> Surroundings:
     """Find the grey levels that part the background of maps into groups.
 
@@ -120,6 +141,8 @@ def find_surroundings(
         Into how many; at least 2.
     blur_px
         How far images are smoothed before.
+    padding
+        Whether padding alone stays background.
 
     Raises
     ------
@@ -127,19 +150,20 @@ def find_surroundings(
         The set has no images, or its background fewer grey levels than groups.
     """
     _refuse_without_images(maps)
+    unparted = Surroundings((), blur_px, padding)
     counts = np.zeros(LEVELS, dtype=np.int64)
     for first in range(0, len(rows), MAPS_AT_ONCE):
         some = rows[first : first + MAPS_AT_ONCE]
         background = schema.to_classes(maps.masks(some)) == schema.background_class
-        levels = smoothed(maps.images(some), blur_px)[background]
-        counts += np.bincount(np.floor(levels).astype(np.int64), minlength=LEVELS)
+        levels, padded = unparted.levels(maps.images(some))
+        counts += np.bincount(np.floor(levels[background & ~padded]).astype(np.int64), minlength=LEVELS)
     if np.count_nonzero(counts) < groups:
         msg = (
             f"{maps.folder}: background of {len(rows)} maps has {np.count_nonzero(counts)} grey level(s), but "
             f"semantic.surroundings asks for {groups} groups; ask for fewer, or 0 for none"
         )
         raise InputError(msg)
-    return Surroundings(tuple(otsu_thresholds(counts, groups)), blur_px)
+    return Surroundings(tuple(otsu_thresholds(counts, groups)), blur_px, padding)
 
 
 def otsu_thresholds(counts: NDArray[np.int64], groups: int) -> list[float]:
@@ -176,12 +200,36 @@ def otsu_thresholds(counts: NDArray[np.int64], groups: int) -> list[float]:
     return [float(level) for level in (means[1:] + means[:-1]) / 2]
 
 
-def smoothed(images: NDArray[np.uint8], blur_px: float) -> NDArray[np.float64]:
+def padding_of(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return what of images [n, C, H, W] is padding, bool [n, H, W]: all black squares of `PADDING_SIDE_PX`.
+
+    Beyond the picture all is black. Black dots in tissue, smaller than a square, are none of it.
+    """
+    reach = PADDING_SIDE_PX // 2
+    around = [(0, 0), *[(2 * reach, 2 * reach)] * 2]
+    black = np.pad((images == 0).all(axis=1), around, constant_values=True)
+    # Windows of all that is black, then of any of these: an opening.
+    corners = sliding_window_view(black, (PADDING_SIDE_PX, PADDING_SIDE_PX), axis=(1, 2)).all(axis=(3, 4))
+    found: NDArray[np.bool_] = sliding_window_view(corners, (PADDING_SIDE_PX, PADDING_SIDE_PX), axis=(1, 2)).any(
+        axis=(3, 4)
+    )
+    return found
+
+
+def smoothed(images: NDArray[np.uint8], blur_px: float, inside: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
     """Return the mean over channels of images [n, C, H, W] under a Gaussian, float64 [n, H, W], 0 to 255.
 
-    Sums run pixel by pixel in a fixed order, so that an image's bytes do not depend on its neighbours.
+    Sums run pixel by pixel in a fixed order, so that an image's bytes do not depend on its neighbours. Where `inside`
+    [n, H, W] is given, means are over its pixels alone, and 0 where none is near.
     """
     grey: NDArray[np.float64] = images.sum(axis=1, dtype=np.float64) / images.shape[1]
+    if inside is not None:
+        share = _blurred(inside.astype(np.float64), blur_px)
+        return np.divide(_blurred(grey * inside, blur_px), share, out=np.zeros_like(grey), where=share > 0)
+    return _blurred(grey, blur_px)
+
+
+def _blurred(grey: NDArray[np.float64], blur_px: float) -> NDArray[np.float64]:
     reach = int(np.ceil(REACH_SIGMAS * blur_px))
     if reach == 0:
         return grey

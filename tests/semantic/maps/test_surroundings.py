@@ -13,7 +13,14 @@ from radgen.errors import InputError
 from radgen.imageset.core import ImageSet, gather_index
 from radgen.imageset.writers import ShardWriter
 from radgen.semantic.maps.batches import PairBatches, UnpairedBatches
-from radgen.semantic.maps.surroundings import MapReader, Surroundings, find_surroundings, otsu_thresholds, smoothed
+from radgen.semantic.maps.surroundings import (
+    MapReader,
+    Surroundings,
+    find_surroundings,
+    otsu_thresholds,
+    padding_of,
+    smoothed,
+)
 from tests.semantic.maps.toys import SCHEMA, SIDE, discs, rows_for, write_maps
 
 COUNT = 6
@@ -80,6 +87,54 @@ def test_background_is_told_apart_by_the_images_own_grey_and_nothing_drawn_chang
     assert np.array_equal(found[drawn == 0], np.broadcast_to(stripes, drawn.shape)[drawn == 0])
     assert np.array_equal(found[3:4], reader.classes([3]))
     assert np.array_equal(MapReader(striped, SCHEMA).classes(rows), drawn)
+
+
+def _crop() -> NDArray[np.uint8]:
+    """Return a crop of tissue, grey 40, in black: 3 black rows above, 1 column right of it, a hole and a dot within."""
+    image = np.full((1, 1, SIDE, SIDE), 40, dtype=np.uint8)
+    image[..., :3, :] = image[..., :, -1:] = 0
+    image[..., 12:17, 8:13] = image[..., 24:28, 20] = 0
+    return image
+
+
+def test_padding_is_black_areas_and_no_black_dots() -> None:
+    image = _crop()
+    found = np.zeros((SIDE, SIDE), dtype=bool)
+    found[:3] = found[:, -1] = found[12:17, 8:13] = True
+    assert np.array_equal(padding_of(image)[0], found)
+    coloured = np.repeat(image, 3, axis=1)
+    coloured[:, 1, :3] = 1
+    assert not padding_of(coloured)[0, :3, :-1].any()
+
+
+def test_grey_levels_beside_padding_are_not_smoothed_with_its_black() -> None:
+    image = _crop()
+    inside = ~padding_of(image)
+    image[..., 24:28, 20] = 40
+    assert smoothed(image, 1.0, inside)[inside] == pytest.approx(40.0)
+    assert smoothed(image, 1.0)[0, 3, 5] < 30
+    assert np.array_equal(smoothed(image, 0.0, inside), np.where(inside, 40.0, 0.0))
+    assert smoothed(np.where(inside[:, np.newaxis], image, np.uint8(255)), 1.0, inside)[inside] == pytest.approx(40.0)
+    assert not smoothed(image, 1.0, np.zeros_like(inside)).any()
+
+
+def test_padding_alone_stays_background(tmp_path: Path) -> None:
+    stripes = np.repeat(np.array([0, 60, 200], dtype=np.uint8), [12, 10, 10])[np.newaxis, :, np.newaxis]
+    maps = discs(2)
+    with ShardWriter(tmp_path, "shard-000", (1, SIDE, SIDE), with_masks=True) as writer:
+        for row, one in zip(rows_for(2), maps, strict=True):
+            writer.append(row, np.ascontiguousarray(np.broadcast_to(stripes, (1, SIDE, SIDE))), one)
+    gather_index([tmp_path / "shard-000.index.parquet"], tmp_path / "index.parquet")
+    images = ImageSet(tmp_path / "index.parquet")
+    surroundings = find_surroundings(images, np.arange(2), SCHEMA, groups=2, blur_px=1.0, padding=True)
+    # Of what is no padding alone: 60 and 200, smoothed at the border between them.
+    assert surroundings.thresholds == (pytest.approx(130, abs=3),)
+    reader = MapReader(images, SCHEMA, surroundings)
+    drawn, found = SCHEMA.to_classes(images.masks([0, 1])), reader.classes([0, 1])
+    assert reader.labels == SCHEMA.classes + 2
+    expected = np.broadcast_to(np.repeat([0, 3, 4], [12, 10, 10])[np.newaxis, :, np.newaxis], drawn.shape)
+    assert np.array_equal(found, np.where(drawn > 0, drawn, expected))
+    assert not reader.paint(found)[found == 0].any()
 
 
 def test_thresholds_come_from_the_rows_that_are_learnt(striped: ImageSet) -> None:
