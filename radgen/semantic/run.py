@@ -82,7 +82,12 @@ class Lesson:
             )
         # Maps as they are: images come so, and a discriminator would learn from rare labels alone what was generated.
         here, there = (sides.maps, sides.map_rows), (sides.images, sides.image_rows)
-        return UnpairedBatches(*here, *there, self.schema, seed=settings.seed, surroundings=self.surroundings)
+        return UnpairedBatches(
+            *(*here, *there, self.schema),
+            seed=settings.seed,
+            surroundings=self.surroundings,
+            borrowed=settings.surroundings_from == "images",
+        )
 
     def shape(self, settings: SemanticSettings) -> SemanticShape:
         """Return the shape of the networks."""

@@ -14,6 +14,7 @@ PUBLISH = ("best", "last")
 BEST = ("domain_fid", "dice")
 WHERE = ("image", "body")
 ALONG = ("slice", "case")
+SURROUNDINGS_FROM = ("map", "images")
 START = ("best", "last")
 STUDY_MAPS = ("learnt", "val", "test")
 MOST_GROUPS = 8
@@ -91,6 +92,7 @@ class SemanticSourceSettings:
         None, "Whether the paired mode's segmenter has a label for generated pixels."
     )
     surroundings: int | None = setting(None, "Groups of grey levels that background is told apart by.")
+    surroundings_from: str | None = setting(None, "Whose image tells surroundings apart in training: map, or images.")
     init_from: str | None = setting(None, "Weights to go on from.")
 
 
@@ -123,6 +125,11 @@ class SemanticSettings:
     surroundings_padding: bool = setting(
         False,
         "Whether black around a crop keeps the background's label for itself, so that dark tissue has another one.",
+    )
+    surroundings_from: str = setting(
+        "map",
+        "Whose image tells them apart in training: map (its own), or images (unpaired: one of side B, of the map's "
+        "class and drawn anew each time), so that masks of few people stand in the anatomy of many.",
     )
     networks: SemanticNetworkSettings = setting(SMALL, "Sizes of the networks.")
     images: int = setting(20_000, "Budget: maps shown in training. Raising it later goes on from the saved state.")
@@ -196,6 +203,7 @@ class SemanticSettings:
     def __post_init__(self) -> None:
         """Refuse values with which no training is possible."""
         words = {"mode": MODES, "precision": PRECISIONS, "publish": PUBLISH, "best": BEST, "variety_where": WHERE}
+        words |= {"surroundings_from": SURROUNDINGS_FROM}
         for name, allowed in words.items():
             one_of(name, getattr(self, name), allowed)
         for name in (
@@ -244,8 +252,25 @@ class SemanticSettings:
                 "tell their background apart by; set surroundings: 0"
             )
             raise ValueError(msg)
+        if self.surroundings_from == "images":
+            self._refuse_to_borrow()
         if self.maps is not None and self.mode == "paired":
             msg = f"maps is {self.maps!r}, but mode is paired: maps of a folder have no images; set mode: unpaired"
+            raise ValueError(msg)
+
+    def _refuse_to_borrow(self) -> None:
+        """Refuse surroundings of other images where there are none, or none that can be told apart alike."""
+        if self.mode == "paired" or not self.surroundings:
+            msg = (
+                f"surroundings_from is images, but mode is {self.mode} and surroundings {self.surroundings}: other "
+                "images lend surroundings in the unpaired mode, where some are told apart; set surroundings_from: map"
+            )
+            raise ValueError(msg)
+        if self.map_modality != self.image_modality:
+            msg = (
+                f"surroundings_from is images, but maps are of modality {self.map_modality} and images of "
+                f"{self.image_modality}: their grey levels are not told apart alike; set surroundings_from: map"
+            )
             raise ValueError(msg)
 
 

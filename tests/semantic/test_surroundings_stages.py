@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,17 @@ def test_weights_remember_that_padding_has_the_backgrounds_label_for_itself(trai
     assert card.surroundings.padding
     assert generator.shape.labels == len(card.label_names) + GROUPS
     assert read_manifest(trained / "semantic" / "padded" / "manifest.json")["run"]["notes"]["padding_apart"]
+
+
+def test_few_maps_may_stand_in_the_surroundings_of_other_images(trained: Path) -> None:
+    settings = study.semantic(surroundings=GROUPS, mode="unpaired", image_modality="MR", map_modality="MR", images=12)
+    for name, borrowed in (("own", settings), ("borrowed", replace(settings, surroundings_from="images"))):
+        semantic.run(**study.train_options(trained, name, semantic=borrowed))
+    own, borrowed_ = (
+        load_semantic(trained / "semantic" / name / "last.safetensors", torch.device("cpu"))[0].state_dict()
+        for name in ("own", "borrowed")
+    )
+    assert any(not torch.equal(own[name], borrowed_[name]) for name in own)
 
 
 def test_samples_hold_drawn_labels_alone_and_say_whose_images_were_looked_at(trained: Path) -> None:
@@ -109,6 +121,13 @@ def test_imported_maps_have_no_surroundings_to_tell_apart(trained: Path, tmp_pat
         ({"surroundings": 1}, "surroundings must be 0 for none, or 2 to 8 groups, not 1"),
         ({"surroundings": 9}, "or 2 to 8 groups, not 9"),
         ({"surroundings": 3, "mode": "unpaired", "maps": "drawn"}, "maps of a folder have no images to tell"),
+        ({"surroundings_from": "all"}, "surroundings_from must be one of map, images, not 'all'"),
+        ({"surroundings_from": "images"}, "surroundings_from is images, but mode is paired and surroundings 0"),
+        ({"surroundings_from": "images", "mode": "unpaired"}, "but mode is unpaired and surroundings 0: other images"),
+        (
+            {"surroundings_from": "images", "mode": "unpaired", "surroundings": 3, "map_modality": "CT"},
+            "but maps are of modality CT and images of None: their grey levels are not told apart alike",
+        ),
         ({"surroundings_blur_px": -1.0}, "surroundings_blur_px must be 0 or more, not -1.0"),
     ],
 )

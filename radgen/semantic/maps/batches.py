@@ -98,6 +98,9 @@ class UnpairedBatches:
         As of `PairBatches`, for the maps.
     surroundings
         How background of the maps is told apart, by their own images, which nothing else reads.
+    borrowed
+        Tell it apart by images of side B instead, each of a map's class where there is such a one: few maps then stand
+        in the anatomy of many people. Which image lends is drawn for each map shown, and is not the one shown beside.
 
     Raises
     ------
@@ -118,20 +121,33 @@ class UnpairedBatches:
         seed: int,
         balance: NDArray[np.integer] | Sequence[int] | None = None,
         surroundings: Surroundings | None = None,
+        borrowed: bool = False,
     ) -> None:
         self._maps, self._images = MapReader(maps, schema, surroundings), images
+        self._borrowed, self._seed = borrowed, seed
         self._map_rows = np.asarray(map_rows, dtype=np.int64)
         self._image_rows = np.asarray(image_rows, dtype=np.int64)
         self._map_order = _order(maps, self._map_rows, balance, derive_seed("semantic side A", seed))
         self._image_order = _order(images, self._image_rows, None, derive_seed("semantic side B", seed))
         check_size(maps.mask_shape, str(maps.folder))
         check_grids(maps, self._map_rows, images, self._image_rows)
+        classes = images.column("class_name")[self._image_rows]
+        self._lenders = {str(name): self._image_rows[classes == name] for name in np.unique(classes.astype(str))}
 
     def batch(self, seen_images: int, size: int) -> Batch:
         """Return maps int64 [size, H, W] of side A and images float32 [size, C, H, W] of side B."""
         here = self._map_rows[self._map_order.positions(seen_images, size)]
         there = self._image_rows[self._image_order.positions(seen_images, size)]
-        return torch.from_numpy(self._maps.classes(here)), image_tensor(self._images.images(there))
+        return torch.from_numpy(self._classes(here, seen_images)), image_tensor(self._images.images(there))
+
+    def _classes(self, rows: NDArray[np.int64], seen_images: int) -> NDArray[np.int64]:
+        if not self._borrowed:
+            return self._maps.classes(rows)
+        lenders = []
+        for number, name in enumerate(self._maps.maps.column("class_name")[rows], start=seen_images):
+            random = np.random.default_rng(derive_seed("semantic lender", self._seed, number))
+            lenders.append(random.choice(self._lenders.get(str(name), self._image_rows)))
+        return self._maps.laid_over(rows, self._images, lenders)
 
 
 def _order(

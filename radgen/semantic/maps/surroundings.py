@@ -111,6 +111,24 @@ class MapReader:
             return classes
         return self.surroundings.tell_apart(classes, self.maps.images(rows), self.schema)
 
+    def laid_over(
+        self, rows: NDArray[np.integer] | Sequence[int], images: ImageSet, hosts: NDArray[np.integer] | Sequence[int]
+    ) -> NDArray[np.int64]:
+        """Return maps as classes, int64 [n, H, W], each with the surroundings of another image in place of its own.
+
+        What a host's image shows below a drawn structure is covered; where its own structure lies is surroundings.
+
+        Raises
+        ------
+        ValueError
+            No surroundings are told apart.
+        """
+        if self.surroundings is None:
+            msg = "maps are laid over surroundings of other images, but none are told apart"
+            raise ValueError(msg)
+        drawn = self.schema.to_classes(self.maps.masks(rows))
+        return self.surroundings.tell_apart(drawn, images.images(hosts), self.schema)
+
     def paint(self, classes: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return maps [..., H, W] in colours, uint8 [..., H, W, 3]: surroundings in shades of grey."""
         drawn = np.where(classes < self.schema.classes, classes, self.schema.background_class)
@@ -205,15 +223,15 @@ def padding_of(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
     Beyond the picture all is black. Black dots in tissue, smaller than a square, are none of it.
     """
-    reach = PADDING_SIDE_PX // 2
-    around = [(0, 0), *[(2 * reach, 2 * reach)] * 2]
+    around = [(0, 0), *[(PADDING_SIDE_PX - 1, PADDING_SIDE_PX - 1)] * 2]
     black = np.pad((images == 0).all(axis=1), around, constant_values=True)
-    # Windows of all that is black, then of any of these: an opening.
-    corners = sliding_window_view(black, (PADDING_SIDE_PX, PADDING_SIDE_PX), axis=(1, 2)).all(axis=(3, 4))
-    found: NDArray[np.bool_] = sliding_window_view(corners, (PADDING_SIDE_PX, PADDING_SIDE_PX), axis=(1, 2)).any(
-        axis=(3, 4)
-    )
-    return found
+    # Squares of which all is black, then what any of these holds: an opening.
+    squares = np.logical_and.reduce(_windows(black), axis=(3, 4))
+    return np.asarray(np.logical_or.reduce(_windows(squares), axis=(3, 4)))
+
+
+def _windows(marks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return sliding_window_view(marks, (PADDING_SIDE_PX, PADDING_SIDE_PX), axis=(1, 2))
 
 
 def smoothed(images: NDArray[np.uint8], blur_px: float, inside: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:

@@ -153,6 +153,42 @@ def test_both_kinds_of_batches_hold_them(striped: ImageSet) -> None:
     assert {0, 3, 4} <= set(np.unique(apart[0].numpy()).tolist())
 
 
+def _class_of(number: int) -> str:
+    """Return the class of an image; none but the last is of class c."""
+    return "aabaabc"[number]
+
+
+def test_maps_may_borrow_the_surroundings_of_images_of_their_class(tmp_path: Path) -> None:
+    maps = discs(7)
+    with ShardWriter(tmp_path, "shard-000", (1, SIDE, SIDE), with_masks=True) as writer:
+        for number, (row, one) in enumerate(zip(rows_for(7), maps, strict=True)):
+            image = np.full((1, SIDE, SIDE), 30 * number, dtype=np.uint8)
+            writer.append(row | {"class_name": _class_of(number)}, image, one)
+    gather_index([tmp_path / "shard-000.index.parquet"], tmp_path / "index.parquet")
+    images = ImageSet(tmp_path / "index.parquet")
+    # One group for each image's grey level: what a map stands in tells whose it is.
+    surroundings = Surroundings(tuple(30 * number - 15.0 for number in range(1, 7)), 0.0)
+    sides = (images, [0, 2, 6], images, [3, 4, 5])
+    batches = UnpairedBatches(*sides, SCHEMA, seed=0, surroundings=surroundings, borrowed=True)
+    drawn = SCHEMA.to_classes(images.masks([0, 2, 6]))
+    lenders: dict[int, set[int]] = {0: set(), 1: set(), 2: set()}
+    found = batches.batch(0, 60)[0].numpy()
+    for one in found:
+        number = next(i for i in range(3) if np.array_equal(np.where(one < SCHEMA.classes, one, 0), drawn[i]))
+        (label,) = set(np.unique(one[drawn[number] == 0]).tolist())
+        lenders[number].add(label - SCHEMA.classes + 1)
+    # Of class a, of class b, and of any, as no image is of class c.
+    assert lenders == {0: {3, 4}, 1: {5}, 2: {3, 4, 5}}
+    assert np.array_equal(batches.batch(8, 4)[0].numpy(), found[8:12])
+    other = UnpairedBatches(*sides, SCHEMA, seed=1, surroundings=surroundings, borrowed=True)
+    assert not np.array_equal(other.batch(0, 60)[0].numpy(), found)
+
+
+def test_nothing_is_borrowed_where_no_surroundings_are_told_apart(striped: ImageSet) -> None:
+    with pytest.raises(ValueError, match="maps are laid over surroundings of other images, but none are told apart"):
+        MapReader(striped, SCHEMA).laid_over([0], striped, [1])
+
+
 def test_surroundings_are_painted_in_shades_of_grey(striped: ImageSet) -> None:
     reader = MapReader(striped, SCHEMA, Surroundings((50.0, 150.0), 0.0))
     colours = reader.paint(np.array([[0, 1, 2, 3, 4]]))[0]
