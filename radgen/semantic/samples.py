@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from radgen.errors import InputError
-from radgen.imageset.core import ImageSet, gather_index, images_path, masks_path
+from radgen.imageset.core import ImageSet, gather_index, images_path, masks_path, write_table
 from radgen.imageset.writers import ShardWriter
 from radgen.semantic.checkpoint import SemanticCard
+from radgen.semantic.maps.lenders import LENT_FILE, LENT_SCHEMA, Lenders
 from radgen.semantic.maps.schema import MapSchema, read_schema
 from radgen.semantic.maps.sheet import multimodal_sheet
 from radgen.semantic.maps.surroundings import MapReader
@@ -70,6 +72,8 @@ class Painting:
         Digest of the weights.
     settings
         How many images, and of which noise.
+    lenders
+        Images that give maps their surroundings; None: each map's own image, where surroundings are told apart.
     """
 
     maps: MapReader
@@ -79,6 +83,7 @@ class Painting:
     modality: str | None
     checkpoint: str
     settings: SemanticSampleSettings
+    lenders: Lenders | None = None
 
     def samples(self) -> Iterator[Sample]:
         """Yield index row, image and mask of every image, map by map."""
@@ -87,9 +92,33 @@ class Painting:
             stored = self.maps.maps.masks([place])[0]
             name = row["series"] if self.settings.along == "case" and row["series"] else row["image_id"]
             seeds = [self.sampler.seed_of(name, number) for number in range(self.settings.per_map)]
-            made = self.sampler.paint(self.maps.classes([place])[0], row["image_id"], seeds)
+            made = self._painted(int(place), row, seeds)
             for number, (seed, image) in enumerate(zip(seeds, made, strict=True)):
                 yield self._row(row, number, seed), image, stored
+
+    def _painted(self, place: int, of_map: dict[str, Any], seeds: list[int]) -> NDArray[np.uint8]:
+        name = of_map["image_id"]
+        if self.lenders is None:
+            return self.sampler.paint(self.maps.classes([place])[0], name, seeds)
+        lent = [self._lender(of_map, seed) for seed in seeds]
+        classes = self.maps.laid_over([place] * len(lent), self.lenders.images, lent)
+        return np.concatenate([self.sampler.paint(one, name, [seed]) for one, seed in zip(classes, seeds, strict=True)])
+
+    def _lender(self, of_map: dict[str, Any], seed: int) -> int:
+        assert self.lenders is not None  # noqa: S101 - asked where there are some
+        return self.lenders.draw(of_map["class_name"], seed)
+
+    def lent(self) -> pa.Table | None:
+        """Return which image gave each its surroundings, columns of `LENT_SCHEMA`; None where nothing was lent."""
+        if self.lenders is None:
+            return None
+        rows, names = [], self.lenders.images.column("image_id")
+        for of_map in self.maps.maps.table.take(self.rows).to_pylist():
+            for number in range(self.settings.per_map):
+                seed = self.sampler.seed_of(of_map["image_id"], number)
+                made = image_id(self.source, of_map["image_id"], number)
+                rows.append({"image_id": made, "lender": names[self._lender(of_map, seed)]})
+        return pa.Table.from_pylist(rows, schema=LENT_SCHEMA)
 
     def _row(self, of_map: dict[str, Any], number: int, seed: int) -> dict[str, Any]:
         same = self.modality in (None, of_map["modality"])
@@ -141,7 +170,12 @@ def write_painted(index: Path, painting: Painting) -> list[Path]:
         bases.append(index.parent / name)
     parts = [base.parent / f"{base.name}.index.parquet" for base in bases]
     gather_index(parts, index)
-    return [index, *parts, *map(images_path, bases), *map(masks_path, bases)]
+    beside, lent = index.parent / LENT_FILE, painting.lent()
+    beside.unlink(missing_ok=True)
+    if lent is not None:
+        write_table(beside, lent)
+    files = [index, *parts, *map(images_path, bases), *map(masks_path, bases)]
+    return files if lent is None else [*files, beside]
 
 
 def painted_sheet(index: Path, schema: MapSchema, per_map: int) -> NDArray[np.uint8]:

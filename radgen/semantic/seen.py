@@ -45,20 +45,20 @@ def seen_table(taught: Sides, chose: Sides) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=SEEN_SCHEMA)
 
 
-def taught_rows(seen: Path, maps: ImageSet) -> NDArray[np.int64]:
-    """Return the positions in a set of the maps that taught a generator.
+def taught_rows(seen: Path, maps: ImageSet, aspect: str = "mask") -> NDArray[np.int64]:
+    """Return the positions in a set of the masks, or pixels, that taught a generator.
 
     Raises
     ------
     InputError
-        The table cannot be read, or names maps that the set lacks.
+        The table cannot be read, or names images that the set lacks.
     """
     try:
         table = pq.read_table(seen, schema=SEEN_SCHEMA).to_pylist()
     except (OSError, pa.ArrowInvalid) as error:
         msg = f"{seen}: not a readable table of what a generator saw ({error}); train it again"
         raise InputError(msg) from error
-    wanted = {row["image_id"] for row in table if (row["aspect"], row["use"]) == ("mask", "taught")}
+    wanted = {row["image_id"] for row in table if (row["aspect"], row["use"]) == (aspect, "taught")}
     rows = np.flatnonzero([name in wanted for name in maps.column("image_id")])
     if len(rows) < len(wanted):
         msg = (

@@ -303,6 +303,7 @@ class SemanticSampleSourceSettings:
     """What images of one source are made with otherwise than `semantic_sample` says; null leaves it as it is there."""
 
     region_spread: float | None = setting(None, "Factor on the noise that changes slowly over an image.")
+    surroundings_from: str | None = setting(None, "Whose image gives a map its surroundings: map, or images.")
 
 
 @section
@@ -326,6 +327,11 @@ class SemanticSampleSettings:
         "Factor on the noise that changes slowly over an image. Above 1 images of a map differ more in shading than "
         "in training; too much leaves what was learnt.",
     )
+    surroundings_from: str = setting(
+        "map",
+        "Whose image gives a map its surroundings, where they are told apart: map (its own), or images (one of the "
+        "map's class that the generator learnt, drawn for each image), so that few maps give images of many anatomies.",
+    )
     precision: str = setting(
         "fp32",
         "Arithmetic of convolutions: fp32 | bf16 | auto (bf16 where there is such: twice as fast, of other grey levels "
@@ -338,6 +344,14 @@ class SemanticSampleSettings:
     def __post_init__(self) -> None:
         """Refuse impossible numbers and unknown words."""
         one_of("along", self.along, ALONG)
+        one_of("surroundings_from", self.surroundings_from, SURROUNDINGS_FROM)
+        if self.surroundings_from == "images" and (self.along, self.maps) != ("slice", "learnt"):
+            msg = (
+                f"surroundings_from is images, but along is {self.along} and maps are {self.maps}: images that were "
+                "learnt lend surroundings to single slices that were learnt; set along: slice and maps: learnt, or "
+                "surroundings_from: map"
+            )
+            raise ValueError(msg)
         one_of("precision", self.precision, PRECISIONS)
         for name in ("most_maps", "per_map", "region_spread", "rows_per_shard", "threads"):
             above_zero(**{name: getattr(self, name)})

@@ -106,9 +106,10 @@ def _sampled(
 def _painted(
     weights: Path, settings: dict[str, Any], images: ImageSet, row: int, device: torch.device
 ) -> NDArray[np.uint8]:
-    """Paint the stored mask again, and what surrounds it in the map's own image, with the noise of the stored seed."""
+    """Paint the stored mask again, in the surroundings it had, with the noise of the stored seed."""
     from radgen.imageset.core import ImageSet
     from radgen.semantic.checkpoint import load_semantic
+    from radgen.semantic.maps.lenders import lender_of
     from radgen.semantic.maps.schema import schema_of_plain
     from radgen.semantic.maps.surroundings import MapReader
     from radgen.semantic.samples import map_id
@@ -121,8 +122,13 @@ def _painted(
     if card.surroundings is not None:
         maps = ImageSet(images.folder / read_manifest(images.folder / "manifest.json")["run"]["notes"]["painted_on"])
         places = maps.rows_where(image_id=map_id(card.source, name)).tolist()
-    classes = MapReader(maps, schema_of_plain(settings["labels"]), card.surroundings).classes(places)[0]
-    made: NDArray[np.uint8] = sampler.paint(classes, name, [int(images.column("seed")[row])])[0]
+    reader = MapReader(maps, schema_of_plain(settings["labels"]), card.surroundings)
+    lender = lender_of(images.folder, name)
+    if lender is None:
+        classes = reader.classes(places)
+    else:
+        classes = reader.laid_over(places, maps, maps.rows_where(image_id=lender))
+    made: NDArray[np.uint8] = sampler.paint(classes[0], name, [int(images.column("seed")[row])])[0]
     return made
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from radgen.errors import InputError
 from radgen.provenance import digest_file, input_digest, what_part, write_manifest
 from radgen.semantic.settings import SemanticSampleSettings
 from radgen.settings import as_plain
@@ -16,10 +17,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from radgen.imageset.core import ImageSet
+    from radgen.semantic.checkpoint import SemanticCard
+    from radgen.semantic.maps.lenders import Lenders
     from radgen.semantic.maps.schema import MapSchema
     from radgen.semantic.maps.surroundings import MapReader
 
-VERSION = 2
+VERSION = 3
 HELD_OUT = ("val", "test")
 
 
@@ -93,7 +96,8 @@ def run(
     )
     modality = card.settings.get("image_modality")
     digest = digest_file(weights)
-    files = write_painted(index, Painting(reader, rows, sampler, card.source, modality, digest, settings))
+    lenders = _lenders(images, seen, settings, card)
+    files = write_painted(index, Painting(reader, rows, sampler, card.source, modality, digest, settings, lenders))
     write_png(grid, painted_sheet(index, schema, settings.per_map))
     write_manifest(
         manifest,
@@ -108,7 +112,7 @@ def run(
         saw_patients=behind(weights) | behind_maps(reader, rows, maps),
         device=chosen.type,
         notes={"device_reason": why, "maps": len(rows), "images": len(rows) * settings.per_map}
-        # Where surroundings are told apart an image is made again from its map's own image too.
+        # Where surroundings are told apart an image is made again from another of the maps' set, too.
         | ({} if card.surroundings is None else {"painted_on": os.path.relpath(maps, index.parent)}),
     )
 
@@ -127,6 +131,29 @@ def _rows(
     else:
         rows = images.rows_where()
     return with_structures(count_labels(images, rows), schema, images, empty="drop")
+
+
+def _lenders(
+    images: ImageSet, seen: Path | None, settings: SemanticSampleSettings, card: SemanticCard
+) -> Lenders | None:
+    from radgen.semantic.maps.lenders import Lenders
+    from radgen.semantic.seen import taught_rows
+
+    if settings.surroundings_from == "map":
+        return None
+    if card.surroundings is None:
+        msg = (
+            f"semantic_sample.surroundings_from is images, but source {card.source} tells no surroundings apart; set "
+            "it to map"
+        )
+        raise InputError(msg)
+    if seen is None:
+        msg = (
+            "semantic_sample.surroundings_from is images, but no table says which images the generator learnt; give it "
+            "with --seen, or set it to map"
+        )
+        raise InputError(msg)
+    return Lenders(images, taught_rows(seen, images, "pixels"))
 
 
 def _inputs(weights: Path, maps: Path, reader: MapReader) -> dict[str, str]:

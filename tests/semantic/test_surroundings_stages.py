@@ -16,7 +16,7 @@ from radgen.imageset.core import ImageSet
 from radgen.metrics.settings import MetricsSettings
 from radgen.provenance import read_manifest, saw_patients_of
 from radgen.semantic.checkpoint import load_semantic
-from radgen.semantic.settings import SemanticSettings
+from radgen.semantic.settings import SemanticSampleSettings, SemanticSettings
 from radgen.stages import regenerate, semantic, semantic_sample, semantic_scores
 from tests.semantic import study
 from tests.semantic.maps.toys import discs, write_maps
@@ -24,6 +24,8 @@ from tests.semantic.maps.toys import discs, write_maps
 GROUPS = 3
 # No patient has a map and an image of these sides.
 APART = study.semantic(surroundings=GROUPS, mode="unpaired", map_modality="CT", image_modality="MR", images=12)
+
+LENDING = SemanticSampleSettings(most_maps=6, surroundings_from="images")
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +66,63 @@ def test_few_maps_may_stand_in_the_surroundings_of_other_images(trained: Path) -
         for name in ("own", "borrowed")
     )
     assert any(not torch.equal(own[name], borrowed_[name]) for name in own)
+
+
+@pytest.fixture(scope="module")
+def lent(trained: Path) -> Path:
+    """Return the folder of images of `apart` whose maps stood in surroundings of images that it learnt."""
+    options = study.sample_options(trained, "apart", semantic_sample=LENDING)
+    folder = trained / "samples" / "lent"
+    places = {"index": folder / "index.parquet", "grid": folder / "samples.png", "manifest": folder / "manifest.json"}
+    semantic_sample.run(**options | places)
+    return folder
+
+
+def test_images_of_one_map_may_stand_in_surroundings_of_many(trained: Path, lent: Path) -> None:
+    made, real = ImageSet(lent / "index.parquet"), ImageSet(trained / "slices" / "index.parquet")
+    table = pq.read_table(lent / "surroundings.parquet").to_pylist()
+    assert [row["image_id"] for row in table] == made.column("image_id").tolist()
+    seen = pq.read_table(trained / "semantic" / "apart" / "seen.parquet").to_pylist()
+    learnt = {row["image_id"] for row in seen if (row["aspect"], row["use"]) == ("pixels", "taught")}
+    lenders = [row["lender"] for row in table]
+    assert set(lenders) <= learnt
+    assert len(set(lenders)) > len(made) / 3
+    classes = dict(zip(real.column("image_id"), real.column("class_name"), strict=True))
+    assert [classes[name] for name in lenders] == made.column("class_name").tolist()
+    own = ImageSet(trained / "samples" / "apart" / "index.parquet")
+    np.testing.assert_array_equal(made.masks(range(len(made))), own.masks(range(len(made))))
+    assert not np.array_equal(made.images(range(len(made))), own.images(range(len(made))))
+    assert "surroundings.parquet" in read_manifest(lent / "manifest.json")["what"]["outputs"]
+
+
+def test_an_image_in_lent_surroundings_is_made_again(
+    trained: Path, lent: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = shutil.copytree(trained, tmp_path / "study")
+    name = ImageSet(lent / "index.parquet").column("image_id")[7]
+    index = root / "samples" / "lent" / "index.parquet"
+    regenerate.run(image_id=name, results=root.parent, study=root.name, index=index)
+    assert f"equal: all {study.PX * study.PX} pixels" in capsys.readouterr().out
+    beside = index.parent / "surroundings.parquet"
+    table = pq.read_table(beside)
+    pq.write_table(table.slice(0, 7), beside)
+    with pytest.raises(InputError, match=rf"surroundings.parquet: 7 images, but not {name}; sample again"):
+        regenerate.run(image_id=name, results=root.parent, study=root.name, index=index)
+    beside.write_bytes(b"PAR1")
+    with pytest.raises(InputError, match="not a readable table of which image gave which its surroundings"):
+        regenerate.run(image_id=name, results=root.parent, study=root.name, index=index)
+
+
+def test_nothing_lends_where_none_was_told_apart_or_nobody_says_what_was_learnt(trained: Path) -> None:
+    semantic.run(**study.train_options(trained, "whole", semantic=study.semantic(images=12)))
+    with pytest.raises(InputError, match="source whole tells no surroundings apart; set it to map"):
+        semantic_sample.run(**study.sample_options(trained, "whole", semantic_sample=LENDING))
+    with pytest.raises(InputError, match="no table says which images the generator learnt; give it with --seen"):
+        semantic_sample.run(**study.sample_options(trained, "apart", semantic_sample=LENDING, seen=None))
+    with pytest.raises(ValueError, match="along is case and maps are learnt: images that were learnt lend"):
+        replace(LENDING, along="case")
+    with pytest.raises(ValueError, match="along is slice and maps are val: images that were learnt lend"):
+        replace(LENDING, maps="val")
 
 
 def test_samples_hold_drawn_labels_alone_and_say_whose_images_were_looked_at(trained: Path) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor
 from radgen.imageset.core import ImageSet
 from radgen.imageset.torch import RowBatches
 from radgen.seeds import derive_seed
+from radgen.semantic.maps.lenders import Lenders
 from radgen.semantic.maps.schema import MapSchema
 from radgen.semantic.maps.sides import Rows, check_grids, check_size
 from radgen.semantic.maps.surroundings import MapReader, Surroundings
@@ -124,15 +125,14 @@ class UnpairedBatches:
         borrowed: bool = False,
     ) -> None:
         self._maps, self._images = MapReader(maps, schema, surroundings), images
-        self._borrowed, self._seed = borrowed, seed
+        self._seed = seed
         self._map_rows = np.asarray(map_rows, dtype=np.int64)
         self._image_rows = np.asarray(image_rows, dtype=np.int64)
         self._map_order = _order(maps, self._map_rows, balance, derive_seed("semantic side A", seed))
         self._image_order = _order(images, self._image_rows, None, derive_seed("semantic side B", seed))
         check_size(maps.mask_shape, str(maps.folder))
         check_grids(maps, self._map_rows, images, self._image_rows)
-        classes = images.column("class_name")[self._image_rows]
-        self._lenders = {str(name): self._image_rows[classes == name] for name in np.unique(classes.astype(str))}
+        self._lenders = Lenders(images, self._image_rows) if borrowed else None
 
     def batch(self, seen_images: int, size: int) -> Batch:
         """Return maps int64 [size, H, W] of side A and images float32 [size, C, H, W] of side B."""
@@ -141,13 +141,11 @@ class UnpairedBatches:
         return torch.from_numpy(self._classes(here, seen_images)), image_tensor(self._images.images(there))
 
     def _classes(self, rows: NDArray[np.int64], seen_images: int) -> NDArray[np.int64]:
-        if not self._borrowed:
+        if self._lenders is None:
             return self._maps.classes(rows)
-        lenders = []
-        for number, name in enumerate(self._maps.maps.column("class_name")[rows], start=seen_images):
-            random = np.random.default_rng(derive_seed("semantic lender", self._seed, number))
-            lenders.append(random.choice(self._lenders.get(str(name), self._image_rows)))
-        return self._maps.laid_over(rows, self._images, lenders)
+        names = enumerate(self._maps.maps.column("class_name")[rows], start=seen_images)
+        lent = [self._lenders.draw(name, self._seed, number) for number, name in names]
+        return self._maps.laid_over(rows, self._images, lent)
 
 
 def _order(
