@@ -147,6 +147,13 @@ def _lenders(
             "it to map"
         )
         raise InputError(msg)
+    modalities = [card.settings.get(f"{side}_modality") for side in ("map", "image")]
+    if modalities[0] != modalities[1]:
+        msg = (
+            f"semantic_sample.surroundings_from is images, but source {card.source} learnt maps of {modalities[0]} and "
+            f"images of {modalities[1]}: their grey levels are not told apart alike; set it to map"
+        )
+        raise InputError(msg)
     if seen is None:
         msg = (
             "semantic_sample.surroundings_from is images, but no table says which images the generator learnt; give it "
