@@ -151,12 +151,15 @@ def build_trainer(lesson: Lesson, settings: SemanticSettings, means: Means) -> A
     batches = lesson.batches(settings)
     trainer = semantic_trainer(lesson.shape(settings), settings, batches, means.device, means.ranks)
     if means.start is not None:
-        _go_on(trainer.system, means.start, lesson)
-        means.say(f"semantic {lesson.source}: goes on from {means.start.name}; its judges are learnt anew")
+        card = _go_on(trainer.system, means.start, lesson)
+        means.say(
+            f"semantic {lesson.source}: goes on from {means.start.name}; its judges are learnt anew"
+            + _parted_anew(card.surroundings, lesson.surroundings)
+        )
     return trainer
 
 
-def _go_on(system: SemanticSystem, start: Path, lesson: Lesson) -> None:
+def _go_on(system: SemanticSystem, start: Path, lesson: Lesson) -> SemanticCard:
     known, card = load_semantic(start, torch.device("cpu"))
     if (known.shape, card.label_names) != (system.shape, lesson.schema.names):
         theirs, ours = (
@@ -166,8 +169,27 @@ def _go_on(system: SemanticSystem, start: Path, lesson: Lesson) -> None:
         same = "; networks differ too" if theirs == ours else ""
         msg = f"init_from {start.name}: a generator of {theirs}, but {ours} are to be learnt{same}; leave it out"
         raise CheckpointError(msg)
+    kinds = [
+        "none" if one is None else f"{len(one.thresholds) + 1} groups{' and padding' if one.padding else ''}"
+        for one in (card.surroundings, lesson.surroundings)
+    ]
+    if kinds[0] != kinds[1]:
+        msg = (
+            f"init_from {start.name}: its surroundings are {kinds[0]}, but {kinds[1]} are to be learnt: labels would "
+            "mean something else; set surroundings and surroundings_padding as they were there, or leave it out"
+        )
+        raise CheckpointError(msg)
     for network in (system.generator, system.average):
         network.load_state_dict(known.state_dict())
+    return card
+
+
+def _parted_anew(theirs: Surroundings | None, ours: Surroundings | None) -> str:
+    """Say where the grey levels that part surroundings were others in the weights that training goes on from."""
+    if theirs is None or ours is None or theirs.thresholds == ours.thresholds:
+        return ""
+    levels = [", ".join(f"{level:.0f}" for level in one.thresholds) for one in (theirs, ours)]
+    return f"; its surroundings were parted at {levels[0]} of 255, those learnt now at {levels[1]}"
 
 
 def train_semantic(folder: Path, lesson: Lesson, settings: SemanticSettings, means: Means) -> Outcome | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from radgen.errors import InputError
+from radgen.errors import CheckpointError, InputError
 from radgen.imageset.core import ImageSet
 from radgen.metrics.settings import MetricsSettings
 from radgen.provenance import read_manifest, saw_patients_of
@@ -136,6 +137,22 @@ def test_nothing_lends_where_none_was_told_apart_or_nobody_says_what_was_learnt(
         replace(LENDING, along="case")
     with pytest.raises(ValueError, match="along is slice and maps are val: images that were learnt lend"):
         replace(LENDING, maps="val")
+
+
+def test_weights_of_surroundings_that_were_told_apart_otherwise_do_not_fit(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start = trained / "semantic" / "painted" / "last.safetensors"
+    # As many labels, of which one is dark tissue and not the brightest group.
+    padded = study.semantic(surroundings=GROUPS - 1, surroundings_padding=True, images=12)
+    with pytest.raises(CheckpointError, match="surroundings are 3 groups, but 2 groups and padding are to be learnt"):
+        semantic.run(**study.train_options(trained, "other", semantic=padded, start=start))
+    capsys.readouterr()
+    semantic.run(**study.train_options(trained, "same", semantic=study.semantic(surroundings=GROUPS), start=start))
+    assert "parted at" not in capsys.readouterr().out
+    options = study.train_options(trained, "of_mr", semantic=OF_MR, start=start)
+    semantic.run(**options)
+    assert re.search(r"parted at \d+, \d+ of 255, those learnt now at \d+, \d+", capsys.readouterr().out)
 
 
 def test_samples_hold_drawn_labels_alone_and_say_whose_images_were_looked_at(trained: Path) -> None:
