@@ -198,6 +198,12 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
+def lent_surroundings(study: StudyResults, source: str) -> bool:
+    """Return whether images of a semantic source stand in surroundings that other images lent."""
+    manifest = study.manifest("sample.part_manifest", source=source)
+    return bool(dig(manifest, "what", "settings", "semantic_sample", "surroundings_from") == "images")
+
+
 def dig(plain: Any, *keys: str) -> Any:  # noqa: ANN401 - any JSON value
     """Follow keys into nested mappings; None where one is missing.
 

@@ -46,6 +46,13 @@ def write_semantic(tree: Tree) -> None:
     write_synthetic(tree, "sample.part_index", noise=3.0, with_masks=True)
 
 
+def write_lent(tree: Tree) -> None:
+    notes = {"published_images": 2000, "surroundings": [41.5], "padding_apart": True}
+    tree.manifest("semantic.manifest", "semantic", {}, notes, source=SOURCE)
+    lent = {"semantic_sample": {"surroundings_from": "images"}}
+    tree.manifest("sample.part_manifest", "semantic_sample", lent, source=SOURCE)
+
+
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyResults, Pictures, Path]:
     root = tmp_path_factory.mktemp("semantic")
@@ -82,5 +89,21 @@ def test_scores_stand_beside_those_of_real_images(drawn: tuple[StudyResults, Pic
         "no image with a body in both",
         "told apart automatically, into 3 groups of grey levels",
         "(parted at 42, 120 of 255)",
+        "Its images follow the anatomy of the patients whose maps they were painted on; their masks hold drawn",
     ):
         assert row in text.replace("\n", ""), row
+
+
+def test_lent_surroundings_are_said_beside_the_pictures_and_in_the_words(tmp_path: Path) -> None:
+    tree = build_tree(tmp_path / "study", parts=(write_cohort, write_slices, write_metrics, write_semantic, write_lent))
+    study, album = StudyResults(tree, REPORT, FACTS), Album(tmp_path / "figures", FACTS)
+    with figure_style():
+        draw_semantic_sheet(study, album, SOURCE)
+    album.finish()
+    pictures = Pictures(tmp_path / "figures" / "figures.json", tmp_path / "index.html")
+    assert "in what surrounds the labels, which other images lent" in pictures.pictures[0].caption
+    block = semantic_block(study, pictures)
+    assert block is not None
+    text = str(block.body).replace("\n", "")
+    assert "(parted at 42 of 255) and the black around crops" in text
+    assert "is the anatomy of other patients, whose images lent it (surroundings.parquet" in text

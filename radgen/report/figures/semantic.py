@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from radgen.report.album import Album
 from radgen.report.gallery import hex_rgb, mask_colour, mosaic, rgb, swatch_places
 from radgen.report.scores import may_show_frechet
-from radgen.report.study import StudyResults, dig, spread
+from radgen.report.study import StudyResults, dig, lent_surroundings, spread
 from radgen.report.style import GOOD, INK, MUTED, REAL, SYNTHETIC, WIDTH_PX, panel_title, quiet_axes
 
 HISTORY = ("seen_images", "metric", "value")
@@ -118,10 +118,16 @@ def draw_semantic_sheet(study: StudyResults, album: Album, source: str) -> None:
         section="semantic",
         title=f"Images painted by {source}",
         caption=(
-            "Each row is a label map and images painted on it, which differ in their noise alone. Maps are spread "
-            "evenly over the table, not picked by eye."
+            f"Each row is a label map and images painted on it, which differ in {_differ_in(study, source)}. Maps are "
+            "spread evenly over the table, not picked by eye."
         ),
         data=pd.DataFrame({"image_id": shown}),
         source=source,
         real_pixels=True,  # maps may be patients' own
     )
+
+
+def _differ_in(study: StudyResults, source: str) -> str:
+    if lent_surroundings(study, source):
+        return "their noise and in what surrounds the labels, which other images lent"
+    return "their noise alone"

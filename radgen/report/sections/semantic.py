@@ -6,7 +6,7 @@ from typing import Any
 
 from radgen.report.html import Html, element, join, table
 from radgen.report.parts import DASH, Block, Pictures, count, number, paragraph
-from radgen.report.study import StudyResults, dig, records
+from radgen.report.study import StudyResults, dig, lent_surroundings, records
 
 SCORES = ("source", "metric", "label", "role", "value", "n", "reason")
 DISTANCES = ("_fd", "fid")  # shown beside their audit alone
@@ -65,9 +65,18 @@ def _surroundings(study: StudyResults, source: str) -> Html:
     padding = " and the black around crops" if notes.get("padding_apart") else ""
     return paragraph(
         f"Background of its maps was told apart automatically, into {len(levels) + 1} groups of grey levels of the "
-        f"map's own smoothed image (parted at {told} of 255){padding}. Its images follow the anatomy of the patients "
-        "whose maps they were painted on; their masks hold drawn structures alone."
+        f"map's own smoothed image (parted at {told} of 255){padding}. {_anatomy(study, source)}; "
+        "their masks hold drawn structures alone."
     )
+
+
+def _anatomy(study: StudyResults, source: str) -> str:
+    if lent_surroundings(study, source):
+        return (
+            "What surrounds the labels of its images is the anatomy of other patients, whose images lent it "
+            "(surroundings.parquet beside the images says which)"
+        )
+    return "Its images follow the anatomy of the patients whose maps they were painted on"
 
 
 def _scores(study: StudyResults, source: str) -> Html:
