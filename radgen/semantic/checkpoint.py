@@ -47,6 +47,13 @@ class SemanticCard:
     settings: Mapping[str, Any]
     surroundings: Surroundings | None = None
 
+    @property
+    def map_modality(self) -> str | None:
+        """Modality of the slices whose masks were maps; None where any was."""
+        given = self.settings.get("map_modality")
+        paired = self.settings.get("mode") == "paired"
+        return given or (self.settings.get("image_modality") if paired else None)
+
 
 def save_semantic(path: Path, tensors: Mapping[str, Tensor], card: SemanticCard) -> None:
     """Write a generator's state and card atomically; equal content gives equal bytes."""

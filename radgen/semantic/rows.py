@@ -138,6 +138,17 @@ def of_image_modality(images: ImageSet, rows: Rows, settings: SemanticSettings) 
     return _modality(images, rows, settings.image_modality, SIDE_B)
 
 
+def of_map_modality(images: ImageSet, rows: Rows, modality: str | None) -> Rows:
+    """Keep the rows whose modality is that of a source's maps.
+
+    Raises
+    ------
+    CohortError
+        None is.
+    """
+    return _modality(images, rows, modality, SIDE_A)
+
+
 def _held_out(images: ImageSet, maps: Rows, shown: Rows, settings: SemanticSettings) -> Sides:
     if settings.mode == "paired":
         rows = _modality(images, maps, settings.map_modality or settings.image_modality, SIDE_A)

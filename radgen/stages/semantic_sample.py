@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from radgen.imageset.core import ImageSet
     from radgen.semantic.checkpoint import SemanticCard
     from radgen.semantic.maps.lenders import Lenders
-    from radgen.semantic.maps.schema import MapSchema
     from radgen.semantic.maps.surroundings import MapReader
 
 VERSION = 3
@@ -88,7 +87,8 @@ def run(
     generator, card = load_semantic(weights, chosen)
     images, schema = ImageSet(maps), schema_of_maps(maps, card)
     reader = MapReader(images, schema, card.surroundings)
-    rows = spread(_rows(images, seen, settings, schema), settings.most_maps)
+    lenders = _lenders(images, seen, settings, card)
+    rows = spread(_rows(images, seen, settings, reader, card), settings.most_maps)
     sampler = SemanticSampler.of(generator, card.source, settings)
     _say(
         f"semantic-sample {card.source}: {len(rows)} maps, {settings.per_map} images each; device {chosen} ({why}), "
@@ -96,7 +96,6 @@ def run(
     )
     modality = card.settings.get("image_modality")
     digest = digest_file(weights)
-    lenders = _lenders(images, seen, settings, card)
     files = write_painted(index, Painting(reader, rows, sampler, card.source, modality, digest, settings, lenders))
     write_png(grid, painted_sheet(index, schema, settings.per_map))
     write_manifest(
@@ -118,19 +117,29 @@ def run(
 
 
 def _rows(
-    images: ImageSet, seen: Path | None, settings: SemanticSampleSettings, schema: MapSchema
+    images: ImageSet, seen: Path | None, settings: SemanticSampleSettings, reader: MapReader, card: SemanticCard
 ) -> NDArray[np.int64]:
     from radgen.semantic.maps.counts import count_labels, with_structures
     from radgen.semantic.maps.sides import rows_of
+    from radgen.semantic.rows import of_map_modality
     from radgen.semantic.seen import taught_rows
 
     if settings.maps in HELD_OUT:
-        rows = rows_of(images, (settings.maps,), "the set of maps to paint on")
+        held_out = rows_of(images, (settings.maps,), "the set of maps to paint on")
+        rows = of_map_modality(images, held_out, card.map_modality)
     elif seen is not None:
         rows = taught_rows(seen, images)
     else:
         rows = images.rows_where()
-    return with_structures(count_labels(images, rows), schema, images, empty="drop")
+    if card.surroundings is not None and card.map_modality is not None:
+        others = sorted({str(name) for name in images.column("modality")[rows]} - {card.map_modality})
+        if others:
+            msg = (
+                f"{images.folder}: maps of {', '.join(others)}, but source {card.source} tells surroundings apart by "
+                f"grey levels of {card.map_modality}; give maps of {card.map_modality} alone"
+            )
+            raise InputError(msg)
+    return with_structures(count_labels(images, rows), reader.schema, images, empty="drop")
 
 
 def _lenders(

@@ -155,6 +155,26 @@ def test_weights_of_surroundings_that_were_told_apart_otherwise_do_not_fit(
     assert re.search(r"parted at \d+, \d+ of 255, those learnt now at \d+, \d+", capsys.readouterr().out)
 
 
+def test_maps_of_another_modality_are_left_out_of_a_split_and_refused_in_a_set(trained: Path, tmp_path: Path) -> None:
+    options = study.sample_options(
+        trained,
+        "borrowed",
+        **{
+            name: tmp_path / file
+            for name, file in (("index", "index.parquet"), ("grid", "s.png"), ("manifest", "m.json"))
+        },
+    )
+    semantic_sample.run(**options | {"semantic_sample": SemanticSampleSettings(maps="test")})
+    assert set(ImageSet(tmp_path / "index.parquet").column("modality")) == {"MR"}
+    real = ImageSet(trained / "slices" / "index.parquet")
+    of_mr = sum(real.column("modality")[real.rows_where(split="test")] == "MR")
+    assert len(ImageSet(tmp_path / "index.parquet")) == 2 * of_mr
+    with pytest.raises(
+        InputError, match="maps of CT, but source borrowed tells surroundings apart by grey levels of MR"
+    ):
+        semantic_sample.run(**options | {"seen": None})
+
+
 def test_samples_hold_drawn_labels_alone_and_say_whose_images_were_looked_at(trained: Path) -> None:
     made, real = (ImageSet(trained / name / "index.parquet") for name in ("samples/apart", "slices"))
     parents = [name.removeprefix("apart_").rpartition("_")[0] for name in made.column("image_id")]
