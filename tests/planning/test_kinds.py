@@ -13,7 +13,7 @@ from radgen.cli import main as radgen
 from radgen.commands.plan import plan_lines
 from radgen.config import load_config, read_config
 from radgen.errors import ConfigError
-from radgen.planning.amounts import JOBS, Amount, amounts
+from radgen.planning.amounts import JOBS, Amount, amounts, semantic_labels
 from radgen.planning.disk import disk_mib
 from radgen.planning.machine import AFTER, Machine, calendar_hours, costs
 from radgen.planning.rates import measured_rates, shipped_rates
@@ -80,6 +80,15 @@ def test_a_plan_names_every_stage_of_the_dag_and_no_other(config: Path, tmp_path
     assert named == {found for (found,) in stages.values()}
     assert not [line for line in said if "not counted" in line or "left out:" in line]
     assert sum(line.startswith("sources of kind ") for line in said) == 1
+
+
+@pytest.mark.parametrize(
+    ("own", "labels"),
+    [({}, 2), ({"surroundings_padding": True}, 2), ({"surroundings": 4}, 5)]
+    + [({"surroundings": 4, "surroundings_padding": True}, 6)],
+)
+def test_surroundings_are_labels_too(tmp_path: Path, own: dict[str, Any], labels: int) -> None:
+    assert semantic_labels(painted(tmp_path, own), "one") == labels
 
 
 def test_work_of_painting_grows_with_maps_pixels_and_what_a_step_does(tmp_path: Path) -> None:
