@@ -84,8 +84,12 @@ def test_a_plan_names_every_stage_of_the_dag_and_no_other(config: Path, tmp_path
 
 @pytest.mark.parametrize(
     ("own", "labels"),
-    [({}, 2), ({"surroundings_padding": True}, 2), ({"surroundings": 4}, 5)]
-    + [({"surroundings": 4, "surroundings_padding": True}, 6)],
+    [
+        ({}, 2),
+        ({"surroundings_padding": True}, 2),
+        ({"surroundings": 4}, 5),
+        ({"surroundings": 4, "surroundings_padding": True}, 6),
+    ],
 )
 def test_surroundings_are_labels_too(tmp_path: Path, own: dict[str, Any], labels: int) -> None:
     assert semantic_labels(painted(tmp_path, own), "one") == labels
