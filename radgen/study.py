@@ -255,6 +255,7 @@ class Study:
             low_fraction=self.config.low.fraction,
             simulated_annotator=self.simulated_annotator,
             annotated_images=self.annotated_images,
+            annotated_sources=self.annotated_sources,
         )
         return {name: arm for name, arm in table.items() if set(arm.sources) <= set(ready)}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from radgen.benchmark.training_settings import ArmTrainingSettings
 from radgen.settings import above_zero, one_of, section, setting
@@ -226,12 +226,14 @@ def arm_table(
     low_fraction: float,
     simulated_annotator: bool,
     annotated_images: int = 0,
+    annotated_sources: Collection[str] = (),
 ) -> dict[str, ArmSettings]:
     """Return every arm of one task by name: the real-only curve, honest comparisons, rivals, the study's own arms.
 
     The curve always holds real_100 and real_low; a curve fraction equal to the low one is the low arm itself.
     Comparisons of masks belong to segmentation: as many further patients as the simulated annotator had, and as many
-    further real images as synthetic ones were annotated.
+    further real images as synthetic ones were annotated. That number is one of arms of `annotated_sources`: images that
+    are painted on label maps, or drawn from genes, nobody annotated.
     """
     fractions = sorted({1.0, *benchmark.curve_fractions} - {low_fraction}, reverse=True)
     table = {fraction_arm(fraction): ArmSettings(real_fraction=fraction) for fraction in fractions}
@@ -252,6 +254,7 @@ def arm_table(
     own = {name: arm for name, arm in arms.items() if not arm.tasks or task in arm.tasks}
     table |= {name: arm for name, arm in own.items() if segments or not arm.online}
     for name, arm in table.items():
-        if arm.annotated_images is None and segments and (arm.synthetic or arm.extra_real in _ANNOTATED):
+        counts = arm.extra_real in _ANNOTATED or not set(arm.sources).isdisjoint(annotated_sources)
+        if arm.annotated_images is None and segments and counts:
             table[name] = dataclasses.replace(arm, annotated_images=annotated_images)
     return table

@@ -186,12 +186,22 @@ def test_painted_masks_stand_in_for_the_stored_ones(real: ImageSet) -> None:
 def test_arms_that_the_study_adds_by_itself() -> None:
     every = ("mean_teacher", "self_supervised", "strong_augmentation", "annotator_masks")
     options: dict[str, Any] = {"low_fraction": 0.1, "simulated_annotator": True, "annotated_images": 40}
-    own = {"plus": ArmSettings(synthetic="main")}
+    options["annotated_sources"] = ["main"]
+    own = {"plus": ArmSettings(synthetic="main"), "painted": ArmSettings(synthetic="maps")}
     segments = arm_table(BenchmarkSettings(rivals=every), own, task="segmentation", **options)
-    assert list(segments) == ["real_100", "real_low", "real_low_budget", "real_low_annotated", *every, "plus"]
+    assert list(segments) == [
+        "real_100",
+        "real_low",
+        "real_low_budget",
+        "real_low_annotated",
+        *every,
+        "plus",
+        "painted",
+    ]
     assert {segments[name].annotated_images for name in ("real_low_annotated", "annotator_masks", "plus")} == {40}
+    assert segments["painted"].annotated_images is None  # nobody annotated images that were painted on maps
     classifies = arm_table(BenchmarkSettings(rivals=every), own, task="classification", **options)
-    assert list(classifies) == ["real_100", "real_low", *every[:3], "plus"]
+    assert list(classifies) == ["real_100", "real_low", *every[:3], "plus", "painted"]
     plain = arm_table(BenchmarkSettings(), {}, task="segmentation", low_fraction=0.1, simulated_annotator=False)
     assert list(plain) == ["real_100", "real_low"]
 
