@@ -106,7 +106,7 @@ def patients_behind(real: ImageSet, training: NDArray[np.int64], synthetic: Imag
 def _near_copies(measures: Sequence[Measure], settings: ReleaseSettings) -> Check:
     share = next(m.value for m in measures if (m.comparison, m.measure, m.role) == (ALL, "near_copies", SYNTHETIC))
     found = 0.0 if share is None else share
-    words = f"{100 * found:.2g} % of the images are near copies of training images, the policy allows "
+    words = f"{100 * found:.3g} % of the images are near copies of training images, the policy allows "
     limit = settings.near_copies
     return Check("near_copies", found, limit, found <= limit, f"{words}{100 * limit:g} %")
 

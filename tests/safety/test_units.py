@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
@@ -12,12 +13,16 @@ from radgen.errors import CohortError, InputError
 from radgen.imageset.core import ImageSet
 from radgen.metrics.distances import NOBODY
 from radgen.provenance import SawPatients, read_manifest
+from radgen.safety.audit import PLANTED, SYNTHETIC
 from radgen.safety.comparisons import Features, learnt
 from radgen.safety.limits import below, closeness, copy_limits
 from radgen.safety.members import Asked, membership_auc
 from radgen.safety.nearest import Table
 from radgen.safety.planted import blended, patched, shifted
+from radgen.safety.policy import judge
+from radgen.safety.settings import ReleaseSettings
 from radgen.safety.sides import sides_of
+from radgen.safety.tables import ALL, Measure
 from tests.features.toys import write_toy
 from tests.safety.phantoms import SIDE, write_synthetic
 
@@ -187,3 +192,18 @@ def test_a_study_without_held_out_people_cannot_be_audited(tmp_path: Path) -> No
     manifest = {"what": {"stage": "import_images", "saw_patients": SawPatients(pixels={"test": everyone}).to_json()}}
     with pytest.raises(CohortError, match="192 training and 0 held-out images, but an audit needs both"):
         sides_of(ImageSet(index), [manifest])
+
+
+# ---------------------------------------------------------------- what the policy says
+
+
+@pytest.mark.parametrize(("share", "told"), [(0.998, "99.8 %"), (1.0, "100 %"), (0.0625, "6.25 %"), (0.0, "0 %")])
+def test_shares_of_near_copies_are_told_in_plain_digits(share: float, told: str) -> None:
+    measures = [
+        Measure(ALL, "near_copies", SYNTHETIC, share),
+        Measure("pixels", "membership_auc", SYNTHETIC, 0.5, 0.4, 0.55),
+        Measure(ALL, "near_copies", next(iter(PLANTED)), 1.0),
+    ]
+    images = pa.table({"kept": [True]})
+    words = judge(measures, images, {"all": 9}, (), ReleaseSettings()).checks[0].words
+    assert words.startswith(f"{told} of the images are near copies of training images, the policy allows 5 %")
