@@ -14,6 +14,7 @@ from torch import Tensor
 from radgen.errors import CheckpointError, ConfigError
 from radgen.semantic.generator import SemanticGenerator, SemanticShape
 from radgen.semantic.maps.surroundings import Surroundings
+from radgen.semantic.settings import maps_modality
 from radgen.settings import as_plain, build
 from radgen.training.weights import fill, read_weights, save_weights
 
@@ -38,6 +39,8 @@ class SemanticCard:
         Plain settings of the training.
     surroundings
         How background of maps is told apart; labels of it follow those with names.
+    position_classes
+        Whether classes of the study's slices are their place, which nobody labels.
     """
 
     shape: SemanticShape
@@ -46,13 +49,12 @@ class SemanticCard:
     seen_images: int
     settings: Mapping[str, Any]
     surroundings: Surroundings | None = None
+    position_classes: bool = False
 
     @property
     def map_modality(self) -> str | None:
         """Modality of the slices whose masks were maps; None where any was."""
-        given = self.settings.get("map_modality")
-        paired = self.settings.get("mode") == "paired"
-        return given or (self.settings.get("image_modality") if paired else None)
+        return maps_modality(*(self.settings.get(name) for name in ("mode", "map_modality", "image_modality")))
 
 
 def save_semantic(path: Path, tensors: Mapping[str, Tensor], card: SemanticCard) -> None:

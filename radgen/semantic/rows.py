@@ -23,7 +23,7 @@ from radgen.seeds import stable_unit
 from radgen.semantic.maps.counts import LabelCounts, check_labels, count_labels, shows_structure, with_structures
 from radgen.semantic.maps.schema import MapSchema
 from radgen.semantic.maps.sides import ANYBODY, check_others, rows_of
-from radgen.semantic.settings import SemanticSettings
+from radgen.semantic.settings import SemanticSettings, maps_modality
 from radgen.sources import SourceSettings
 
 Rows = NDArray[np.int64]
@@ -150,10 +150,10 @@ def of_map_modality(images: ImageSet, rows: Rows, modality: str | None) -> Rows:
 
 
 def _held_out(images: ImageSet, maps: Rows, shown: Rows, settings: SemanticSettings) -> Sides:
+    modality = maps_modality(settings.mode, settings.map_modality, settings.image_modality)
+    map_rows = of_map_modality(images, maps, modality)
     if settings.mode == "paired":
-        rows = _modality(images, maps, settings.map_modality or settings.image_modality, SIDE_A)
-        return Sides(images, rows, images, rows, paired=True)
-    map_rows = _modality(images, maps, settings.map_modality, SIDE_A)
+        return Sides(images, map_rows, images, map_rows, paired=True)
     return Sides(images, map_rows, images, _modality(images, shown, settings.image_modality, SIDE_B))
 
 

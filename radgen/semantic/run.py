@@ -19,6 +19,7 @@ from radgen.semantic.checkpoint import SemanticCard, load_semantic, save_semanti
 from radgen.semantic.generator import SemanticShape
 from radgen.semantic.maps.batches import PairBatches, UnpairedBatches
 from radgen.semantic.maps.counts import LabelCounts, rarest_classes
+from radgen.semantic.maps.lenders import Lenders
 from radgen.semantic.maps.schema import MapSchema
 from radgen.semantic.maps.sheet import multimodal_sheet
 from radgen.semantic.maps.surroundings import MapReader, Surroundings, label_count
@@ -59,6 +60,8 @@ class Lesson:
         Maps of background alone, which teach nothing.
     surroundings
         How background of all these maps is told apart, found on those that are learnt from.
+    position_classes
+        Whether classes of slices are their place, which nobody labels.
     """
 
     source: str
@@ -68,6 +71,7 @@ class Lesson:
     shown: Sides
     left_out: int = 0
     surroundings: Surroundings | None = None
+    position_classes: bool = False
 
     def batches(self, settings: SemanticSettings) -> Batches:
         """Return maps and images in the order of training."""
@@ -86,8 +90,11 @@ class Lesson:
             *(*here, *there, self.schema),
             seed=settings.seed,
             surroundings=self.surroundings,
-            borrowed=settings.surroundings_from == "images",
+            lenders=self._lenders() if settings.surroundings_from == "images" else None,
         )
+
+    def _lenders(self) -> Lenders:
+        return Lenders(self.sides.images, self.sides.image_rows, by_class=self.position_classes)
 
     def shape(self, settings: SemanticSettings) -> SemanticShape:
         """Return the shape of the networks."""
@@ -208,7 +215,9 @@ def train_semantic(folder: Path, lesson: Lesson, settings: SemanticSettings, mea
     trainer = build_trainer(lesson, settings, means)
     average = trainer.system.average
     plain = {name: value for name, value in as_plain(settings).items() if name not in {"init_from", "maps"}}
-    card = SemanticCard(average.shape, lesson.schema.names, lesson.source, 0, plain, lesson.surroundings)
+    card = SemanticCard(
+        average.shape, lesson.schema.names, lesson.source, 0, plain, lesson.surroundings, lesson.position_classes
+    )
 
     def save(path: Path, seen_images: int) -> None:
         save_semantic(path, average.state_dict(), dataclasses.replace(card, seen_images=seen_images))

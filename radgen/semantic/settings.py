@@ -129,7 +129,7 @@ class SemanticSettings:
     surroundings_from: str = setting(
         "map",
         "Whose image tells them apart in training: map (its own), or images (unpaired: one of side B, of the map's "
-        "class and drawn anew each time), so that masks of few people stand in the anatomy of many.",
+        "class where classes are by position, drawn anew each time): masks of few people stand in the anatomy of many.",
     )
     networks: SemanticNetworkSettings = setting(SMALL, "Sizes of the networks.")
     images: int = setting(20_000, "Budget: maps shown in training. Raising it later goes on from the saved state.")
@@ -288,6 +288,15 @@ def at_source(settings: Settings, source: str) -> Settings:
     return dataclasses.replace(settings, sources={}, **given)
 
 
+def maps_modality(mode: str | None, map_modality: str | None, image_modality: str | None) -> str | None:
+    """Return the modality of the slices whose masks are maps; None where any is: of pairs it is that of their images.
+
+    >>> maps_modality("paired", None, "MR"), maps_modality("unpaired", None, "MR")
+    ('MR', None)
+    """
+    return map_modality or (image_modality if mode == "paired" else None)
+
+
 def started_from(init_from: str | None, sources: tuple[str, ...]) -> tuple[str, str] | None:
     """Return the source and which of its weights `init_from` names; None where it names a file or nothing.
 
@@ -329,8 +338,9 @@ class SemanticSampleSettings:
     )
     surroundings_from: str = setting(
         "map",
-        "Whose image gives a map its surroundings, where they are told apart: map (its own), or images (one of the "
-        "map's class that the generator learnt, drawn for each image), so that few maps give images of many anatomies.",
+        "Whose image gives a map its surroundings, where they are told apart: map (its own), or images (one that the "
+        "generator learnt, of the map's class where classes are by position, drawn for each image): few maps give "
+        "images of many anatomies.",
     )
     precision: str = setting(
         "fp32",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from radgen.semantic.run import Evaluate, Lesson
     from radgen.training.ranks import Ranks
 
-VERSION = 6
+VERSION = 7
 # The budget is not in the key, so that a larger one goes on; how often states are saved and which weights are
 # published change no state.
 NOT_IN_KEY = ("images", "save_every_images", "publish", "maps", "init_from")
@@ -175,7 +175,8 @@ def _lesson(
         padding=asked.settings.surroundings_padding,
     )
     sides, shown = replace(sides, looked_at=True), replace(shown, looked_at=True)
-    return Lesson(source, schema, sides, counts, shown, left_out, surroundings)
+    free = asked.classes.by == "position"
+    return Lesson(source, schema, sides, counts, shown, left_out, surroundings, position_classes=free)
 
 
 def _settings(

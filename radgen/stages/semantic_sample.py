@@ -169,7 +169,7 @@ def _lenders(
             "with --seen, or set it to map"
         )
         raise InputError(msg)
-    return Lenders(images, taught_rows(seen, images, "pixels"))
+    return Lenders(images, taught_rows(seen, images, "pixels"), by_class=card.position_classes)
 
 
 def _inputs(weights: Path, maps: Path, reader: MapReader) -> dict[str, str]:

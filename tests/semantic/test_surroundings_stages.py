@@ -12,11 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from radgen.cohort.settings import ClassSettings
 from radgen.errors import CheckpointError, InputError
 from radgen.imageset.core import ImageSet
 from radgen.metrics.settings import MetricsSettings
 from radgen.provenance import read_manifest, saw_patients_of
 from radgen.semantic.checkpoint import load_semantic
+from radgen.semantic.samples import map_id
 from radgen.semantic.settings import SemanticSampleSettings, SemanticSettings
 from radgen.stages import regenerate, semantic, semantic_sample, semantic_scores
 from tests.semantic import study
@@ -105,6 +107,24 @@ def test_images_of_one_map_may_stand_in_surroundings_of_many(trained: Path, lent
     np.testing.assert_array_equal(made.masks(range(len(made))), own.masks(range(len(made))))
     assert not np.array_equal(made.images(range(len(made))), own.images(range(len(made))))
     assert "surroundings.parquet" in read_manifest(lent / "manifest.json")["what"]["outputs"]
+
+
+@pytest.mark.parametrize("by", ["position", "table"])
+def test_weights_say_whether_a_class_may_choose_who_lends(trained: Path, tmp_path: Path, by: str) -> None:
+    classes = ClassSettings(by=by, names=("all",))
+    options = study.train_options(trained, "borrowed", out=tmp_path, work=tmp_path / "work", semantic=OF_MR)
+    semantic.run(**options | {"classes": classes})
+    card = load_semantic(tmp_path / "generator.safetensors", torch.device("cpu"))[1]
+    assert card.position_classes == (by == "position")
+    places = {"weights": "generator.safetensors", "seen": "seen.parquet"}
+    places |= {"index": "made/index.parquet", "grid": "made/samples.png", "manifest": "made/manifest.json"}
+    given = {name: tmp_path / place for name, place in places.items()}
+    semantic_sample.run(**study.sample_options(trained, "borrowed", semantic_sample=LENDING) | given)
+    real = ImageSet(trained / "slices" / "index.parquet")
+    class_of = dict(zip(real.column("image_id"), real.column("class_name"), strict=True))
+    table = pq.read_table(tmp_path / "made" / "surroundings.parquet").to_pylist()
+    alike = [class_of[row["lender"]] == class_of[map_id("borrowed", row["image_id"])] for row in table]
+    assert all(alike) == (by == "position")
 
 
 def test_an_image_in_lent_surroundings_is_made_again(

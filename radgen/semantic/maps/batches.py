@@ -99,9 +99,9 @@ class UnpairedBatches:
         As of `PairBatches`, for the maps.
     surroundings
         How background of the maps is told apart, by their own images, which nothing else reads.
-    borrowed
-        Tell it apart by images of side B instead, each of a map's class where there is such a one: few maps then stand
-        in the anatomy of many people. Which image lends is drawn for each map shown, and is not the one shown beside.
+    lenders
+        Images by which it is told apart instead, such as those of side B: few maps then stand in the anatomy of many
+        people. Which one lends is drawn for each map shown, and is not tied to the image shown beside.
 
     Raises
     ------
@@ -122,17 +122,16 @@ class UnpairedBatches:
         seed: int,
         balance: NDArray[np.integer] | Sequence[int] | None = None,
         surroundings: Surroundings | None = None,
-        borrowed: bool = False,
+        lenders: Lenders | None = None,
     ) -> None:
         self._maps, self._images = MapReader(maps, schema, surroundings), images
-        self._seed = seed
+        self._lenders, self._seed = lenders, seed
         self._map_rows = np.asarray(map_rows, dtype=np.int64)
         self._image_rows = np.asarray(image_rows, dtype=np.int64)
         self._map_order = _order(maps, self._map_rows, balance, derive_seed("semantic side A", seed))
         self._image_order = _order(images, self._image_rows, None, derive_seed("semantic side B", seed))
         check_size(maps.mask_shape, str(maps.folder))
         check_grids(maps, self._map_rows, images, self._image_rows)
-        self._lenders = Lenders(images, self._image_rows) if borrowed else None
 
     def batch(self, seen_images: int, size: int) -> Batch:
         """Return maps int64 [size, H, W] of side A and images float32 [size, C, H, W] of side B."""
@@ -145,7 +144,7 @@ class UnpairedBatches:
             return self._maps.classes(rows)
         names = enumerate(self._maps.maps.column("class_name")[rows], start=seen_images)
         lent = [self._lenders.draw(name, self._seed, number) for number, name in names]
-        return self._maps.laid_over(rows, self._images, lent)
+        return self._maps.laid_over(rows, self._lenders.images, lent)
 
 
 def _order(

@@ -1,4 +1,4 @@
-"""Images that lend their surroundings to maps: which one, drawn by a seed among those of the map's class."""
+"""Images that lend their surroundings to maps: which one, drawn by a seed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LENT_SCHEMA = pa.schema([pa.field(name, pa.string(), nullable=False) for name in
 
 
 class Lenders:
-    """Images of a set, by class.
+    """Images of a set that lend.
 
     Parameters
     ----------
@@ -27,15 +27,18 @@ class Lenders:
         The set; its masks are never read.
     rows
         Positions in its index, int64 [n]; at least one.
+    by_class
+        Whether an image lends to maps of its own class alone, where there are such: for classes that are a slice's
+        place. Other classes somebody labelled, and whoever may see an image alone must not see those.
     """
 
-    def __init__(self, images: ImageSet, rows: NDArray[np.int64]) -> None:
+    def __init__(self, images: ImageSet, rows: NDArray[np.int64], *, by_class: bool) -> None:
         self.images, self._rows = images, rows
-        names = images.column("class_name")[rows].astype(str)
+        names = images.column("class_name")[rows].astype(str) if by_class else np.array([])
         self._of_class = {str(name): rows[names == name] for name in np.unique(names)}
 
     def draw(self, class_name: str | None, *seed: str | int) -> int:
-        """Return the position of one of a class, or of any where none is of it; equal seeds draw the same."""
+        """Return the position of one that may lend to a map of a class; equal seeds draw the same."""
         random = np.random.default_rng(derive_seed("semantic lender", *seed))
         return int(random.choice(self._of_class.get(str(class_name), self._rows)))
 

@@ -112,11 +112,11 @@ class MapReader:
         return self.surroundings.tell_apart(classes, self.maps.images(rows), self.schema)
 
     def laid_over(
-        self, rows: NDArray[np.integer] | Sequence[int], images: ImageSet, hosts: NDArray[np.integer] | Sequence[int]
+        self, rows: NDArray[np.integer] | Sequence[int], images: ImageSet, lent: NDArray[np.integer] | Sequence[int]
     ) -> NDArray[np.int64]:
-        """Return maps as classes, int64 [n, H, W], each with the surroundings of another image in place of its own.
+        """Return maps as classes, int64 [n, H, W], each with the surroundings of the image that is lent to it.
 
-        What a host's image shows below a drawn structure is covered; where its own structure lies is surroundings.
+        What that image shows below a drawn structure is covered; where its own structure lies is surroundings.
 
         Raises
         ------
@@ -127,7 +127,7 @@ class MapReader:
             msg = "maps are laid over surroundings of other images, but none are told apart"
             raise ValueError(msg)
         drawn = self.schema.to_classes(self.maps.masks(rows))
-        return self.surroundings.tell_apart(drawn, images.images(hosts), self.schema)
+        return self.surroundings.tell_apart(drawn, images.images(lent), self.schema)
 
     def paint(self, classes: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return maps [..., H, W] in colours, uint8 [..., H, W, 3]: surroundings in shades of grey."""

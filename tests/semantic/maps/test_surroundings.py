@@ -13,6 +13,7 @@ from radgen.errors import InputError
 from radgen.imageset.core import ImageSet, gather_index
 from radgen.imageset.writers import ShardWriter
 from radgen.semantic.maps.batches import PairBatches, UnpairedBatches
+from radgen.semantic.maps.lenders import Lenders
 from radgen.semantic.maps.surroundings import (
     MapReader,
     Surroundings,
@@ -169,7 +170,8 @@ def test_maps_may_borrow_the_surroundings_of_images_of_their_class(tmp_path: Pat
     # One group for each image's grey level: what a map stands in tells whose it is.
     surroundings = Surroundings(tuple(30 * number - 15.0 for number in range(1, 7)), 0.0)
     sides = (images, [0, 2, 6], images, [3, 4, 5])
-    batches = UnpairedBatches(*sides, SCHEMA, seed=0, surroundings=surroundings, borrowed=True)
+    of_class = {"surroundings": surroundings, "lenders": Lenders(images, np.array([3, 4, 5]), by_class=True)}
+    batches = UnpairedBatches(*sides, SCHEMA, seed=0, **of_class)
     drawn = SCHEMA.to_classes(images.masks([0, 2, 6]))
     lenders: dict[int, set[int]] = {0: set(), 1: set(), 2: set()}
     found = batches.batch(0, 60)[0].numpy()
@@ -180,8 +182,18 @@ def test_maps_may_borrow_the_surroundings_of_images_of_their_class(tmp_path: Pat
     # Of class a, of class b, and of any, as no image is of class c.
     assert lenders == {0: {3, 4}, 1: {5}, 2: {3, 4, 5}}
     assert np.array_equal(batches.batch(8, 4)[0].numpy(), found[8:12])
-    other = UnpairedBatches(*sides, SCHEMA, seed=1, surroundings=surroundings, borrowed=True)
+    other = UnpairedBatches(*sides, SCHEMA, seed=1, **of_class)
     assert not np.array_equal(other.batch(0, 60)[0].numpy(), found)
+
+
+def test_classes_that_somebody_labelled_choose_no_lender(striped: ImageSet) -> None:
+    every = np.arange(COUNT)
+    lenders = Lenders(striped, every, by_class=False)
+    blind = {lenders.draw(name, number) for name in ("all", "other") for number in range(40)}
+    assert blind == set(every.tolist())
+    assert [lenders.draw("all", number) for number in range(9)] == [
+        lenders.draw("other", number) for number in range(9)
+    ]
 
 
 def test_nothing_is_borrowed_where_no_surroundings_are_told_apart(striped: ImageSet) -> None:
